@@ -1,0 +1,37 @@
+"""nstlib: neural style transfer, as a library and a book.
+
+Pictures are tensors `(B, 3, H, W)`, RGB, float32, in [0, 1]. The public names, in the order of the book:
+
+    samples                                         pictures that need no download
+    load_image, save_image, show, match_color       pictures in and out
+    Encoder                                         pictures -> features                  chapter 1
+    gram_matrix, moments, content_loss,             the losses                            chapter 2
+    style_loss, total_variation
+    Gatys                                           optimise the picture                  chapter 3
+    stylize                                         all methods in one call
+"""
+
+from nstlib import samples
+from nstlib.encoder import Encoder
+from nstlib.gatys import Gatys
+from nstlib.image import load_image, match_color, save_image, show
+from nstlib.losses import content_loss, gram_matrix, moments, style_loss, total_variation
+from nstlib.stylize import stylize
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Encoder",
+    "Gatys",
+    "content_loss",
+    "gram_matrix",
+    "load_image",
+    "match_color",
+    "moments",
+    "samples",
+    "save_image",
+    "show",
+    "style_loss",
+    "stylize",
+    "total_variation",
+]

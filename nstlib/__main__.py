@@ -1,0 +1,3 @@
+from nstlib.cli import main
+
+raise SystemExit(main())

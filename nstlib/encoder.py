@@ -1,0 +1,190 @@
+"""The encoder: pictures in, features of the layers you name out.
+
+A convolutional network trained to recognise things turns a picture into maps of features: edges and colours in its first
+layers, textures and parts further up. Every method of this library reads pictures through such a network, frozen.
+Networks of the VGG family (Simonyan & Zisserman 2015, https://arxiv.org/abs/1409.1556) are chains of
+
+    conv3x3 -> ReLU,   conv3x3 -> ReLU,   ...,   2x2 pool
+
+and layers are named by block and place: `conv3_1`, `relu3_1`, `pool3`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nstlib.weights import SHIPPED, load_network
+
+Pooling = Literal["max", "average", "l2"]
+Padding = Literal["zeros", "reflect", "replicate"]
+
+NETWORKS = (*SHIPPED, "vgg19", "vgg16")
+"""Networks known by name."""
+
+
+class Encoder(nn.Module):
+    """A frozen VGG, cut after the deepest layer asked for, with its preprocessing inside.
+
+    Args:
+        name: `"vgg19_mini"` (in the package: no download), `"vgg19"` or `"vgg16"` (torchvision's weights), the path of
+            a weights file, or a state dict (torchvision's layout, or that of `vgg_normalised.pth`).
+        layers: which layers to return, by name: any `convB_N`, `reluB_N` or `poolB` of the network.
+        pooling: `"max"`, `"average"` or `"l2"`. The last two are scaled (x2 and x0.78) to keep the size of activations.
+        padding: `"zeros"`, `"reflect"` or `"replicate"`; None is what the weights were made for.
+
+    Attributes:
+        layers: the layers returned, shallowest first.
+        channels: layer name -> number of its channels C.
+        stride: layer name -> pixels of the picture per position of the layer.
+
+    Raises:
+        ValueError: a network, layer, pooling or padding that isn't there.
+        FileNotFoundError: weights that are neither on this machine nor to be downloaded.
+
+    Example:
+        >>> encoder = Encoder(layers=["relu1_1", "relu4_1"])
+        >>> features = encoder(torch.rand(1, 3, 64, 96))
+        >>> {layer: tuple(feature.shape[2:]) for layer, feature in features.items()}
+        {'relu1_1': (64, 96), 'relu4_1': (8, 12)}
+    """
+
+    def __init__(
+        self,
+        name: str | os.PathLike[str] | Mapping[str, Tensor] = "vgg19_mini",
+        layers: Sequence[str] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
+        *,
+        pooling: Pooling = "max",
+        padding: Padding | None = None,
+    ) -> None:
+        super().__init__()
+        check_option("pooling", pooling, get_args(Pooling))
+        if padding is not None:
+            check_option("padding", padding, get_args(Padding))
+        if isinstance(name, str) and name not in NETWORKS and not Path(name).exists():
+            raise ValueError(f"no network or weights file {name!r}{nearest(name, NETWORKS)}")
+        network = load_network(name)
+        self.pooling, self.ceil_mode = pooling, network.ceil_mode
+        self.padding = padding or network.padding
+
+        # The chain, as (kind, name): conv1_1, relu1_1, conv1_2, relu1_2, pool1, conv2_1, ...
+        chain: list[str] = []
+        for conv in network.convs:
+            if chain and _block(chain[-1]) != _block(conv):
+                chain.append(f"pool{_block(chain[-1])}")
+            chain += [conv, conv.replace("conv", "relu")]
+        chain.append(f"pool{_block(chain[-1])}")
+        if isinstance(layers, str) or not layers:
+            raise ValueError(f"layers must be a list of layer names such as ['relu4_1'], got {layers!r}")
+        for layer in layers:
+            if layer not in chain:
+                label = name if isinstance(name, str) else "this network"
+                raise ValueError(f"{label} has no layer {layer!r}{nearest(layer, chain)}")
+        self.layers = tuple(layer for layer in chain if layer in layers)
+        self.chain = tuple(chain[: chain.index(self.layers[-1]) + 1])
+
+        self.color_weight: Tensor
+        self.color_bias: Tensor
+        self.register_buffer("color_weight", network.color[0].clone())
+        self.register_buffer("color_bias", network.color[1].clone())
+        self.convs = nn.ModuleDict()
+        self.channels: dict[str, int] = {}
+        self.stride: dict[str, int] = {}
+        channels, stride = 3, 1
+        for step in self.chain:
+            if step.startswith("conv"):
+                weight, bias = network.convs[step]
+                channels = weight.shape[0]
+                conv = nn.Conv2d(weight.shape[1], channels, 3, padding=1, padding_mode=self.padding)
+                conv.weight, conv.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
+                self.convs[step] = conv
+            elif step.startswith("pool"):
+                stride *= 2
+            if step in self.layers:
+                self.channels[step], self.stride[step] = channels, stride
+        self.requires_grad_(False)
+        self.to(memory_format=torch.channels_last)
+        self.eval()
+
+    def forward(self, pictures: Tensor) -> dict[str, Tensor]:
+        """Features of pictures.
+
+        Args:
+            pictures: `(B, 3, H, W)`, RGB, float, meant for [0, 1] (not clamped: an optimiser may step outside).
+
+        Returns:
+            layer name -> `(B, C, H / stride, W / stride)`, sizes rounded down (up in ceil mode).
+
+        Raises:
+            ValueError: a wrong shape, or a picture too small for the deepest layer.
+            TypeError: pictures that are no float tensor.
+        """
+        self._check(pictures)
+        # One affine map of the colours, whatever the network expects: x -> W x + b     (B, 3, H, W)
+        x = F.conv2d(pictures, self.color_weight, self.color_bias)
+        x = x.contiguous(memory_format=torch.channels_last)
+        features: dict[str, Tensor] = {}
+        for previous, step in zip(("", *self.chain), self.chain):
+            if step.startswith("conv"):
+                x = self.convs[step](x)
+            elif step.startswith("relu"):
+                # In place saves memory, but never over features that were asked for.
+                x = F.relu(x, inplace=previous not in features)
+            else:
+                x = self._pool(x)
+            if step in self.layers:
+                features[step] = x
+        return features
+
+    def train(self, mode: bool = True) -> Encoder:
+        """An encoder stays in eval mode, whatever the module that holds it does."""
+        return super().train(False)
+
+    def extra_repr(self) -> str:
+        return f"layers={list(self.layers)}, pooling={self.pooling!r}, padding={self.padding!r}"
+
+    def _pool(self, x: Tensor) -> Tensor:
+        if self.pooling == "max":
+            return F.max_pool2d(x, 2, ceil_mode=self.ceil_mode)
+        if self.pooling == "average":
+            return 2.0 * F.avg_pool2d(x, 2, ceil_mode=self.ceil_mode)
+        # sqrt(sum of the 4 squares); the small constant keeps the gradient finite where all are zero
+        return 0.78 * (4.0 * F.avg_pool2d(x * x, 2, ceil_mode=self.ceil_mode) + 1e-8).sqrt()
+
+    def _check(self, pictures: Tensor) -> None:
+        if not isinstance(pictures, Tensor) or not pictures.is_floating_point():
+            found = pictures.dtype if isinstance(pictures, Tensor) else type(pictures).__name__
+            raise TypeError(f"an encoder takes a float tensor (B, 3, H, W) with values in [0, 1], got {found}")
+        if pictures.ndim != 4 or pictures.shape[1] != 3:
+            raise ValueError(f"an encoder takes pictures of shape (B, 3, H, W), got {tuple(pictures.shape)}")
+        # Every pool needs 2 positions to make 1, and reflection needs 2 positions to have a neighbour.
+        pools = sum(step.startswith("pool") for step in self.chain)
+        least = 2**pools * (2 if self.padding == "reflect" else 1)
+        if min(pictures.shape[2:]) < least:
+            raise ValueError(
+                f"{self.layers[-1]} needs pictures of at least {least} x {least} px, "
+                f"got {pictures.shape[2]} x {pictures.shape[3]}; take a larger picture or a shallower layer"
+            )
+
+
+def _block(layer: str) -> str:
+    """'relu3_1' -> '3'."""
+    return layer.lstrip("convrelupo").split("_")[0]
+
+
+def nearest(asked: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(asked, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{hint} (there are: {', '.join(known)})"
+
+
+def check_option(option: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise ValueError(f"no {option} {value!r}{nearest(str(value), known)}")

@@ -1,0 +1,449 @@
+"""Gatys: a picture is optimised until it has the content of one picture and the style of another.
+
+Gatys, Ecker, Bethge: A Neural Algorithm of Artistic Style, 2015, https://arxiv.org/abs/1508.06576
+
+No network is trained here. The pixels x of the result are what changes, to make
+
+    L(x) = content_weight L_content + style_weight L_style + tv_weight TV                   (eq. 7, and a smoothness term)
+
+    L_content = 1/2 sum (F - P)^2               F, P: features of x and of the content      (eq. 1)
+    L_style   = sum_l w_l E_l                   over layers l                               (eq. 5)
+    E_l       = 1/(4 C^2) sum (G - A)^2         G, A: Gram matrices of x and of the style   (eq. 4)
+
+small. What is ours: a pyramid (most steps are taken on small pictures, where they are cheap and strokes are found sooner)
+and relative losses (each term divided by its value for F = 0, so that weights mean the same for every network, layer and
+size). `Gatys(pyramid=1, relative=False)` is the paper's.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from nstlib.encoder import Encoder, Padding, Pooling, check_option
+from nstlib.image import check_picture
+from nstlib.losses import content_loss, gram_matrix, style_loss, total_variation
+
+Optimizer = Literal["lbfgs", "adam"]
+Start = Literal["content", "noise", "style"]
+
+LEAST_SIDE = 64
+"""No scale of the pyramid has a shorter side than this, in pixels (unless the picture itself has)."""
+
+
+@dataclass
+class Result:
+    """What an optimisation has found so far.
+
+    Attributes:
+        picture: `(B, 3, H, W)` in [0, 1]: the best one at the present scale.
+        losses: the terms of that picture: `total`, `content`, `style`, `tv`, and `style/<layer>` for every layer.
+        history: one entry per step: `step`, `size` (short side, px), `seconds` since the start, and `total`, `content`,
+            `style`, `tv`.
+    """
+
+    picture: Tensor
+    losses: dict[str, float]
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class Gatys(nn.Module):
+    """Style transfer by optimising the picture.
+
+    Args:
+        encoder: the name, path or state dict of a network, or an `Encoder` that has all layers named here.
+        content_layers: layers whose features are kept, place by place. May be empty.
+        style_layers: layers whose Gram matrices are matched. May be empty.
+        content_weight: weight of the content loss.
+        style_weight: weight of the style loss. Higher is more painting and less photograph.
+        layer_weights: weights of the style layers, by layer name; None weighs them alike. They are divided by their sum.
+        tv_weight: weight of the total variation, which removes grain.
+        tv_norm: `"l2"` or `"l1"`.
+        relative: divide every term by its value for features of zero. False is the paper's scale.
+        optimizer: `"lbfgs"` or `"adam"`.
+        steps: steps in all, over all scales.
+        learning_rate: None is 1 for L-BFGS and 0.02 for Adam.
+        history_size: how many past steps L-BFGS remembers. Each holds two copies of the picture: 20 of them need
+            480 bytes a pixel, 31 MB at 256 x 256 and 0.5 GB at 1024 x 1024.
+        pyramid: number of scales, each twice as large as the one before, the last of full size. Each takes half as many
+            steps as the one before.
+        start: begin with the `"content"`, with `"noise"`, with the `"style"` or with a picture `(B, 3, H, W)`.
+        style_scale: size of the style's short side relative to the content's. Larger means broader strokes.
+        pooling: pooling of the encoder, `"max"`, `"average"` or `"l2"`.
+        padding: padding of the encoder; None is the network's own.
+        seed: seed of the noise.
+
+    Raises:
+        ValueError: an unknown option, or an encoder that lacks a layer.
+
+    Example:
+        >>> from nstlib import samples
+        >>> gatys = Gatys(steps=4)
+        >>> result = gatys(samples.content("cat", 64), samples.style("swirl", 64), progress=False)
+        >>> tuple(result.picture.shape), len(result.history)
+        ((1, 3, 64, 96), 4)
+    """
+
+    def __init__(
+        self,
+        encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
+        *,
+        content_layers: Sequence[str] = ("relu4_2",),
+        style_layers: Sequence[str] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
+        content_weight: float = 1.0,
+        style_weight: float = 100.0,
+        layer_weights: Mapping[str, float] | None = None,
+        tv_weight: float = 1.0,
+        tv_norm: Literal["l1", "l2"] = "l2",
+        relative: bool = True,
+        optimizer: Optimizer = "lbfgs",
+        steps: int = 300,
+        learning_rate: float | None = None,
+        history_size: int = 20,
+        pyramid: int = 3,
+        start: Start | Tensor = "content",
+        style_scale: float = 1.0,
+        pooling: Pooling = "max",
+        padding: Padding | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        check_option("optimizer", optimizer, get_args(Optimizer))
+        if isinstance(start, str):
+            check_option("start", start, get_args(Start))
+        for option, number in (("steps", steps), ("pyramid", pyramid), ("history_size", history_size)):
+            if not isinstance(number, int) or number < 1:
+                raise ValueError(f"{option} must be a whole number of at least 1, got {number!r}")
+        for option, weight in (
+            ("content_weight", content_weight),
+            ("style_weight", style_weight),
+            ("tv_weight", tv_weight),
+        ):
+            if not 0 <= weight < math.inf:
+                raise ValueError(f"{option} must be a number of at least 0, got {weight!r}")
+        if not style_scale > 0:
+            raise ValueError(f"style_scale must be above 0, got {style_scale!r}")
+        self.content_layers = tuple(content_layers) if content_weight else ()
+        self.style_layers = tuple(style_layers) if style_weight else ()
+        if not self.content_layers and not self.style_layers:
+            raise ValueError(
+                "nothing to optimise: give at least one content layer or style layer with a weight above 0"
+            )
+        layers = (*self.content_layers, *self.style_layers)
+        if isinstance(encoder, Encoder):
+            missing = [layer for layer in layers if layer not in encoder.layers]
+            if missing:
+                raise ValueError(
+                    f"the encoder gives {list(encoder.layers)}, and lacks {missing}: name them in its layers"
+                )
+            self.encoder = encoder
+        else:
+            self.encoder = Encoder(encoder, layers, pooling=pooling, padding=padding)
+        self.layer_weights = _layer_weights(layer_weights, self.style_layers)
+        self.content_weight, self.style_weight, self.tv_weight = content_weight, style_weight, tv_weight
+        self.tv_norm: Literal["l1", "l2"] = tv_norm
+        self.relative, self.optimizer, self.steps = relative, optimizer, steps
+        self.learning_rate, self.history_size, self.pyramid = learning_rate, history_size, pyramid
+        self.start, self.style_scale, self.seed = start, style_scale, seed
+
+    def forward(
+        self,
+        content: Tensor,
+        style: Tensor | Sequence[Tensor] | None = None,
+        *,
+        mask: Tensor | None = None,
+        style_weights: Sequence[float] | None = None,
+        callback: Callable[[Result], object] | None = None,
+        progress: bool = True,
+    ) -> Result:
+        """Paint `content` in the style of `style`.
+
+        An interrupt (Ctrl-C, or the stop button of a notebook) ends the run early and gives back the best picture so far.
+
+        Args:
+            content: `(B, 3, H, W)` in [0, 1].
+            style: `(1, 3, h, w)` in [0, 1], or a list of K such pictures of any sizes; may be None without style layers.
+            mask: `(K, H, W)` in [0, 1]: where each of the K styles applies. Scaled along with the content.
+            style_weights: K numbers: how much of each style, without a mask. None is equal parts.
+            callback: called with the `Result` so far after every step.
+            progress: show a progress bar with the losses and the time left.
+
+        Raises:
+            ValueError: pictures, masks or weights that don't fit together.
+        """
+        options = {"mask": mask, "style_weights": style_weights, "callback": callback, "progress": progress}
+        *_, result = self.iterate(content, style, every=self.steps, **options)
+        return result
+
+    def stylize(self, content: Tensor, style: Tensor | Sequence[Tensor] | None = None, **options: object) -> Tensor:
+        """The picture alone: `(B, 3, H, W)` in [0, 1]. Options are those of a call."""
+        return self(content, style, **options).picture
+
+    def iterate(
+        self,
+        content: Tensor,
+        style: Tensor | Sequence[Tensor] | None = None,
+        *,
+        mask: Tensor | None = None,
+        style_weights: Sequence[float] | None = None,
+        callback: Callable[[Result], object] | None = None,
+        progress: bool = False,
+        every: int = 10,
+    ) -> Iterator[Result]:
+        """As a call, but an iterator: gives the `Result` so far every `every` steps, and at the end.
+
+        Pictures on the way have the size of the scale they were found at.
+        """
+        device = self.encoder.color_bias.device
+        content = check_picture(content, "content").to(device)
+        styles = [style] if isinstance(style, Tensor) else list(style or ())
+        styles = [check_picture(picture, "style").to(device) for picture in styles]
+        if self.style_layers and not styles:
+            raise ValueError("style layers need a style picture: give one, or set style_weight=0")
+        if mask is not None:
+            mask = _check_mask(mask, len(styles), content).to(device)
+        shares = _check_shares(style_weights, len(styles), mask).to(device)
+
+        sizes = self._sizes(content)
+        counts = _share_steps(self.steps, len(sizes))
+        # a step costs as much as it has pixels: the bar counts those, and so tells the time left
+        work = sum(count * height * width for count, (height, width) in zip(counts, sizes))
+        bar = tqdm(
+            total=work,
+            disable=not progress,
+            leave=False,
+            bar_format="{desc} {percentage:3.0f}%|{bar}| {remaining}{postfix}",
+        )
+        picture = self._first(content, styles, sizes[0])
+        result = Result(picture.clamp(0, 1), {})
+        begun, step = time.perf_counter(), 0
+        try:
+            for size, count in zip(sizes, counts):
+                if count == 0:
+                    continue
+                objective = self._objective(content, styles, mask, shares, size)
+                # L-BFGS flattens pixel and gradient with .view, so the picture is contiguous whatever the encoder runs in
+                x = _resize(picture, size).contiguous().requires_grad_()
+                optimizer = self._optimizer(x)
+                best, best_total = x.detach().clone(), math.inf
+                for _ in range(count):
+                    before = x.detach().clone()
+                    losses = _take_step(optimizer, objective, x)
+                    step += 1
+                    if not math.isfinite(losses["total"]):
+                        warnings.warn(
+                            f"the loss was no longer finite at step {step}: kept the best before it",
+                            stacklevel=2,
+                        )
+                        break
+                    result.history.append(
+                        {"step": step, "size": min(size), "seconds": time.perf_counter() - begun}
+                        | {name: losses[name] for name in ("total", "content", "style", "tv")}
+                    )
+                    if losses["total"] < best_total:
+                        best, best_total = before, losses["total"]
+                        result.picture, result.losses = best.clamp(0, 1), losses
+                    bar.update(size[0] * size[1])
+                    bar.set_description(f"{min(size)} px, step {step}/{self.steps}", refresh=False)
+                    bar.set_postfix_str(f"content {losses['content']:.3g}, style {losses['style']:.3g}", refresh=False)
+                    if callback is not None:
+                        callback(result)
+                    if step % every == 0 and step < self.steps:
+                        yield result
+                picture = best
+        except KeyboardInterrupt:
+            result.picture = _resize(result.picture, sizes[-1]).clamp(0, 1)
+        finally:
+            bar.close()
+        yield result
+
+    def _objective(
+        self,
+        content: Tensor,
+        styles: list[Tensor],
+        mask: Tensor | None,
+        shares: Tensor,
+        size: tuple[int, int],
+    ) -> Callable[[Tensor], dict[str, Tensor]]:
+        """The loss at one scale, its targets computed once: picture -> {"total", "content", "style", "tv", ...}."""
+        contents: dict[str, Tensor] = {}
+        grams: dict[str, Tensor] = {}
+        masks: dict[str, Tensor] = {}
+        with torch.no_grad():
+            if self.content_layers:
+                features = self.encoder(_resize(content, size))
+                contents = {layer: features[layer] for layer in self.content_layers}
+            if self.style_layers:
+                per_style = []
+                for picture in styles:
+                    factor = min(size) * self.style_scale / min(picture.shape[2:])
+                    height, width = (max(16, round(side * factor)) for side in picture.shape[2:])
+                    features = self.encoder(_resize(picture, (height, width)))
+                    per_style.append({layer: gram_matrix(features[layer]) for layer in self.style_layers})
+                for layer in self.style_layers:
+                    grams[layer] = torch.cat([one[layer] for one in per_style])  # (K, C, C)
+                    if mask is None:
+                        # Several styles at once: sum_k v_k |G - A_k|^2 and |G - sum_k v_k A_k|^2 differ by a constant
+                        grams[layer] = (shares[:, None, None] * grams[layer]).sum(0, keepdim=True)  # (1, C, C)
+                    else:
+                        stride = self.encoder.stride[layer]
+                        masks[layer] = F.interpolate(
+                            mask[:, None], (max(1, size[0] // stride), max(1, size[1] // stride)), mode="area"
+                        )  # (K, 1, h, w)
+
+        def objective(x: Tensor) -> dict[str, Tensor]:
+            features = self.encoder(x)
+            terms: dict[str, Tensor] = {
+                "total": x.new_zeros(()),
+                "content": x.new_zeros(()),
+                "style": x.new_zeros(()),
+            }
+            for layer, target in contents.items():
+                reduction: Literal["sum", "mean"] = "mean" if self.relative else "sum"
+                loss = content_loss(features[layer], target, reduction=reduction)
+                if self.relative:
+                    loss = loss / content_loss(torch.zeros_like(target), target, reduction="mean").clamp(min=1e-12)
+                terms["content"] = terms["content"] + loss / len(contents)
+            for layer, target in grams.items():
+                loss = x.new_zeros(())
+                regions = [None] if mask is None else list(masks[layer])
+                for region, share, gram in zip(regions, [1.0] if mask is None else shares, target):
+                    guided = gram_matrix(features[layer], None if region is None else region[None])
+                    one = style_loss(guided, gram[None])
+                    if self.relative:
+                        one = one / style_loss(torch.zeros_like(gram[None]), gram[None]).clamp(min=1e-12)
+                    loss = loss + share * one
+                terms[f"style/{layer}"] = loss.detach()
+                terms["style"] = terms["style"] + self.layer_weights[layer] * loss
+            terms["tv"] = total_variation(x, norm=self.tv_norm)
+            terms["total"] = (
+                self.content_weight * terms["content"]
+                + self.style_weight * terms["style"]
+                + self.tv_weight * terms["tv"]
+            )
+            return terms
+
+        return objective
+
+    def _optimizer(self, x: Tensor) -> torch.optim.Optimizer:
+        if self.optimizer == "adam":
+            return torch.optim.Adam([x], lr=self.learning_rate or 0.02, betas=(0.9, 0.99))
+        # One evaluation a step and no tolerances: we count the steps, and keep the best picture ourselves
+        return torch.optim.LBFGS(
+            [x],
+            lr=self.learning_rate or 1.0,
+            max_iter=1,
+            history_size=self.history_size,
+            tolerance_grad=0,
+            tolerance_change=0,
+        )
+
+    def _sizes(self, content: Tensor) -> list[tuple[int, int]]:
+        """(H, W) of every scale, coarse to fine."""
+        height, width = content.shape[2:]
+        scales = [
+            (round(height / 2**k), round(width / 2**k))
+            for k in range(self.pyramid)
+            if k == 0 or min(height, width) / 2**k >= LEAST_SIDE
+        ]
+        return scales[::-1]
+
+    def _first(self, content: Tensor, styles: list[Tensor], size: tuple[int, int]) -> Tensor:
+        if isinstance(self.start, Tensor):
+            picture = check_picture(self.start, "start").to(content)
+            if picture.shape[2:] != content.shape[2:]:
+                raise ValueError(
+                    f"start is {tuple(picture.shape)}, and must be as large as content {tuple(content.shape)}"
+                )
+            return _resize(picture.expand(len(content), -1, -1, -1), size)
+        if self.start == "content":
+            return _resize(content, size)
+        if self.start == "style":
+            if not styles:
+                raise ValueError("start='style' needs a style picture")
+            return _resize(styles[0], size).expand(len(content), -1, -1, -1)
+        random = torch.Generator().manual_seed(self.seed)
+        return torch.rand(len(content), 3, *size, generator=random).to(content)
+
+
+def _take_step(
+    optimizer: torch.optim.Optimizer, objective: Callable[[Tensor], dict[str, Tensor]], x: Tensor
+) -> dict[str, float]:
+    """One step of the optimiser; the terms of the loss before it."""
+    terms: dict[str, Tensor] = {}
+
+    def closure() -> float:
+        optimizer.zero_grad(set_to_none=True)
+        terms.update(objective(x))
+        # The gradient of a mean over pixels is tiny, and L-BFGS drops steps whose products are below 1e-10:
+        # so it is given the sum.
+        loss = terms["total"] * x[0].numel()
+        loss.backward()
+        return loss.item()
+
+    optimizer.step(closure)
+    return {name: term.item() for name, term in terms.items()}
+
+
+def _resize(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    if tuple(picture.shape[2:]) == tuple(size):
+        return picture.detach().clone()
+    return F.interpolate(picture.detach(), size, mode="bicubic", antialias=True, align_corners=False)
+
+
+def _share_steps(steps: int, scales: int) -> list[int]:
+    """Steps per scale, coarse to fine: each takes half as many as the one before, and the last at least one."""
+    counts: list[int] = []
+    for k in range(scales):
+        left = steps - sum(counts)
+        # of 2^n - 1 parts that are left, 2^(n-1) are taken now
+        n = scales - k
+        counts.append(left if n == 1 else min(left - 1, round(left * 2 ** (n - 1) / (2**n - 1))))
+    return counts
+
+
+def _layer_weights(weights: Mapping[str, float] | None, layers: Sequence[str]) -> dict[str, float]:
+    if weights is None:
+        return {layer: 1 / len(layers) for layer in layers}
+    unknown = [layer for layer in weights if layer not in layers]
+    if unknown:
+        raise ValueError(f"layer_weights names {unknown}, and the style layers are {list(layers)}")
+    total = sum(weights.values())
+    if not total > 0 or min(weights.values()) < 0:
+        raise ValueError(f"layer_weights must be at least 0 with a sum above 0, got {dict(weights)}")
+    return {layer: weights.get(layer, 0.0) / total for layer in layers}
+
+
+def _check_mask(mask: Tensor, styles: int, content: Tensor) -> Tensor:
+    if mask.ndim != 3 or len(mask) != styles or mask.shape[1:] != content.shape[2:]:
+        raise ValueError(
+            f"mask must be (K, H, W) = ({styles}, {content.shape[2]}, {content.shape[3]}), one region per style, "
+            f"got {tuple(mask.shape)}"
+        )
+    mask = mask.to(content.dtype)
+    if not bool(torch.isfinite(mask).all()) or mask.min() < 0 or mask.max() > 1:
+        raise ValueError(f"mask values must lie in [0, 1], found {mask.min():.3g} to {mask.max():.3g}")
+    if bool((mask.sum((1, 2)) == 0).any()):
+        raise ValueError("every style needs a region: one mask is zero everywhere")
+    return mask
+
+
+def _check_shares(weights: Sequence[float] | None, styles: int, mask: Tensor | None) -> Tensor:
+    """Weights of the styles, with sum 1; regions weigh as much as their areas."""
+    if weights is None:
+        shares = torch.ones(styles) if mask is None else mask.sum((1, 2)).cpu()
+    else:
+        shares = torch.tensor([float(weight) for weight in weights])
+        if len(shares) != styles or not shares.sum() > 0 or shares.min() < 0:
+            raise ValueError(f"{styles} styles need {styles} style_weights of at least 0, got {list(weights)}")
+    return shares / shares.sum().clamp(min=1e-12)

@@ -1,0 +1,160 @@
+"""Losses: the papers' formulas as plain functions of features.
+
+Features are `(B, C, H, W)`: C feature maps over H x W positions. With F the `C x HW` matrix of one picture's features:
+
+    Gram matrix          G = F F^T / HW                                     Gatys et al. 2015, eq. (3), per position
+    content loss         1/2 sum (F - P)^2                                  eq. (1)
+    style loss           1/(4 C^2) sum (G - A)^2                            eq. (4)
+    moments              mean and standard deviation over positions         Huang & Belongie 2017, eq. (5), (6)
+    total variation      differences of neighbouring pixels                 Mahendran & Vedaldi 2015, eq. (4)
+
+All are differentiable and batched. A loss is one number: the mean over the pictures of the batch.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+
+def gram_matrix(features: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Which features occur together: G_ij = mean over positions of F_i F_j.
+
+    The paper's G is a sum over positions; the mean makes pictures of different sizes comparable. Multiply by
+    `H * W` for the paper's, divide by C for Johnson's.
+
+    Args:
+        features: `(B, C, H, W)`.
+        mask: `(B or 1, 1, H, W)` in [0, 1]: counts each position as much as the mask says (a guided Gram matrix,
+            Gatys et al. 2017).
+
+    Returns:
+        `(B, C, C)`, symmetric, float32 at least: half precision would overflow.
+
+    Raises:
+        ValueError: features of another shape, or a mask that doesn't fit.
+
+    Example:
+        >>> gram_matrix(torch.ones(1, 2, 4, 4))
+        tensor([[[1., 1.],
+                 [1., 1.]]])
+    """
+    _check(features)
+    # autocast would take the product back to half precision
+    with torch.autocast(features.device.type, enabled=False):
+        f = _at_least_float32(features).flatten(2)  # (B, C, HW)
+        if mask is None:
+            # G = F F^T / HW
+            return f @ f.mT / f.shape[2]
+        if mask.ndim != 4 or mask.shape[1] != 1 or mask.shape[2:] != features.shape[2:]:
+            raise ValueError(f"features {tuple(features.shape)} need a mask (B, 1, H, W), got {tuple(mask.shape)}")
+        m = mask.to(f.dtype).flatten(2)  # (B, 1, HW)
+        # G = F diag(m) F^T / sum m
+        return (f * m) @ f.mT / m.sum(2, keepdim=True).clamp(min=1e-8)
+
+
+def moments(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of every channel over the positions.
+
+    Args:
+        features: `(B, C, H, W)`.
+
+    Returns:
+        mean and std, each `(B, C, 1, 1)`; std = sqrt(var + 1e-5), with the unbiased variance (0 for a single position).
+
+    Example:
+        >>> mean, std = moments(torch.tensor([[[[1.0, 3.0]]]]))
+        >>> round(mean.item(), 3), round(std.item(), 3)
+        (2.0, 1.414)
+    """
+    _check(features)
+    f = _at_least_float32(features)
+    positions = f.shape[2] * f.shape[3]
+    # var = sum (f - mean)^2 / (HW - 1)
+    var, mean = torch.var_mean(f, dim=(2, 3), keepdim=True, correction=1 if positions > 1 else 0)
+    return mean, (var + 1e-5).sqrt()
+
+
+def content_loss(features: Tensor, target: Tensor, *, reduction: Literal["sum", "mean"] = "sum") -> Tensor:
+    """How far features are from the content's, place by place.
+
+    Args:
+        features: `(B, C, H, W)` of the picture.
+        target: the content's, of the same shape (or a batch of 1).
+        reduction: `"sum"` is the paper's; `"mean"` doesn't depend on the size of the picture.
+
+    Returns:
+        A scalar, >= 0.
+
+    Example:
+        >>> content_loss(torch.zeros(1, 2, 3, 3), torch.ones(1, 2, 3, 3)).item()
+        9.0
+    """
+    _check(features)
+    if features.shape[1:] != target.shape[1:]:
+        raise ValueError(f"features {tuple(features.shape)} and target {tuple(target.shape)} differ in shape")
+    if reduction not in ("sum", "mean"):
+        raise ValueError(f"no reduction {reduction!r}: there are 'sum' and 'mean'")
+    # L = 1/2 sum (F - P)^2
+    loss = 0.5 * (_at_least_float32(features) - _at_least_float32(target)).square().mean(0)
+    return loss.sum() if reduction == "sum" else loss.mean()
+
+
+def style_loss(gram: Tensor, target: Tensor) -> Tensor:
+    """How far the feature correlations are from the style's: E of one layer.
+
+    Args:
+        gram: `(B, C, C)`, from `gram_matrix`.
+        target: the style's, of the same shape (or a batch of 1).
+
+    Returns:
+        A scalar, >= 0.
+
+    Example:
+        >>> style_loss(torch.zeros(1, 4, 4), 2 * torch.ones(1, 4, 4)).item()
+        1.0
+    """
+    if gram.ndim != 3 or gram.shape[1] != gram.shape[2] or gram.shape[1:] != target.shape[1:]:
+        raise ValueError(
+            f"style_loss takes two Gram matrices (B, C, C), got {tuple(gram.shape)} and {tuple(target.shape)}; "
+            "call gram_matrix on features first"
+        )
+    # E = 1 / (4 C^2) sum (G - A)^2, with G and A per position (the paper's 1 / M^2)
+    return (gram - target).square().mean() / 4
+
+
+def total_variation(picture: Tensor, *, norm: Literal["l1", "l2"] = "l2") -> Tensor:
+    """How much neighbouring pixels differ: low for smooth pictures.
+
+    Args:
+        picture: `(B, C, H, W)`.
+        norm: `"l2"` squares the differences, `"l1"` takes their absolute values and so keeps edges sharper.
+
+    Returns:
+        A scalar, >= 0: the mean over pixels and channels, so that it doesn't depend on the size.
+
+    Example:
+        >>> total_variation(torch.tensor([[[[0.0, 1.0], [0.0, 1.0]]]])).item()
+        1.0
+    """
+    _check(picture)
+    if norm not in ("l1", "l2"):
+        raise ValueError(f"no norm {norm!r}: there are 'l1' and 'l2'")
+    x = _at_least_float32(picture)
+    total = x.new_zeros(())
+    for difference in (x[..., 1:, :] - x[..., :-1, :], x[..., :, 1:] - x[..., :, :-1]):
+        if difference.numel():
+            # mean (x_{i+1} - x_i)^2, or of |x_{i+1} - x_i|
+            total = total + (difference.square() if norm == "l2" else difference.abs()).mean()
+    return total
+
+
+def _check(features: Tensor) -> None:
+    if features.ndim != 4:
+        raise ValueError(f"expected a tensor (B, C, H, W), got shape {tuple(features.shape)}")
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

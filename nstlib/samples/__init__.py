@@ -1,0 +1,150 @@
+"""Sample pictures with no download: photographs to paint, and paintings to learn a style from.
+
+The photographs come with scikit-image, which ships them inside its own package. The paintings are painted here,
+by numbers alone, at any size; they belong to this package. Both are tensors `(1, 3, H, W)`, RGB, float32 in [0, 1].
+"""
+
+from __future__ import annotations
+
+import difflib
+from functools import lru_cache
+from importlib.resources import files
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nstlib.samples.planes import PAINTINGS as _PLANES
+from nstlib.samples.strokes import PAINTINGS as _STROKES
+
+__all__ = ["content", "content_names", "style", "style_names"]
+
+# Name -> file in skimage/data. These lie in the wheel itself; scikit-image would download many of its others.
+_PHOTOGRAPHS = {
+    "astronaut": "astronaut.png",
+    "cat": "chelsea.png",
+    "coffee": "coffee.png",
+    "rocket": "rocket.jpg",
+    "galaxies": "hubble_deep_field.jpg",
+    "camera": "camera.png",
+}
+_PAINTINGS = {**_STROKES, **_PLANES}
+
+
+def content(name: str, size: int | None = 256) -> Tensor:
+    """A photograph out of scikit-image's package. Nothing is downloaded.
+
+    What scikit-image says of them:
+
+    - `"astronaut"`: Eileen Collins, NASA Great Images database. No known copyright restrictions, public domain.
+    - `"cat"`: Chelsea the cat, by Stefan van der Walt. CC0.
+    - `"coffee"`: a cup of coffee, by Rachel Michetti, courtesy of Pikolo Espresso Bar. CC0.
+    - `"rocket"`: Falcon 9 lifts off with DSCOVR, by SpaceX. Public domain.
+    - `"galaxies"`: Hubble eXtreme Deep Field, by NASA (HubbleSite). May be freely used, public domain.
+    - `"camera"`: a man at a camera, in grey, by Lav Varshney. CC0.
+
+    Args:
+        name: One of `content_names()`.
+        size: Length of the short side in pixels. `None` keeps the size of the file.
+
+    Returns:
+        The photograph, `(1, 3, H, W)`, RGB, float32 in [0, 1].
+
+    Raises:
+        ValueError: No photograph has this name, or the size makes no picture.
+        FileNotFoundError: The scikit-image at hand does not hold the file.
+
+    Example:
+        >>> content("cat", size=64).shape
+        torch.Size([1, 3, 64, 96])
+    """
+    from nstlib.image import load_image
+
+    file = files("skimage").joinpath("data", _PHOTOGRAPHS[_known(name, content_names(), "photograph")])
+    if not file.is_file():
+        raise FileNotFoundError(
+            f'The photograph "{name}" should lie at {file}, but is not there; '
+            f"reinstalling scikit-image (pip install --force-reinstall scikit-image) brings it back."
+        )
+    with file.open("rb") as stream, Image.open(stream) as image:
+        return load_image(np.asarray(image), size=size)
+
+
+def content_names() -> tuple[str, ...]:
+    """The names that `content` knows.
+
+    Example:
+        >>> content_names()
+        ('astronaut', 'cat', 'coffee', 'rocket', 'galaxies', 'camera')
+    """
+    return tuple(_PHOTOGRAPHS)
+
+
+def style(name: str, size: int = 256) -> Tensor:
+    """A picture that this package paints itself. It is the same painting at every size, bit for bit each time.
+
+    Made of strokes:
+
+    - `"swirl"`: a night sky in thick oil, whose strokes follow whirls of air.
+    - `"wave"`: a woodblock print of a breaking sea in Prussian blue.
+    - `"dots"`: a harbour in dabs of pure colour (pointillism).
+    - `"ink"`: an ink wash of mountains in the mist, with bamboo.
+    - `"engraving"`: a mountain lake in swelling and crossing lines.
+
+    Made of areas:
+
+    - `"glass"`: stained glass, jewel colours between dark leads.
+    - `"geometry"`: a geometric abstraction of circles, wedges and rays.
+    - `"cubist"`: a still life broken into shaded facets.
+    - `"marble"`: marbled paper, ink combed into feathers.
+    - `"mosaic"`: little stones in rows, gold and lapis.
+    - `"poster"`: an art nouveau poster, flat colours in whiplash contours.
+
+    A painting takes about a second at 512 pixels. The sixteen last ones are remembered.
+
+    Args:
+        name: One of `style_names()`.
+        size: Side of the square picture in pixels.
+
+    Returns:
+        The painting, `(1, 3, size, size)`, RGB, float32 in [0, 1].
+
+    Raises:
+        ValueError: No painting has this name, or the size is below 1.
+        TypeError: The size is not a whole number.
+
+    Example:
+        >>> style("wave", size=64).shape
+        torch.Size([1, 3, 64, 64])
+    """
+    if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
+        raise TypeError(f"size is a whole number of pixels, such as 256, not {size!r}.")
+    if size < 1:
+        raise ValueError(f"size is a number of pixels from 1 up, such as 256, not {size}.")
+    return _painted(_known(name, style_names(), "painting"), int(size)).clone()
+
+
+def style_names() -> tuple[str, ...]:
+    """The names that `style` knows.
+
+    Example:
+        >>> "swirl" in style_names()
+        True
+    """
+    return tuple(_PAINTINGS)
+
+
+@lru_cache(maxsize=16)
+def _painted(name: str, size: int) -> Tensor:
+    picture = np.ascontiguousarray(_PAINTINGS[name](size).transpose(2, 0, 1), np.float32)
+    return torch.from_numpy(picture)[None]  # (1, 3, H, W)
+
+
+def _known(name: str, names: tuple[str, ...], kind: str) -> str:
+    """The name, if it is one of `names`; otherwise an error that says which there are."""
+    if name in names:
+        return name
+    near = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.4)
+    hint = f' Did you mean "{near[0]}"?' if near else ""
+    raise ValueError(f"There is no sample {kind} called {name!r}; there are {', '.join(names)}.{hint}")

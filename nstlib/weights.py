@@ -1,0 +1,176 @@
+"""Weights: from a name, a file or a state dict to the convolutions of an encoder.
+
+Three layouts are read, and told apart by their keys:
+
+- ours: safetensors with keys `conv1_1.weight`, `conv1_1.bias`, ... and the colour map as `color.weight`, `color.bias`;
+- torchvision: `features.0.weight` or `0.weight`, ..., for pictures normalised by ImageNet's mean and standard deviation;
+- `vgg_normalised.pth` of the AdaIN family: module 0 is a 1x1 convolution on colours, reflection padding, ceil-mode pooling.
+
+Nothing here unpickles what it can't trust: `.pth` files go through `torch.load(weights_only=True)`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+FORMAT = 1
+"""The newest format of our own files that this version reads (the entry `format` of their metadata)."""
+
+SHIPPED = {
+    "vgg19_mini": "bbe2286071e5f8eccb2ca9193a952f05719d92e234b9568ef2fe2a3b4014f50d",
+}
+"""Files inside the package, `weights/<name>.safetensors`, and their SHA-256."""
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Network:
+    """What an encoder is made of.
+
+    Attributes:
+        convs: name -> (weight `(C_out, C_in, 3, 3)`, bias `(C_out,)`), in the order in which they are applied.
+        color: (weight `(3, 3, 1, 1)`, bias `(3,)`) of the colour map that comes first: the network's preprocessing.
+        padding: the padding that the weights were made for.
+        ceil_mode: whether pooling rounds sizes up.
+    """
+
+    convs: dict[str, tuple[Tensor, Tensor]]
+    color: tuple[Tensor, Tensor]
+    padding: str = "zeros"
+    ceil_mode: bool = False
+
+
+def load_network(source: str | os.PathLike[str] | Mapping[str, Tensor]) -> Network:
+    """Read the network called or stored at `source`.
+
+    Args:
+        source: `"vgg19_mini"` (inside the package), `"vgg19"` or `"vgg16"` (torchvision's weights, from its cache or
+            the network), a path to a `.safetensors` or `.pth` file, or a state dict.
+
+    Raises:
+        ValueError: an unknown name, or keys in none of the three layouts.
+        FileNotFoundError: no file at that path, or no weights for that name on this machine.
+        OSError: a file that is damaged.
+    """
+    if isinstance(source, Mapping):
+        return parse_network(source, "the state dict")
+    if source in SHIPPED:
+        return parse_network(load_shipped(str(source)), str(source))
+    if source in ("vgg16", "vgg19"):
+        return parse_network(_load_torchvision(str(source)), str(source))
+    return parse_network(load_file(source), str(source))
+
+
+def load_shipped(name: str) -> dict[str, Tensor]:
+    """The tensors of a file inside the package, in float32; its SHA-256 is checked."""
+    path = resources.files("nstlib") / "weights" / f"{name}.safetensors"
+    with resources.as_file(path) as file:
+        found = hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else "no file"
+        if found != SHIPPED[name]:
+            raise OSError(
+                f"the weights {name!r} inside the package are damaged: SHA-256 {SHIPPED[name][:12]}... expected, "
+                f"{found[:12]}... found; reinstall nstlib"
+            )
+        return load_file(file)
+
+
+def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """The tensors of a `.safetensors` or `.pth`/`.pt` file, floats as float32, on the CPU.
+
+    Raises:
+        FileNotFoundError: no file at that path.
+        OSError: a file that is truncated or isn't what its name says.
+        ValueError: a file whose format is newer than this version of nstlib knows, or that holds more than tensors.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no weights file at {str(path)!r}")
+    if path.suffix == ".safetensors":
+        try:
+            with safe_open(path, framework="pt") as file:
+                found = int((file.metadata() or {}).get("format_version", FORMAT))
+                if found > FORMAT:
+                    raise ValueError(
+                        f"{path.name} has format {found}, and this nstlib reads formats up to {FORMAT}: update nstlib"
+                    )
+                tensors = {key: file.get_tensor(key) for key in file.keys()}
+        except SafetensorError as error:
+            raise OSError(f"{path.name} is no whole safetensors file ({error}): fetch it again") from None
+    else:
+        try:
+            tensors = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:
+            reason = str(error).splitlines()[0][:120]
+            raise OSError(
+                f"{path.name} can't be read as a file of tensors alone ({type(error).__name__}: {reason}); nstlib "
+                "loads no file that could run code: fetch it again, or save it as safetensors"
+            ) from None
+        if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
+            raise ValueError(f"{path.name} holds a {type(tensors).__name__}, not a state dict of tensors")
+    return {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
+
+
+def parse_network(state: Mapping[str, Tensor], label: str) -> Network:
+    """Tell the layout of a state dict by its keys, and name its convolutions."""
+    state = {key.removeprefix("module."): value for key, value in state.items()}
+    if "color.weight" in state:
+        names = [key.removesuffix(".weight") for key in state if re.fullmatch(r"conv\d_\d\.weight", key)]
+        convs = {name: (state[f"{name}.weight"], state[f"{name}.bias"]) for name in sorted(names)}
+        return Network(convs, (state["color.weight"], state["color.bias"]))
+
+    # Both other layouts number the modules of one nn.Sequential, in order.
+    numbered: dict[int, tuple[Tensor, Tensor]] = {}
+    for key, value in state.items():
+        match = re.fullmatch(r"(?:features\.)?(\d+)\.weight", key)
+        if match and value.ndim == 4:
+            numbered[int(match[1])] = (value, state[key.removesuffix("weight") + "bias"])
+    indices = sorted(numbered)
+    normalised = bool(indices) and numbered[indices[0]][0].shape == (3, 3, 1, 1)
+    if normalised:
+        color, indices = numbered[indices[0]], indices[1:]
+    else:
+        color = imagenet_color()
+    if not indices or any(numbered[index][0].shape[2:] != (3, 3) for index in indices):
+        raise ValueError(
+            f"{label} is no VGG: expected 3x3 convolutions under keys like 'features.0.weight', '0.weight' or "
+            f"'conv1_1.weight', found {sorted(state)[:3]}"
+        )
+    # A convolution and its ReLU take 2 places (3 with a padding module); where the step is longer, a pool stands between.
+    step = 3 if normalised else 2
+    convs, block, number = {}, 1, 0
+    for previous, index in zip([indices[0] - step, *indices], indices):
+        block, number = (block + 1, 1) if index - previous > step else (block, number + 1)
+        convs[f"conv{block}_{number}"] = numbered[index]
+    return Network(convs, color, padding="reflect" if normalised else "zeros", ceil_mode=normalised)
+
+
+def imagenet_color() -> tuple[Tensor, Tensor]:
+    """The colour map `(x - mean) / std` of torchvision's networks, as a 1x1 convolution."""
+    std = torch.tensor(IMAGENET_STD)
+    return torch.diag(1 / std)[:, :, None, None], -torch.tensor(IMAGENET_MEAN) / std
+
+
+def _load_torchvision(name: str) -> Mapping[str, Tensor]:
+    from torchvision.models import get_model_weights
+
+    weights = get_model_weights(name)["IMAGENET1K_V1"]
+    try:
+        return weights.get_state_dict(progress=True, check_hash=True)
+    except OSError as error:  # URLError is one: no network, or a proxy that refuses
+        cache = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rsplit("/", 1)[-1]
+        raise FileNotFoundError(
+            f"encoder {name!r} needs torchvision's weights, which are not at {cache} and could not be downloaded "
+            f"({error}); encoder 'vgg19_mini' is inside the package and works offline"
+        ) from None

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from networks import normalised_state, random_convs, torchvision_state
+from torch import Tensor, nn
+
+import nstlib as nst
+from nstlib.weights import IMAGENET_MEAN, IMAGENET_STD
+
+ALL = ["conv1_1", "relu1_1", "conv1_2", "relu1_2", "pool1", "conv2_2", "relu3_4", "pool3", "conv4_2", "relu5_1", "pool5"]
+
+
+@pytest.fixture
+def pictures() -> Tensor:
+    return torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(3))
+
+
+def by_hand(convs: list[tuple[str, Tensor, Tensor]], x: Tensor, pad: Any, pool: Any) -> dict[str, Tensor]:
+    """The textbook chain, one line a layer."""
+    features, block = {}, "1"
+    for name, weight, bias in convs:
+        if name[4] != block:
+            x = pool(x)
+            features[f"pool{block}"], block = x, name[4]
+        x = F.conv2d(pad(x), weight, bias)
+        features[name] = x
+        x = F.relu(x)
+        features[name.replace("conv", "relu")] = x
+    features[f"pool{block}"] = pool(x)
+    return features
+
+
+def test_torchvision_layout_gives_the_textbook_features(pictures: Tensor) -> None:
+    convs = random_convs()
+    encoder = nst.Encoder(torchvision_state(convs), ALL)
+    mean, std = torch.tensor(IMAGENET_MEAN)[:, None, None], torch.tensor(IMAGENET_STD)[:, None, None]
+    expected = by_hand(convs, (pictures - mean) / std, lambda x: F.pad(x, (1, 1, 1, 1)), lambda x: F.max_pool2d(x, 2))
+    found = encoder(pictures)
+    assert list(found) == ALL  # every conv as it was before its ReLU: nothing was overwritten in place
+    for layer in ALL:
+        torch.testing.assert_close(found[layer], expected[layer], rtol=1e-4, atol=1e-4)
+        assert encoder.channels[layer] == expected[layer].shape[1]
+        assert encoder.stride[layer] == 64 // expected[layer].shape[2]
+
+
+def test_normalised_layout_has_its_own_colours_padding_and_pooling() -> None:
+    pictures = torch.rand(1, 3, 63, 45, generator=torch.Generator().manual_seed(5))
+    convs = random_convs()
+    random = torch.Generator().manual_seed(4)
+    color = torch.randn(3, 3, 1, 1, generator=random), torch.randn(3, generator=random)
+    encoder = nst.Encoder(normalised_state(convs, color), ALL)
+    expected = by_hand(
+        convs,
+        F.conv2d(pictures, *color),
+        lambda x: F.pad(x, (1, 1, 1, 1), mode="reflect"),
+        lambda x: F.max_pool2d(x, 2, ceil_mode=True),
+    )
+    for layer, feature in encoder(pictures).items():
+        torch.testing.assert_close(feature, expected[layer], rtol=1e-4, atol=1e-4)
+
+
+def test_real_vgg19_layout_is_read_by_name() -> None:
+    torchvision = pytest.importorskip("torchvision")
+    network = torchvision.models.vgg19(weights=None).features
+    # indices of torchvision's nn.Sequential, from its own printout
+    indices = {"conv1_1": 0, "relu2_1": 6, "conv3_4": 16, "relu4_2": 22, "relu5_1": 29}
+    x = torch.rand(1, 3, 32, 32)
+    mean, std = torch.tensor(IMAGENET_MEAN)[:, None, None], torch.tensor(IMAGENET_STD)[:, None, None]
+    encoder = nst.Encoder(network.state_dict(), list(indices))
+    found = encoder(x)
+    for layer, index in indices.items():
+        module = network[: index + 1].eval()
+        for step in module:
+            if isinstance(step, nn.ReLU):
+                step.inplace = False
+        with torch.no_grad():
+            torch.testing.assert_close(found[layer], module((x - mean) / std), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("padding", ["zeros", "reflect", "replicate"])
+@pytest.mark.parametrize("pooling", ["max", "average", "l2"])
+def test_pooling_and_padding(pictures: Tensor, pooling: Any, padding: Any) -> None:
+    convs = random_convs()
+    encoder = nst.Encoder(torchvision_state(convs), ["relu2_1"], pooling=pooling, padding=padding)
+    mean, std = torch.tensor(IMAGENET_MEAN)[:, None, None], torch.tensor(IMAGENET_STD)[:, None, None]
+    pools = {
+        "max": lambda x: F.max_pool2d(x, 2),
+        "average": lambda x: 2 * F.avg_pool2d(x, 2),
+        "l2": lambda x: 0.78 * F.lp_pool2d(x, 2, 2),
+    }
+    modes = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate"}
+    expected = by_hand(
+        convs, (pictures - mean) / std, lambda x: F.pad(x, (1, 1, 1, 1), mode=modes[padding]), pools[pooling]
+    )
+    torch.testing.assert_close(encoder(pictures)["relu2_1"], expected["relu2_1"], rtol=1e-4, atol=2e-4)
+
+
+def test_l2_pooling_has_a_finite_gradient_where_all_is_zero() -> None:
+    encoder = nst.Encoder(torchvision_state(random_convs()), ["pool1"], pooling="l2")
+    for bias in encoder.convs.parameters():
+        bias.zero_()
+    pictures = torch.rand(1, 3, 8, 8, requires_grad=True)
+    encoder(pictures)["pool1"].sum().backward()
+    assert pictures.grad is not None
+    assert torch.isfinite(pictures.grad).all()
+
+
+def test_frozen_cut_and_always_in_eval_mode(pictures: Tensor) -> None:
+    encoder = nst.Encoder(layers=["relu2_1"])
+    assert not any(parameter.requires_grad for parameter in encoder.parameters())
+    assert list(encoder.convs) == ["conv1_1", "conv1_2", "conv2_1"]
+    assert not encoder.train().training
+    pictures.requires_grad_()
+    encoder(pictures)["relu2_1"].sum().backward()
+    assert pictures.grad is not None
+    assert pictures.grad.abs().sum() > 0
+
+
+def test_works_under_autocast_and_in_double(pictures: Tensor) -> None:
+    encoder = nst.Encoder(layers=["relu3_1"])
+    exact = encoder(pictures)["relu3_1"]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = encoder(pictures)["relu3_1"]
+    assert half.dtype == torch.bfloat16
+    assert (half.float() - exact).norm() < 0.05 * exact.norm()
+    double = nst.Encoder(layers=["relu3_1"]).double()(pictures.double())["relu3_1"]
+    torch.testing.assert_close(double.float(), exact, rtol=1e-3, atol=1e-4)
+
+
+def test_accepts_channels_last_and_does_not_change_its_input(pictures: Tensor) -> None:
+    encoder = nst.Encoder(layers=["relu4_1"])
+    before = pictures.clone()
+    expected = encoder(pictures)["relu4_1"]
+    torch.testing.assert_close(encoder(pictures.contiguous(memory_format=torch.channels_last))["relu4_1"], expected)
+    assert torch.equal(pictures, before)
+
+
+def test_the_embedded_network_is_small_quick_to_load_and_scaled(pictures: Tensor) -> None:
+    from importlib import resources
+
+    file = resources.files("nstlib") / "weights" / "vgg19_mini.safetensors"
+    with resources.as_file(file) as path:
+        assert path.stat().st_size <= 3_000_000
+    seconds = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        encoder = nst.Encoder(layers=[f"relu{layer}" for layer in ("1_1", "2_1", "3_1", "4_1", "5_1")])
+        seconds.append(time.perf_counter() - begun)
+    assert min(seconds) < 0.5
+    photographs = torch.cat([nst.samples.content(name, 128)[..., :128, :128] for name in ("cat", "astronaut", "coffee")])
+    for layer, feature in encoder(photographs).items():
+        # every channel has a mean activation of about 1 over natural pictures
+        assert 0.5 < feature.mean() < 2, layer
+        assert (feature.amax((0, 2, 3)) > 0).float().mean() > 0.95, f"{layer} has dead channels"
+
+
+def test_l_is_deterministic(pictures: Tensor) -> None:
+    first, second = (nst.Encoder(layers=["relu4_1"])(pictures)["relu4_1"] for _ in range(2))
+    assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"layers": ["relu4_9"]}, ["relu4_9", "did you mean 'relu4_", "relu1_1, conv1_2"]),
+        ({"layers": "relu4_1"}, ["list of layer names"]),
+        ({"layers": []}, ["list of layer names"]),
+        ({"name": "vgg19_mimi"}, ["vgg19_mimi", "did you mean 'vgg19_mini'"]),
+        ({"pooling": "mean"}, ["mean", "max, average, l2"]),
+        ({"padding": "reflekt"}, ["did you mean 'reflect'"]),
+    ],
+)
+def test_wrong_options_are_named(arguments: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"\S") as caught:
+        nst.Encoder(**arguments)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_wrong_pictures_are_named() -> None:
+    encoder = nst.Encoder(layers=["relu4_1"])
+    with pytest.raises(ValueError, match=r"at least 8 x 8 px, got 7 x 40"):
+        encoder(torch.rand(1, 3, 7, 40))
+    with pytest.raises(ValueError, match=r"\(B, 3, H, W\), got \(1, 1, 64, 64\)"):
+        encoder(torch.rand(1, 1, 64, 64))
+    with pytest.raises(ValueError, match=r"got \(3, 64, 64\)"):
+        encoder(torch.rand(3, 64, 64))
+    with pytest.raises(TypeError, match=r"uint8"):
+        encoder(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
+    with pytest.raises(TypeError, match=r"str"):
+        encoder("cat.jpg")
+    assert encoder(torch.rand(1, 3, 8, 8))["relu4_1"].shape[2:] == (1, 1)

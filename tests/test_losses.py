@@ -1,0 +1,317 @@
+"""The losses against the papers' formulas written as loops, in float64."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from nstlib.losses import content_loss, gram_matrix, moments, style_loss, total_variation
+
+
+def same(found: Any, expected: Any, message: str | None = None) -> None:
+    """Equal but for rounding in float64."""
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12, msg=message)
+
+
+def features(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def naive_gram(f: Tensor, mask: Tensor | None = None) -> Tensor:
+    """G_ij = sum_k m_k F_ik F_jk / sum_k m_k, one number at a time."""
+    batch, channels, height, width = f.shape
+    gram = torch.zeros(batch, channels, channels, dtype=torch.float64)
+    for b, i, j in itertools.product(range(batch), range(channels), range(channels)):
+        total, count = 0.0, 0.0
+        for y, x in itertools.product(range(height), range(width)):
+            m = 1.0 if mask is None else mask[b, 0, y, x].item()
+            total += m * f[b, i, y, x].item() * f[b, j, y, x].item()
+            count += m
+        gram[b, i, j] = total / count
+    return gram
+
+
+# ----------------------------------------------------------------------------------------------------- Gram
+
+
+def test_gram_matrix_is_the_formula() -> None:
+    f = features(2, 3, 4, 5)
+    same(gram_matrix(f), naive_gram(f))
+    assert gram_matrix(f).dtype == torch.float64
+
+
+def test_gram_matrix_with_a_mask_is_the_formula() -> None:
+    f, mask = features(2, 3, 4, 5), features(2, 1, 4, 5, seed=1).abs().clamp(max=1)
+    same(gram_matrix(f, mask), naive_gram(f, mask))
+    one = mask[:1]
+    same(gram_matrix(f, one), naive_gram(f, one.expand(2, 1, 4, 5)))
+    same(gram_matrix(f, torch.ones(1, 1, 4, 5)), gram_matrix(f))
+    same(gram_matrix(f, 0.3 * mask), gram_matrix(f, mask))
+
+
+def test_a_mask_hides_what_it_covers() -> None:
+    f, mask = features(1, 3, 4, 6), torch.zeros(1, 1, 4, 6)
+    mask[..., :2] = 1
+    expected = gram_matrix(f[..., :2])
+    f[..., 2:] = 1e6
+    same(gram_matrix(f, mask), expected)
+    assert torch.equal(gram_matrix(f, torch.zeros_like(mask)), torch.zeros(1, 3, 3, dtype=torch.float64))
+
+
+def test_gram_matrix_forgets_where() -> None:
+    f = features(1, 4, 6, 5)
+    order = torch.randperm(30, generator=torch.Generator().manual_seed(1))
+    shuffled = f.flatten(2)[..., order].view(1, 4, 5, 6)
+    assert not torch.equal(shuffled.flatten(), f.flatten())
+    same(gram_matrix(shuffled), gram_matrix(f))
+    same(gram_matrix(f.flip(3)), gram_matrix(f))
+    same(gram_matrix(f.repeat(1, 1, 2, 3)), gram_matrix(f))  # nor how large
+
+
+def test_gram_matrix_is_symmetric_and_positive() -> None:
+    gram = gram_matrix(features(2, 6, 2, 2))
+    same(gram, gram.mT)
+    assert torch.linalg.eigvalsh(gram).min() > -1e-12
+    assert torch.linalg.matrix_rank(gram).tolist() == [4, 4]  # no more than there are positions
+
+
+def test_gram_matrix_is_quadratic_and_follows_the_channels() -> None:
+    f, mixing = features(1, 3, 4, 4), features(3, 3, seed=2)
+    same(gram_matrix(3 * f), 9 * gram_matrix(f))
+    mixed = torch.einsum("ij,bjhw->bihw", mixing, f)
+    same(gram_matrix(mixed), mixing @ gram_matrix(f) @ mixing.T)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_does_not_overflow(dtype: torch.dtype) -> None:
+    f = (200 + 50 * features(1, 4, 64, 64)).to(dtype)  # the sum over positions is 1.7e8; float16 ends at 65504
+    exact = f.double()
+    assert gram_matrix(f).dtype == torch.float32
+    torch.testing.assert_close(gram_matrix(f).double(), gram_matrix(exact), rtol=1e-5, atol=0)
+    mask = torch.ones(1, 1, 64, 64, dtype=dtype)
+    torch.testing.assert_close(gram_matrix(f, mask).double(), gram_matrix(exact), rtol=1e-5, atol=0)
+    for found, expected in zip(moments(f), moments(exact), strict=True):
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=0)
+    loss, expected = content_loss(f, -f), content_loss(exact, -exact)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss.double(), expected, rtol=1e-5, atol=0)
+    for norm in ("l1", "l2"):
+        found, expected = (total_variation(x, norm=norm) for x in (f, exact))
+        torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=0)
+
+
+def test_autocast_does_not_lower_the_precision() -> None:
+    f = features(1, 8, 16, 16).float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        gram, masked = gram_matrix(f), gram_matrix(f, torch.ones(1, 1, 16, 16))
+    assert gram.dtype == masked.dtype == torch.float32
+    torch.testing.assert_close(gram.double(), gram_matrix(f.double()), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(masked.double(), gram_matrix(f.double()), rtol=1e-5, atol=1e-6)
+
+
+def test_large_activations_in_float32() -> None:
+    f = 1e5 * features(1, 4, 32, 32).float()
+    torch.testing.assert_close(gram_matrix(f).double(), gram_matrix(f.double()), rtol=1e-4, atol=1e5)
+    assert torch.isfinite(style_loss(gram_matrix(f), gram_matrix(-2 * f)))
+
+
+# -------------------------------------------------------------------------------------------------- moments
+
+
+def test_moments_are_the_formula() -> None:
+    f = features(2, 3, 4, 5)
+    mean, std = moments(f)
+    assert mean.shape == std.shape == (2, 3, 1, 1)
+    for b, c in itertools.product(range(2), range(3)):
+        values = [f[b, c, y, x].item() for y, x in itertools.product(range(4), range(5))]
+        mu = sum(values) / 20
+        variance = sum((value - mu) ** 2 for value in values) / 19
+        assert mean[b, c].item() == pytest.approx(mu, rel=1e-12, abs=1e-12)
+        assert std[b, c].item() == pytest.approx(math.sqrt(variance + 1e-5), rel=1e-12)
+
+
+def test_moments_forget_where_and_follow_scale_and_shift() -> None:
+    f = 10 * features(1, 3, 8, 8)
+    order = torch.randperm(64, generator=torch.Generator().manual_seed(1))
+    for found, expected in zip(moments(f.flatten(2)[..., order].view(1, 3, 4, 16)), moments(f), strict=True):
+        same(found, expected)
+    (mean, std), (mean_after, std_after) = moments(f), moments(-3 * f + 5)
+    same(mean_after, -3 * mean + 5)
+    torch.testing.assert_close(std_after, 3 * std, rtol=1e-6, atol=0)  # up to the 1e-5 under the root
+    normalised = (f - mean) / std
+    same(normalised.mean((2, 3)), torch.zeros(1, 3, dtype=torch.float64))
+
+
+def test_moments_of_flat_features_have_a_gradient() -> None:
+    flat = torch.full((1, 2, 3, 3), 7.0, requires_grad=True)
+    one = torch.full((1, 2, 1, 1), 7.0, requires_grad=True)
+    for f in (flat, one):
+        mean, std = moments(f)
+        assert torch.equal(mean, torch.full((1, 2, 1, 1), 7.0))
+        torch.testing.assert_close(std, torch.full((1, 2, 1, 1), math.sqrt(1e-5)))
+        (gradient,) = torch.autograd.grad((mean + std).sum(), f)
+        assert torch.isfinite(gradient).all()
+
+
+# --------------------------------------------------------------------------------------------- content, style
+
+
+def test_content_loss_is_the_formula() -> None:
+    f, p = features(1, 3, 4, 5), features(1, 3, 4, 5, seed=1)
+    terms = [(a - b) ** 2 for a, b in zip(f.flatten().tolist(), p.flatten().tolist(), strict=True)]
+    assert content_loss(f, p).item() == pytest.approx(sum(terms) / 2, rel=1e-12)
+    assert content_loss(f, p, reduction="mean").item() == pytest.approx(sum(terms) / 2 / len(terms), rel=1e-12)
+    assert content_loss(f, p).shape == ()
+    assert content_loss(f, f) == 0
+
+
+def test_gradient_of_the_content_loss() -> None:
+    f, p = features(1, 3, 4, 5).requires_grad_(), features(1, 3, 4, 5, seed=1)
+    (gradient,) = torch.autograd.grad(content_loss(f, p), f)
+    same(gradient, (f - p).detach())  # Gatys et al. 2015, eq. (2), before the ReLU
+
+
+def naive_style_loss(gram: Tensor, target: Tensor) -> float:
+    channels = gram.shape[1]
+    pairs = itertools.product(range(channels), range(channels))
+    return sum((gram[0, i, j] - target[0, i, j]).item() ** 2 for i, j in pairs) / (4 * channels**2)
+
+
+def test_style_loss_is_the_formula() -> None:
+    a, b = gram_matrix(features(1, 4, 5, 6)), gram_matrix(features(1, 4, 5, 6, seed=1))
+    assert style_loss(a, b).item() == pytest.approx(naive_style_loss(a, b), rel=1e-12)
+    assert style_loss(a, b).shape == ()
+    assert style_loss(a, a) == 0
+    # The paper's: sums over the M = 30 positions instead of means, and 1 / (4 N^2 M^2).
+    paper = naive_style_loss(30 * a, 30 * b) / 30**2
+    assert style_loss(a, b).item() == pytest.approx(paper, rel=1e-12)
+
+
+def test_losses_of_a_batch_are_means_over_its_pictures() -> None:
+    f, p = features(3, 2, 4, 4), features(3, 2, 4, 4, seed=1)
+    singles: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+        "content": content_loss,
+        "content mean": lambda x, y: content_loss(x, y, reduction="mean"),
+        "style": lambda x, y: style_loss(gram_matrix(x), gram_matrix(y)),
+        "l2": lambda x, _: total_variation(x),
+        "l1": lambda x, _: total_variation(x, norm="l1"),
+    }
+    for name, loss in singles.items():
+        each = torch.stack([loss(f[i : i + 1], p[i : i + 1]) for i in range(3)])
+        same(loss(f, p), each.mean(), name)
+        shared = torch.stack([loss(f[i : i + 1], p[:1]) for i in range(3)])  # one target for all
+        same(loss(f, p[:1]), shared.mean(), name)
+
+
+# ------------------------------------------------------------------------------------------- total variation
+
+
+@pytest.mark.parametrize(("norm", "power"), [("l1", 1), ("l2", 2)])
+def test_total_variation_is_the_formula(norm: Any, power: int) -> None:
+    x = features(1, 3, 4, 6)
+    down, across = [], []
+    for c, i, j in itertools.product(range(3), range(4), range(6)):
+        if i + 1 < 4:
+            down.append(abs(x[0, c, i + 1, j] - x[0, c, i, j]).item() ** power)
+        if j + 1 < 6:
+            across.append(abs(x[0, c, i, j + 1] - x[0, c, i, j]).item() ** power)
+    expected = sum(down) / len(down) + sum(across) / len(across)
+    assert total_variation(x, norm=norm).item() == pytest.approx(expected, rel=1e-12)
+    same(total_variation(x + 3, norm=norm), total_variation(x, norm=norm))
+    same(total_variation(-2 * x, norm=norm), 2**power * total_variation(x, norm=norm))
+    same(total_variation(x.mT, norm=norm), total_variation(x, norm=norm))
+
+
+def test_total_variation_is_squared_by_default_and_zero_for_flat_pictures() -> None:
+    x = features(1, 3, 4, 6)
+    assert total_variation(x) == total_variation(x, norm="l2") != total_variation(x, norm="l1")
+    assert total_variation(torch.full((2, 3, 5, 5), 0.4)) == 0
+    assert total_variation(torch.ones(1, 3, 1, 1)) == 0
+    assert total_variation(torch.tensor([[[[0.0, 3.0]]]])) == 9  # one row: only across
+
+
+# --------------------------------------------------------------------------------------- gradients and errors
+
+
+DIFFERENTIABLE: dict[str, Callable[[Tensor, Tensor], Any]] = {
+    "gram": lambda f, p: gram_matrix(f),
+    "gram, mask": lambda f, p: gram_matrix(f, p[:, :1].abs()),
+    "moments": lambda f, p: moments(f),
+    "content": content_loss,
+    "content, mean": lambda f, p: content_loss(f, p, reduction="mean"),
+    "style": lambda f, p: style_loss(gram_matrix(f), gram_matrix(p)),
+    "total variation, l2": lambda f, p: total_variation(f),
+    "total variation, l1": lambda f, p: total_variation(f, norm="l1"),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_gradients(name: str) -> None:
+    f, p = features(2, 3, 3, 4).requires_grad_(), features(2, 3, 3, 4, seed=1).requires_grad_()
+    assert torch.autograd.gradcheck(DIFFERENTIABLE[name], (f, p))
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_memory_layout_does_not_matter(name: str) -> None:
+    f, p = features(2, 3, 3, 4), features(2, 3, 3, 4, seed=1)
+    last = torch.channels_last
+    found = DIFFERENTIABLE[name](f.to(memory_format=last), p.to(memory_format=last))
+    same(found, DIFFERENTIABLE[name](f, p))
+
+
+ERRORS: dict[str, tuple[Callable[[], Any], str]] = {
+    "gram of one picture": (lambda: gram_matrix(torch.zeros(3, 4, 4)), r"\(B, C, H, W\).*\(3, 4, 4\)"),
+    "moments of a vector": (lambda: moments(torch.zeros(3)), r"\(B, C, H, W\).*\(3,\)"),
+    "total variation of one picture": (lambda: total_variation(torch.zeros(3, 4, 4)), r"\(3, 4, 4\)"),
+    "content of one picture": (
+        lambda: content_loss(torch.zeros(3, 4, 4), torch.zeros(3, 4, 4)),
+        r"\(3, 4, 4\)",
+    ),
+    "mask of another size": (
+        lambda: gram_matrix(torch.zeros(1, 3, 4, 4), torch.zeros(1, 1, 8, 8)),
+        r"\(1, 3, 4, 4\) need a mask \(B, 1, H, W\), got \(1, 1, 8, 8\)",
+    ),
+    "mask with channels": (
+        lambda: gram_matrix(torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 4)),
+        r"got \(1, 3, 4, 4\)",
+    ),
+    "mask without a batch": (
+        lambda: gram_matrix(torch.zeros(1, 3, 4, 4), torch.zeros(4, 4)),
+        r"got \(4, 4\)",
+    ),
+    "content of another size": (
+        lambda: content_loss(torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 8, 8)),
+        r"\(1, 3, 4, 4\).*\(1, 3, 8, 8\).*differ",
+    ),
+    "content, unknown reduction": (
+        lambda: content_loss(torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 4), reduction="none"),  # type: ignore[arg-type]
+        r"'none'.*'sum' and 'mean'",
+    ),
+    "style of features": (
+        lambda: style_loss(torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 4)),
+        r"\(B, C, C\), got \(1, 3, 4, 4\).*gram_matrix",
+    ),
+    "style of other channels": (
+        lambda: style_loss(torch.zeros(1, 3, 3), torch.zeros(1, 4, 4)),
+        r"got \(1, 3, 3\) and \(1, 4, 4\)",
+    ),
+    "style, not square": (lambda: style_loss(torch.zeros(1, 3, 9), torch.zeros(1, 3, 9)), r"\(1, 3, 9\)"),
+    "total variation, unknown norm": (
+        lambda: total_variation(torch.zeros(1, 3, 4, 4), norm="l3"),  # type: ignore[arg-type]
+        r"'l3'.*'l1' and 'l2'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors(name: str) -> None:
+    call, message = ERRORS[name]
+    with pytest.raises(ValueError, match=message):
+        call()
