@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nstlib import __version__, samples
-from nstlib.gatys import Gatys
-from nstlib.image import load_image, save_image
+from nstlib.image import save_image
 from nstlib.stylize import METHODS, stylize
 
 STYLIZE_HELP = """\
@@ -71,14 +70,14 @@ def _stylize(options: argparse.Namespace) -> None:
 
 
 def _samples(options: argparse.Namespace) -> None:
-    known = {name: "content" for name in samples.content_names()} | {name: "style" for name in samples.style_names()}
-    names = options.names or list(known)
+    names = options.names or [*samples.content_names(), *samples.style_names()]
     if options.out is None and not options.names:
         print("content  " + "  ".join(samples.content_names()))
         print("style    " + "  ".join(samples.style_names()))
         return
     for name in names:
-        picture = samples.content(name, options.size) if known.get(name) == "content" else samples.style(name, options.size)
+        paint = samples.content if name in samples.content_names() else samples.style
+        picture = paint(name, options.size)
         path = save_image(picture, (options.out or Path()) / f"{name}.png")
         print(f"{path}: {picture.shape[3]} x {picture.shape[2]} px")
 

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -189,12 +188,12 @@ def prune(teacher: Convs, widths: Sequence[int], pictures: Tensor, *, positions:
     color = dict(zip(("color.weight", "color.bias"), imagenet_color()))
     convs = [name for name in teacher if name.removeprefix("conv") in LAYERS]
     full = Encoder({**color, **flatten({name: teacher[name] for name in convs})}, convs)
-    places = {}
+    places: dict[str, list[Tensor]] = {name: [] for name in convs}
     samples: dict[str, list[Tensor]] = {name: [] for name in convs}
     for picture in pictures.split(1):
         for name, feature in full(picture).items():
             # the same positions for the student, layer by layer, later
-            place = places.setdefault(name, []) or places[name]
+            place = places[name]
             place.append(torch.randint(feature[0, 0].numel(), (positions,), generator=random))
             samples[name].append(feature.flatten(2)[0][:, place[-1]].T)  # (positions, C)
 
@@ -222,9 +221,9 @@ def prune(teacher: Convs, widths: Sequence[int], pictures: Tensor, *, positions:
 
 
 def linear_error(x: Tensor, y: Tensor) -> float:
-    """How much of y no linear map of x explains: sum of squared residuals / sum of squares about the mean."""
+    """How much of y no linear map of x explains: sum of squared residuals / sum of squares."""
     weight, bias = least_squares(x, y)
-    return float((y - x @ weight.T - bias).square().sum() / (y - y.mean(0)).square().sum())
+    return float((y - x @ weight.T - bias).square().sum() / y.square().sum())
 
 
 def flatten(convs: Convs) -> dict[str, Tensor]:
@@ -241,7 +240,8 @@ class Student(nn.Module):
     def __init__(self, pruned: Convs, widths: Sequence[int]) -> None:
         super().__init__()
         self.color = imagenet_color()
-        self.convs, self.norms = nn.ModuleDict(), nn.ModuleDict()
+        self.convs: dict[str, nn.Conv2d] = {}
+        self.norms: dict[str, nn.BatchNorm2d] = {}
         channels = 3
         for layer in LAYERS:
             width = widths[int(layer[0]) - 1]
@@ -255,6 +255,8 @@ class Student(nn.Module):
                 self.norms[layer] = nn.BatchNorm2d(width)
             self.convs[layer] = conv
             channels = width
+        # registered under the same names, so that they are trained and saved
+        self.conv_modules, self.norm_modules = nn.ModuleList(self.convs.values()), nn.ModuleList(self.norms.values())
         self.to(memory_format=torch.channels_last)
 
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
@@ -274,10 +276,13 @@ class Student(nn.Module):
         """The convolutions, batch normalisation folded in."""
         convs: Convs = {}
         for layer, conv in self.convs.items():
+            assert conv.bias is not None
             weight, bias = conv.weight.detach().clone(), conv.bias.detach().clone()
             if layer in self.norms:
                 # y = gamma (w x + b - mean) / sqrt(var + eps) + beta
                 norm = self.norms[layer]
+                assert norm.running_var is not None
+                assert norm.running_mean is not None
                 scale = norm.weight / (norm.running_var + norm.eps).sqrt()
                 weight, bias = (
                     weight * scale[:, None, None, None],
@@ -329,10 +334,18 @@ class Distillation(nn.Module):
         )
         self.painter = Painter(widths)
         self.heads, self.colors = nn.ModuleDict(), nn.ModuleDict()
+        with torch.no_grad():
+            features = student(sample)
         for layer, target in teachers(sample).items():
-            self.heads[layer] = nn.Conv2d(widths[int(layer[4]) - 1], target.shape[1], 1)
-            self.register_buffer(f"mean_{layer}", target.mean((0, 2, 3), keepdim=True))
-            self.register_buffer(f"std_{layer}", target.std((0, 2, 3), keepdim=True) + 1e-3)
+            self.heads[layer] = head = nn.Conv2d(widths[int(layer[4]) - 1], target.shape[1], 1)
+            mean, std = target.mean((0, 2, 3), keepdim=True), target.std((0, 2, 3), keepdim=True) + 1e-3
+            self.register_buffer(f"mean_{layer}", mean)
+            self.register_buffer(f"std_{layer}", std)
+            if layer.removeprefix("relu") not in student.norms:
+                # what was pruned has its features already: the best head for them is known
+                x, y = (z.movedim(1, -1).flatten(0, 2)[::7] for z in (features[layer], (target - mean) / std))
+                weight, bias = least_squares(x, y)
+                head.weight.data, head.bias = weight[:, :, None, None], nn.Parameter(bias)
         for layer in ("relu3_4", "relu4_1"):
             self.colors[layer] = nn.Conv2d(widths[int(layer[4]) - 1], 3, 1)
         for layer, feature in self.critic(sample).items():
@@ -382,6 +395,8 @@ def distil(
     learning_rate: float,
     checkpoint: Path,
     seed: int = 0,
+    save_every: int = 100,
+    stop_after: int | None = None,
 ) -> Distillation:
     """Train the new layers for `steps` steps, then all layers for `tune_steps`; resumes from `checkpoint` if it is there."""
     random = torch.Generator().manual_seed(seed)
@@ -405,7 +420,8 @@ def distil(
         print(f"continuing at step {step}", flush=True)
     begun, since = time.time(), step
     averages: dict[str, float] = {}
-    while step < steps + tune_steps:
+    last = steps + tune_steps
+    while step < min(last, last if stop_after is None else stop_after):
         task.train()
         terms = task(random_crops(train, batch, size, random), all_layers=step >= steps)
         heads = torch.stack([terms[layer] for layer in task.heads if layer in terms])
@@ -423,8 +439,8 @@ def distil(
         if step % 50 == 0:
             pace = (time.time() - begun) / (step - since)
             text = "  ".join(f"{name} {value:.3f}" for name, value in averages.items())
-            print(f"step {step}/{steps + tune_steps}  {pace:.2f} s/step  {text}", flush=True)
-        if step % 100 == 0 or step == steps + tune_steps:
+            print(f"step {step}/{last}  {pace:.2f} s/step  {text}", flush=True)
+        if step % save_every == 0 or step == last:
             state = {
                 "task": {key: value for key, value in task.state_dict().items() if not key.startswith("teachers.")},
                 "optimizer": optimizer.state_dict(),
@@ -433,7 +449,7 @@ def distil(
                 "step": step,
             }
             torch.save(state, checkpoint.with_suffix(".tmp"))
-            os.replace(checkpoint.with_suffix(".tmp"), checkpoint)
+            checkpoint.with_suffix(".tmp").replace(checkpoint)
     return task
 
 
@@ -466,7 +482,8 @@ def report(encoder: Encoder, teachers: Teachers, fit: Tensor, test: Tensor, seed
     """Measure an encoder on pictures that were never trained on.
 
     Returns:
-        `error_<layer>`: relative error of the linear reconstruction of the teacher's channels;
+        `error_<layer>`: relative error of the linear reconstruction of the teacher's channels, |y - Wx - b|^2 / |y|^2;
+        `centred_<layer>`: the same with |y - mean y|^2 below the line;
         `luminance_<layer>` and `chroma_<layer>`: R^2 of a linear map to the 8 x 8 block means of the colours;
         `dead_<layer>`: number of channels that are zero on all test pictures.
         The linear maps are fitted on `fit` and measured on `test`.
@@ -497,8 +514,13 @@ def report(encoder: Encoder, teachers: Teachers, fit: Tensor, test: Tensor, seed
     for name, (x_fit, y_fit, x_test, y_test) in rows.items():
         weight, bias = least_squares(torch.cat(x_fit), torch.cat(y_fit))
         x, y = torch.cat(x_test), torch.cat(y_test)
-        error = float((y - x @ weight.T - bias).square().sum() / (y - y.mean(0)).square().sum())
-        numbers[name] = error if name.startswith("error_") else 1 - error
+        residual = (y - x @ weight.T - bias).square().sum()
+        centred = float(residual / (y - y.mean(0)).square().sum())
+        if name.startswith("error_"):
+            numbers[name] = float(residual / y.square().sum())
+            numbers[name.replace("error_", "centred_")] = centred
+        else:
+            numbers[name] = 1 - centred
     return numbers | {f"dead_{layer}": float((~found).sum()) for layer, found in alive.items()}
 
 
@@ -513,6 +535,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tune-steps", type=int, default=1000, help="steps for all layers together")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--size", type=int, default=128, help="side of the crops in pixels")
+    parser.add_argument("--samples", type=int, default=200, help="crops to prune, scale and measure on")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--out", type=Path, required=True, help="where the weights go, and the model card beside them")
     options = parser.parse_args(arguments)
@@ -521,11 +544,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     train, test = load_folders(options.pictures, options.held_out)
     print(f"{len(train)} pictures to train on, {len(test)} held out", flush=True)
     random = torch.Generator().manual_seed(1)
-    sample = random_crops(train, 200, 160, random)
+    sample = random_crops(train, options.samples, 160, random)
     pruned = scale(prune(teachers.convs, options.widths, sample), sample)
     student = Student(pruned, options.widths)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    checkpoint = options.out.with_suffix(".checkpoint.pt")
     distil(
         student,
         teachers,
@@ -535,29 +557,61 @@ def main(arguments: Sequence[str] | None = None) -> None:
         batch=options.batch,
         size=options.size,
         learning_rate=options.learning_rate,
-        checkpoint=checkpoint,
+        checkpoint=options.out.with_suffix(".checkpoint.pt"),
     )
-    convs = scale(student.eval().export(), random_crops(train, 400, 256, random))
+    convs = scale(student.eval().export(), random_crops(train, options.samples, 256, random))
     tensors = {key: value.half().contiguous() for key, value in flatten(convs).items()}
-    tensors |= dict(zip(("color.weight", "color.bias"), imagenet_color()))
-    metadata = {
-        "format_version": str(FORMAT),
-        "name": "vgg19_mini",
-        "widths": " ".join(map(str, options.widths)),
-    }
-    metadata |= {
-        "steps": f"{options.steps} + {options.tune_steps}",
-        "license": "CC BY 4.0 (derived from VGG19)",
-    }
+    tensors |= dict(zip(("color.weight", "color.bias"), imagenet_color(), strict=True))
+    metadata = {"format_version": str(FORMAT), "license": "CC BY 4.0 (derived from VGG19)"}
     temporary = options.out.with_suffix(".tmp")
     save_file(tensors, temporary, metadata=metadata)
-    os.replace(temporary, options.out)
+    temporary.replace(options.out)
 
-    layers = [f"relu{layer}" for layer in LAYERS]
-    encoder = Encoder(options.out, layers)
-    numbers = report(encoder, teachers, random_crops(train, 300, 256, random), random_crops(test, 200, 256, random))
-    for name, number in numbers.items():
-        print(f"{name} {number:.3f}")
+    encoder = Encoder(options.out, [f"relu{layer}" for layer in LAYERS])
+    fit, unseen = (random_crops(pictures, options.samples, 256, random) for pictures in (train, test))
+    numbers = report(encoder, teachers, fit, unseen)
+    steps = f"{options.steps if teachers.missing else 0} steps for the new layers, {options.tune_steps} for all"
+    options.out.with_suffix(".md").write_text(model_card(options.out, numbers, teachers, len(train), len(test), steps))
+    print(f"{options.out}: {options.out.stat().st_size / 1e6:.2f} MB, and the model card beside it")
+
+
+def model_card(path: Path, numbers: Mapping[str, float], teachers: Teachers, train: int, test: int, steps: str) -> str:
+    """The model card, as Markdown."""
+    rows = [
+        f"| {layer} | {teacher_of(layer, teachers)} | {numbers[f'error_{layer}']:.3f} | {numbers[f'centred_{layer}']:.3f} "
+        f"| {numbers[f'dead_{layer}']:.0f} |"
+        for layer in (f"relu{layer}" for layer in LAYERS)
+    ]
+    second = ", and SqueezeNet 1.0 (Iandola et al. 2016) for the layers named below" if teachers.missing else ""
+    return f"""# {path.stem}
+
+VGG19's layers conv1_1 to conv5_1 at about a quarter of its widths: {path.stat().st_size / 1e6:.2f} MB in half precision.
+For features and losses of neural style transfer; not a classifier.
+
+- **Made by** `python -m nstlib.distill`: channels selected and solved for by least squares, then distilled ({steps}).
+- **Teachers**: VGG19 (Simonyan & Zisserman 2015){second}.
+- **Data**: {train} photographs and paintings, {test} more held out. None of them is part of this package.
+- **Scale**: the mean activation of every channel over natural pictures is 1.
+- **Licence**: CC BY 4.0, as VGG19's weights, from which it is derived.
+
+Measured on the held-out pictures, linear maps fitted on others. Error: |y - Wx - b|^2 / |y|^2 for all channels y of the
+teacher and x of this network; centred: |y - mean y|^2 below the line; dead: channels that are never above zero.
+
+| layer | teacher | error | centred | dead |
+|---|---|---|---|---|
+{chr(10).join(rows)}
+
+R^2 of a linear map to the 8 x 8 block means of the picture:
+
+| layer | luminance | chroma |
+|---|---|---|
+| relu3_4 | {numbers["luminance_relu3_4"]:.2f} | {numbers["chroma_relu3_4"]:.2f} |
+| relu4_1 | {numbers["luminance_relu4_1"]:.2f} | {numbers["chroma_relu4_1"]:.2f} |
+"""
+
+
+def teacher_of(layer: str, teachers: Teachers) -> str:
+    return f"SqueezeNet {FIRES[layer]}" if layer in teachers.missing else f"VGG19 {layer}"
 
 
 if __name__ == "__main__":

@@ -72,14 +72,14 @@ class Encoder(nn.Module):
             raise ValueError(f"no network or weights file {name!r}{nearest(name, NETWORKS)}")
         network = load_network(name)
         self.pooling, self.ceil_mode = pooling, network.ceil_mode
-        self.padding = padding or network.padding
+        self.padding: Padding = padding or network.padding
 
         # The chain, as (kind, name): conv1_1, relu1_1, conv1_2, relu1_2, pool1, conv2_1, ...
         chain: list[str] = []
-        for conv in network.convs:
-            if chain and _block(chain[-1]) != _block(conv):
+        for name_of_conv in network.convs:
+            if chain and _block(chain[-1]) != _block(name_of_conv):
                 chain.append(f"pool{_block(chain[-1])}")
-            chain += [conv, conv.replace("conv", "relu")]
+            chain += [name_of_conv, name_of_conv.replace("conv", "relu")]
         chain.append(f"pool{_block(chain[-1])}")
         if isinstance(layers, str) or not layers:
             raise ValueError(f"layers must be a list of layer names such as ['relu4_1'], got {layers!r}")
@@ -102,7 +102,8 @@ class Encoder(nn.Module):
             if step.startswith("conv"):
                 weight, bias = network.convs[step]
                 channels = weight.shape[0]
-                conv = nn.Conv2d(weight.shape[1], channels, 3, padding=1, padding_mode=self.padding)
+                # on "meta", so that no random numbers are drawn for weights that are replaced at once
+                conv = nn.Conv2d(weight.shape[1], channels, 3, padding=1, padding_mode=self.padding, device="meta")
                 conv.weight, conv.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
                 self.convs[step] = conv
             elif step.startswith("pool"):
@@ -176,7 +177,7 @@ class Encoder(nn.Module):
 
 def _block(layer: str) -> str:
     """'relu3_1' -> '3'."""
-    return layer.lstrip("convrelupo").split("_")[0]
+    return layer[4]
 
 
 def nearest(asked: str, known: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ No network is trained here. The pixels x of the result are what changes, to make
 
 small. What is ours: a pyramid (most steps are taken on small pictures, where they are cheap and strokes are found sooner)
 and relative losses (each term divided by its value for F = 0, so that weights mean the same for every network, layer and
-size). `Gatys(pyramid=1, relative=False)` is the paper's.
+size). `Gatys(pyramid=1, relative=False, smoothness=0)` is the paper's.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +39,9 @@ Start = Literal["content", "noise", "style"]
 
 LEAST_SIDE = 64
 """No scale of the pyramid has a shorter side than this, in pixels (unless the picture itself has)."""
+
+LEAP = 0.5
+"""No step of L-BFGS changes a pixel by more than this: without a line search it would leap out of the picture at times."""
 
 
 @dataclass
@@ -75,6 +78,8 @@ class Gatys(nn.Module):
         learning_rate: None is 1 for L-BFGS and 0.02 for Adam.
         history_size: how many past steps L-BFGS remembers. Each holds two copies of the picture: 20 of them need
             480 bytes a pixel, 31 MB at 256 x 256 and 0.5 GB at 1024 x 1024.
+        smoothness: how much more a step of L-BFGS moves low frequencies than high ones; 0 is plain pixels. It changes how
+            fast the loss falls, not what it is.
         pyramid: number of scales, each twice as large as the one before, the last of full size. Each takes half as many
             steps as the one before.
         start: begin with the `"content"`, with `"noise"`, with the `"style"` or with a picture `(B, 3, H, W)`.
@@ -101,7 +106,7 @@ class Gatys(nn.Module):
         content_layers: Sequence[str] = ("relu4_2",),
         style_layers: Sequence[str] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
         content_weight: float = 1.0,
-        style_weight: float = 100.0,
+        style_weight: float = 20.0,
         layer_weights: Mapping[str, float] | None = None,
         tv_weight: float = 1.0,
         tv_norm: Literal["l1", "l2"] = "l2",
@@ -110,6 +115,7 @@ class Gatys(nn.Module):
         steps: int = 300,
         learning_rate: float | None = None,
         history_size: int = 20,
+        smoothness: float = 0.4,
         pyramid: int = 3,
         start: Start | Tensor = "content",
         style_scale: float = 1.0,
@@ -131,6 +137,8 @@ class Gatys(nn.Module):
         ):
             if not 0 <= weight < math.inf:
                 raise ValueError(f"{option} must be a number of at least 0, got {weight!r}")
+        if not 0 <= smoothness <= 1:
+            raise ValueError(f"smoothness must lie in [0, 1], got {smoothness!r}")
         if not style_scale > 0:
             raise ValueError(f"style_scale must be above 0, got {style_scale!r}")
         self.content_layers = tuple(content_layers) if content_weight else ()
@@ -154,7 +162,7 @@ class Gatys(nn.Module):
         self.tv_norm: Literal["l1", "l2"] = tv_norm
         self.relative, self.optimizer, self.steps = relative, optimizer, steps
         self.learning_rate, self.history_size, self.pyramid = learning_rate, history_size, pyramid
-        self.start, self.style_scale, self.seed = start, style_scale, seed
+        self.start, self.style_scale, self.seed, self.smoothness = start, style_scale, seed, smoothness
 
     def forward(
         self,
@@ -181,11 +189,18 @@ class Gatys(nn.Module):
         Raises:
             ValueError: pictures, masks or weights that don't fit together.
         """
-        options = {"mask": mask, "style_weights": style_weights, "callback": callback, "progress": progress}
-        *_, result = self.iterate(content, style, every=self.steps, **options)
+        *_, result = self.iterate(
+            content,
+            style,
+            mask=mask,
+            style_weights=style_weights,
+            callback=callback,
+            progress=progress,
+            every=self.steps,
+        )
         return result
 
-    def stylize(self, content: Tensor, style: Tensor | Sequence[Tensor] | None = None, **options: object) -> Tensor:
+    def stylize(self, content: Tensor, style: Tensor | Sequence[Tensor] | None = None, **options: Any) -> Tensor:
         """The picture alone: `(B, 3, H, W)` in [0, 1]. Options are those of a call."""
         return self(content, style, **options).picture
 
@@ -224,7 +239,8 @@ class Gatys(nn.Module):
             leave=False,
             bar_format="{desc} {percentage:3.0f}%|{bar}| {remaining}{postfix}",
         )
-        picture = self._first(content, styles, sizes[0])
+        first = self._first(content, styles)
+        picture = start = _resize(first, sizes[0])
         result = Result(picture.clamp(0, 1), {})
         begun, step = time.perf_counter(), 0
         try:
@@ -232,17 +248,17 @@ class Gatys(nn.Module):
                 if count == 0:
                     continue
                 objective = self._objective(content, styles, mask, shares, size)
-                # L-BFGS flattens pixel and gradient with .view, so the picture is contiguous whatever the encoder runs in
-                x = _resize(picture, size).contiguous().requires_grad_()
-                optimizer = self._optimizer(x)
-                best, best_total = x.detach().clone(), math.inf
+                # A finer scale begins with its own start, detail and all, plus what the coarser scale changed.
+                change, start = picture - start, _resize(first, size)
+                best, best_total = start + _resize(change, size), math.inf
+                canvas, optimizer = self._begin(best)
                 for _ in range(count):
-                    before = x.detach().clone()
-                    losses = _take_step(optimizer, objective, x)
+                    before, losses = _take_step(optimizer, objective, canvas)
                     step += 1
                     if not math.isfinite(losses["total"]):
                         warnings.warn(
-                            f"the loss was no longer finite at step {step}: kept the best before it",
+                            f"the loss was no longer finite at step {step}: kept the best before it; a smaller "
+                            "learning_rate may help",
                             stacklevel=2,
                         )
                         break
@@ -335,12 +351,15 @@ class Gatys(nn.Module):
 
         return objective
 
-    def _optimizer(self, x: Tensor) -> torch.optim.Optimizer:
+    def _begin(self, picture: Tensor) -> tuple[_Canvas, torch.optim.Optimizer]:
+        """A canvas with this picture on it, and a fresh optimiser."""
         if self.optimizer == "adam":
-            return torch.optim.Adam([x], lr=self.learning_rate or 0.02, betas=(0.9, 0.99))
+            canvas = _Canvas(picture, 0.0)
+            return canvas, torch.optim.Adam(canvas.parameters(), lr=self.learning_rate or 0.02, betas=(0.9, 0.99))
+        canvas = _Canvas(picture, self.smoothness)
         # One evaluation a step and no tolerances: we count the steps, and keep the best picture ourselves
-        return torch.optim.LBFGS(
-            [x],
+        return canvas, torch.optim.LBFGS(
+            canvas.parameters(),
             lr=self.learning_rate or 1.0,
             max_iter=1,
             history_size=self.history_size,
@@ -358,32 +377,60 @@ class Gatys(nn.Module):
         ]
         return scales[::-1]
 
-    def _first(self, content: Tensor, styles: list[Tensor], size: tuple[int, int]) -> Tensor:
+    def _first(self, content: Tensor, styles: list[Tensor]) -> Tensor:
+        """The picture to start from, at full size."""
+        size = content.shape[2:]
         if isinstance(self.start, Tensor):
             picture = check_picture(self.start, "start").to(content)
-            if picture.shape[2:] != content.shape[2:]:
+            if picture.shape[2:] != size:
                 raise ValueError(
                     f"start is {tuple(picture.shape)}, and must be as large as content {tuple(content.shape)}"
                 )
-            return _resize(picture.expand(len(content), -1, -1, -1), size)
+            return picture.expand(len(content), -1, -1, -1)
         if self.start == "content":
-            return _resize(content, size)
+            return content
         if self.start == "style":
             if not styles:
                 raise ValueError("start='style' needs a style picture")
             return _resize(styles[0], size).expand(len(content), -1, -1, -1)
         random = torch.Generator().manual_seed(self.seed)
-        return torch.rand(len(content), 3, *size, generator=random).to(content)
+        return torch.rand(content.shape, generator=random).to(content)
+
+
+class _Canvas(nn.Module):
+    """The picture as the optimiser sees it: x = first + irfft(w rfft(z)), with w = (f / 0.1)^-smoothness.
+
+    A step in z is a step in x whose low frequencies count more: L-BFGS needs about half as many of them, because the
+    loss is steeper along fine grain than along broad strokes. (Olah et al. 2017 choose such coordinates for looks.)
+    """
+
+    def __init__(self, first: Tensor, smoothness: float) -> None:
+        super().__init__()
+        # L-BFGS flattens z and its gradient with .view, so both are contiguous whatever the encoder runs in
+        self.first = first.detach().contiguous()
+        self.z = nn.Parameter(torch.zeros_like(self.first))
+        height, width = first.shape[2:]
+        fy, fx = torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None]
+        f = (fy.square() + fx.square()).sqrt().clamp(min=1 / max(height, width))  # (H, W / 2 + 1), cycles per pixel
+        self.w = ((f / 0.1) ** -smoothness).to(self.first) if smoothness else None
+
+    def forward(self) -> Tensor:
+        if self.w is None:
+            return self.first + self.z
+        return self.first + torch.fft.irfft2(self.w * torch.fft.rfft2(self.z), s=self.first.shape[2:])
 
 
 def _take_step(
-    optimizer: torch.optim.Optimizer, objective: Callable[[Tensor], dict[str, Tensor]], x: Tensor
-) -> dict[str, float]:
-    """One step of the optimiser; the terms of the loss before it."""
+    optimizer: torch.optim.Optimizer, objective: Callable[[Tensor], dict[str, Tensor]], canvas: _Canvas
+) -> tuple[Tensor, dict[str, float]]:
+    """One step of the optimiser: the picture before it, and the terms of its loss."""
     terms: dict[str, Tensor] = {}
+    pictures: list[Tensor] = []
 
     def closure() -> float:
         optimizer.zero_grad(set_to_none=True)
+        x = canvas()
+        pictures.append(x.detach())
         terms.update(objective(x))
         # The gradient of a mean over pixels is tiny, and L-BFGS drops steps whose products are below 1e-10:
         # so it is given the sum.
@@ -391,14 +438,22 @@ def _take_step(
         loss.backward()
         return loss.item()
 
+    before = canvas.z.detach().clone()
     optimizer.step(closure)
-    return {name: term.item() for name, term in terms.items()}
+    if isinstance(optimizer, torch.optim.LBFGS):
+        step = canvas.z.detach() - before
+        longest = step.abs().max().item()
+        if math.isfinite(longest) and longest > LEAP:
+            # take a shorter step the same way, and let the optimiser know how long it was
+            canvas.z.data.copy_(before + step * (LEAP / longest))
+            optimizer.state[canvas.z]["t"] *= LEAP / longest
+    return pictures[0], {name: term.item() for name, term in terms.items()}
 
 
-def _resize(picture: Tensor, size: tuple[int, int]) -> Tensor:
+def _resize(picture: Tensor, size: Sequence[int]) -> Tensor:
     if tuple(picture.shape[2:]) == tuple(size):
         return picture.detach().clone()
-    return F.interpolate(picture.detach(), size, mode="bicubic", antialias=True, align_corners=False)
+    return F.interpolate(picture.detach(), tuple(size), mode="bicubic", antialias=True, align_corners=False)
 
 
 def _share_steps(steps: int, scales: int) -> list[int]:

@@ -48,7 +48,8 @@ def gram_matrix(features: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is None:
             # G = F F^T / HW
             return f @ f.mT / f.shape[2]
-        if mask.ndim != 4 or mask.shape[1] != 1 or mask.shape[2:] != features.shape[2:]:
+        fits = mask.ndim == 4 and mask.shape[1] == 1 and len(mask) in (1, len(features))
+        if not fits or mask.shape[2:] != features.shape[2:]:
             raise ValueError(f"features {tuple(features.shape)} need a mask (B, 1, H, W), got {tuple(mask.shape)}")
         m = mask.to(f.dtype).flatten(2)  # (B, 1, HW)
         # G = F diag(m) F^T / sum m
@@ -93,7 +94,7 @@ def content_loss(features: Tensor, target: Tensor, *, reduction: Literal["sum", 
         9.0
     """
     _check(features)
-    if features.shape[1:] != target.shape[1:]:
+    if features.shape[1:] != target.shape[1:] or len(target) not in (1, len(features)):
         raise ValueError(f"features {tuple(features.shape)} and target {tuple(target.shape)} differ in shape")
     if reduction not in ("sum", "mean"):
         raise ValueError(f"no reduction {reduction!r}: there are 'sum' and 'mean'")
@@ -116,7 +117,8 @@ def style_loss(gram: Tensor, target: Tensor) -> Tensor:
         >>> style_loss(torch.zeros(1, 4, 4), 2 * torch.ones(1, 4, 4)).item()
         1.0
     """
-    if gram.ndim != 3 or gram.shape[1] != gram.shape[2] or gram.shape[1:] != target.shape[1:]:
+    fits = gram.shape[1:] == target.shape[1:] and len(target) in (1, len(gram))
+    if gram.ndim != 3 or gram.shape[1] != gram.shape[2] or not fits:
         raise ValueError(
             f"style_loss takes two Gram matrices (B, C, C), got {tuple(gram.shape)} and {tuple(target.shape)}; "
             "call gram_matrix on features first"

@@ -72,7 +72,8 @@ def stylize(
         check_option("keep_color", keep_color, ("luminance", "coral"))
     chosen = pick_device() if device is None else torch.device(device)
     photograph = load_image(content, size=size)
-    paintings = [load_image(one, size=None) for one in (style if isinstance(style, (list, tuple)) else [style])]
+    styles: Sequence[Any] = style if isinstance(style, (list, tuple)) else [style]
+    paintings = [load_image(one, size=None) for one in styles]
     if keep_color == "coral":
         paintings = [match_color(painting, photograph, method="coral") for painting in paintings]
     call = {name: options.pop(name) for name in CALL_OPTIONS if name in options}

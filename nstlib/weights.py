@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -27,7 +28,7 @@ FORMAT = 1
 """The newest format of our own files that this version reads (the entry `format` of their metadata)."""
 
 SHIPPED = {
-    "vgg19_mini": "bbe2286071e5f8eccb2ca9193a952f05719d92e234b9568ef2fe2a3b4014f50d",
+    "vgg19_mini": "38d4c2e2acc363566ac2576ca93fb0c948d74e641d85795a22b18f09ed6b4fa1",
 }
 """Files inside the package, `weights/<name>.safetensors`, and their SHA-256."""
 
@@ -48,7 +49,7 @@ class Network:
 
     convs: dict[str, tuple[Tensor, Tensor]]
     color: tuple[Tensor, Tensor]
-    padding: str = "zeros"
+    padding: Literal["zeros", "reflect", "replicate"] = "zeros"
     ceil_mode: bool = False
 
 
@@ -105,14 +106,14 @@ def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
                     raise ValueError(
                         f"{path.name} has format {found}, and this nstlib reads formats up to {FORMAT}: update nstlib"
                     )
-                tensors = {key: file.get_tensor(key) for key in file.keys()}
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
         except SafetensorError as error:
             raise OSError(f"{path.name} is no whole safetensors file ({error}): fetch it again") from None
     else:
         try:
             tensors = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:
-            reason = str(error).splitlines()[0][:120]
+            reason = (str(error) or "empty").splitlines()[0][:120]
             raise OSError(
                 f"{path.name} can't be read as a file of tensors alone ({type(error).__name__}: {reason}); nstlib "
                 "loads no file that could run code: fetch it again, or save it as safetensors"

@@ -22,7 +22,8 @@ def random_convs(widths: tuple[int, ...] = (4, 6, 8, 10, 12), seed: int = 0) -> 
 
 def torchvision_state(convs: list[tuple[str, Tensor, Tensor]], prefix: str = "features.") -> dict[str, Tensor]:
     """As `torchvision.models.vgg19().state_dict()`: conv, relu, conv, relu, pool, ..."""
-    state, index, block = {}, 0, "1"
+    state: dict[str, Tensor] = {}
+    index, block = 0, "1"
     for name, weight, bias in convs:
         if name[4] != block:
             index, block = index + 1, name[4]

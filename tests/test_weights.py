@@ -115,6 +115,8 @@ def test_torchvisions_cache_is_used_when_it_is_there(tmp_path: Path, monkeypatch
     from torchvision.models import VGG19_Weights
 
     (tmp_path / "checkpoints").mkdir()
-    torch.save(torchvision_state(random_convs()), tmp_path / "checkpoints" / VGG19_Weights.IMAGENET1K_V1.url.split("/")[-1])
+    torch.save(
+        torchvision_state(random_convs()), tmp_path / "checkpoints" / VGG19_Weights.IMAGENET1K_V1.url.split("/")[-1]
+    )
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     assert nst.Encoder("vgg19", ["relu2_1"]).channels == {"relu2_1": 6}

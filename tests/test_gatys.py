@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+import nstlib as nst
+from nstlib.gatys import Result, _take_step
+
+SMALL = {"steps": 12, "pyramid": 1}
+
+
+@pytest.fixture(scope="module")
+def content() -> Tensor:
+    return nst.samples.content("cat", 64)
+
+
+@pytest.fixture(scope="module")
+def style() -> Tensor:
+    return nst.samples.style("wave", 64)
+
+
+def paint(content: Tensor, style: Any, call: dict[str, Any] | None = None, **options: Any) -> Result:
+    return nst.Gatys(**{**SMALL, **options})(content, style, progress=False, **(call or {}))
+
+
+def test_the_first_losses_are_the_papers(content: Tensor, style: Tensor) -> None:
+    """Equations (1), (4), (5) and (7) written out, against the first entry of the history."""
+    layers = ("relu1_1", "relu3_1")
+    start = torch.rand(content.shape, generator=torch.Generator().manual_seed(1))
+    result = paint(
+        content,
+        style,
+        content_layers=("relu2_2",),
+        style_layers=layers,
+        layer_weights={"relu1_1": 3, "relu3_1": 1},
+        content_weight=2,
+        style_weight=5,
+        tv_weight=7,
+        relative=False,
+        start=start,
+    )
+    encoder = nst.Encoder(layers=[*layers, "relu2_2"])
+    painted = F.interpolate(style, (64, 64), mode="bicubic", antialias=True)
+    x, p, a = encoder(start), encoder(content), encoder(painted)
+    content_term = 0.5 * (x["relu2_2"] - p["relu2_2"]).square().sum()
+    style_term = torch.zeros(())
+    for layer, weight in zip(layers, (0.75, 0.25), strict=True):
+        f, s = x[layer].flatten(2)[0], a[layer].flatten(2)[0]
+        g, target = f @ f.T / f.shape[1], s @ s.T / s.shape[1]
+        style_term += weight * (g - target).square().sum() / (4 * len(f) ** 2)
+    tv = (start[..., 1:, :] - start[..., :-1, :]).square().mean() + (start[..., 1:] - start[..., :-1]).square().mean()
+    first = result.history[0]
+    assert first["content"] == pytest.approx(content_term.item(), rel=1e-4)
+    assert first["style"] == pytest.approx(style_term.item(), rel=1e-4)
+    assert first["tv"] == pytest.approx(tv.item(), rel=1e-4)
+    assert first["total"] == pytest.approx((2 * content_term + 5 * style_term + 7 * tv).item(), rel=1e-4)
+
+
+def test_relative_losses_are_the_papers_over_their_value_at_zero(content: Tensor, style: Tensor) -> None:
+    options: dict[str, Any] = {
+        "content_layers": ("relu2_2",),
+        "style_layers": ("relu3_1",),
+        "start": "noise",
+        "steps": 1,
+    }
+    exact = paint(content, style, relative=False, **options).history[0]
+    relative = paint(content, style, relative=True, **options).history[0]
+    encoder = nst.Encoder(layers=["relu2_2", "relu3_1"])
+    features = encoder(content)["relu2_2"]
+    gram = nst.gram_matrix(encoder(F.interpolate(style, (64, 64), mode="bicubic", antialias=True))["relu3_1"])
+    at_zero = nst.content_loss(torch.zeros_like(features), features), nst.style_loss(torch.zeros_like(gram), gram)
+    assert relative["content"] == pytest.approx(exact["content"] / at_zero[0].item(), rel=1e-4)
+    assert relative["style"] == pytest.approx(exact["style"] / at_zero[1].item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+@pytest.mark.parametrize("pyramid", [1, 2])
+def test_the_loss_falls_and_the_result_is_the_best_found(
+    content: Tensor, style: Tensor, optimizer: str, pyramid: int
+) -> None:
+    result = paint(nst.samples.content("cat", 128), style, optimizer=optimizer, pyramid=pyramid, steps=30)
+    assert result.picture.shape == (1, 3, 128, 192)
+    assert 0 <= result.picture.min() <= result.picture.max() <= 1
+    last = [entry for entry in result.history if entry["size"] == 128]
+    assert min(entry["total"] for entry in last) < 0.5 * last[0]["total"]
+    assert result.losses["total"] == min(entry["total"] for entry in last)
+    assert [entry["step"] for entry in result.history] == list(range(1, 31))
+    assert sorted({entry["size"] for entry in result.history}) == ([128] if pyramid == 1 else [64, 128])
+
+
+def test_the_same_seed_gives_the_same_picture_and_leaves_the_global_state_alone(content: Tensor, style: Tensor) -> None:
+    state = torch.random.get_rng_state()
+    first, second, other = (paint(content, style, start="noise", seed=seed).picture for seed in (1, 1, 2))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_inputs_are_left_as_they_were(content: Tensor, style: Tensor) -> None:
+    before = content.clone(), style.clone()
+    paint(content, style)
+    assert torch.equal(content, before[0])
+    assert torch.equal(style, before[1])
+
+
+@pytest.mark.parametrize("start", ["content", "noise", "style"])
+def test_start_points(content: Tensor, style: Tensor, start: str) -> None:
+    result = paint(content, style, start=start, steps=1, style_scale=2.0)
+    if start == "content":
+        torch.testing.assert_close(result.picture, content)
+    elif start == "style":
+        assert F.mse_loss(result.picture, F.interpolate(style, (64, 96))) < 0.02
+    else:
+        assert result.picture.std() > 0.25
+
+
+def test_several_styles_share_by_weight(content: Tensor, style: Tensor) -> None:
+    other = nst.samples.style("mosaic", 96)
+    alone = paint(content, style).picture
+    both = paint(content, [style, other], {"style_weights": [1.0, 0.0]}).picture
+    torch.testing.assert_close(both, alone, rtol=0, atol=1e-3)
+    mixed = paint(content, [style, other], {"style_weights": [1.0, 1.0]}).picture
+    assert (mixed - alone).abs().mean() > 0.01
+    torch.testing.assert_close(paint(content, [style, other]).picture, mixed)
+
+
+def test_a_mask_puts_each_style_in_its_region(content: Tensor) -> None:
+    red, blue = torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64)
+    red[:, 0], blue[:, 2] = 0.9, 0.9
+    mask = torch.zeros(2, 64, 96)
+    mask[0, :, :48], mask[1, :, 48:] = 1, 1
+    result = paint(
+        content, [red, blue], {"mask": mask}, steps=40, style_weight=1000, style_layers=("relu1_1", "relu2_1")
+    )
+    left, right = (half.mean((0, 2, 3)) for half in (result.picture[..., :40], result.picture[..., 56:]))
+    assert left[0] > left[2] + 0.2
+    assert right[2] > right[0] + 0.2
+
+
+def test_without_style_it_reconstructs_and_without_content_it_makes_texture(content: Tensor, style: Tensor) -> None:
+    inverted = paint(content, None, style_weight=0, content_layers=("relu2_1",), start="noise", steps=60)
+    assert F.mse_loss(inverted.picture, content) < 0.02
+    texture = paint(content, style, content_layers=(), start="noise", steps=60)
+    assert texture.losses["content"] == 0
+    assert texture.losses["style"] < 0.1 * texture.history[0]["style"]
+
+
+def test_iterate_and_callback_see_the_way(content: Tensor, style: Tensor) -> None:
+    seen: list[int] = []
+    gatys = nst.Gatys(**SMALL)
+    results = [
+        (len(result.history), result.picture.clone())
+        for result in gatys.iterate(content, style, every=5, callback=lambda result: seen.append(len(result.history)))
+    ]
+    assert [steps for steps, _ in results] == [5, 10, 12]
+    assert seen == list(range(1, 13))
+    assert not torch.equal(results[0][1], results[1][1])
+
+
+def test_an_interrupt_gives_back_the_best_so_far(content: Tensor, style: Tensor) -> None:
+    def stop(result: Result) -> None:
+        if len(result.history) == 7:
+            raise KeyboardInterrupt
+
+    big = nst.samples.content("cat", 128)
+    result = nst.Gatys(steps=20, pyramid=2)(big, style, callback=stop, progress=False)
+    assert len(result.history) == 7
+    assert result.picture.shape == big.shape  # although it was stopped at the coarse scale
+    assert (result.picture - big).abs().mean() > 0.01
+
+
+def test_a_loss_that_is_not_finite_ends_with_the_best_before_it(content: Tensor, style: Tensor) -> None:
+    gatys = nst.Gatys(optimizer="adam", learning_rate=1e30, pyramid=1, steps=40)
+    with pytest.warns(UserWarning, match=r"no longer finite at step \d+: kept the best"):
+        result = gatys(content, style, progress=False)
+    torch.testing.assert_close(result.picture, content)
+
+
+def test_a_leap_too_far_is_taken_back() -> None:
+    """Here L-BFGS without a line search wants to move pixels by thousands at its second step."""
+    red = torch.zeros(1, 3, 64, 64)
+    red[:, 0] = 0.9
+    result = paint(
+        nst.samples.content("cat", 64), red, style_weight=1000, style_layers=("relu1_1", "relu2_1"), steps=40
+    )
+    totals = [entry["total"] for entry in result.history]
+    assert max(totals) < 100 * totals[0]
+    assert min(totals) < 0.2 * totals[0]
+
+
+def test_a_batch_and_odd_sizes() -> None:
+    batch = torch.rand(2, 3, 37, 65, generator=torch.Generator().manual_seed(0))
+    result = paint(batch, torch.rand(1, 3, 50, 41, generator=torch.Generator().manual_seed(1)))
+    assert result.picture.shape == batch.shape
+
+
+def test_constant_pictures_give_no_nan() -> None:
+    for value in (0.0, 0.5, 1.0):
+        grey = torch.full((1, 3, 32, 32), value)
+        result = paint(grey, grey, start="noise")
+        assert torch.isfinite(result.picture).all()
+
+
+def test_an_encoder_can_be_shared(content: Tensor, style: Tensor) -> None:
+    encoder = nst.Encoder(layers=["relu1_1", "relu2_2", "relu3_1"])
+    options: dict[str, Any] = {"content_layers": ("relu2_2",), "style_layers": ("relu1_1", "relu3_1")}
+    torch.testing.assert_close(
+        paint(content, style, encoder=encoder, **options).picture, paint(content, style, **options).picture
+    )
+    with pytest.raises(ValueError, match=r"lacks \['relu4_2'"):
+        nst.Gatys(encoder)
+
+
+def test_half_the_history_is_enough_memory(content: Tensor, style: Tensor) -> None:
+    """L-BFGS keeps at most `history_size` pairs."""
+    gatys = nst.Gatys(history_size=3, **SMALL)
+    canvas, optimizer = gatys._begin(content)
+    objective = gatys._objective(content, [style], None, torch.ones(1), (64, 96))
+    for _ in range(8):
+        _take_step(optimizer, objective, canvas)
+    assert len(optimizer.state[canvas.z]["old_dirs"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"optimizer": "sgd"}, "no optimizer 'sgd'.*lbfgs, adam"),
+        ({"start": "nois"}, "did you mean 'noise'"),
+        ({"steps": 0}, "steps must be a whole number of at least 1, got 0"),
+        ({"steps": 1.5}, "steps must be a whole number"),
+        ({"style_weight": -1}, "style_weight must be a number of at least 0"),
+        ({"tv_weight": float("nan")}, "tv_weight must be a number"),
+        ({"style_weight": 0, "content_weight": 0}, "nothing to optimise"),
+        ({"layer_weights": {"relu9_1": 1}}, r"layer_weights names \['relu9_1'\]"),
+        ({"layer_weights": {"relu1_1": 0}}, "sum above 0"),
+        ({"style_scale": 0}, "style_scale must be above 0"),
+        ({"smoothness": 2}, r"smoothness must lie in \[0, 1\]"),
+        ({"style_layers": ("relu1_9",)}, "no layer 'relu1_9'"),
+    ],
+)
+def test_wrong_options_are_named(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        nst.Gatys(**options)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ({"style": None}, "need a style picture"),
+        ({"mask": torch.ones(2, 64, 96)}, r"mask must be \(K, H, W\) = \(1, 64, 96\).*got \(2, 64, 96\)"),
+        ({"mask": torch.full((1, 64, 96), 2.0)}, r"must lie in \[0, 1\]"),
+        ({"mask": torch.zeros(1, 64, 96)}, "zero everywhere"),
+        ({"style_weights": [1, 2]}, "1 styles need 1 style_weights"),
+        ({"content": torch.full((1, 3, 64, 96), float("nan"))}, "content"),
+        ({"style": 255 * torch.ones(1, 3, 64, 64)}, "style"),
+        ({"content": torch.rand(1, 3, 8, 8)}, "at least 16 x 16 px, got 8 x 8"),
+    ],
+)
+def test_wrong_pictures_are_named(content: Tensor, style: Tensor, call: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words), warnings.catch_warnings():
+        nst.Gatys(**SMALL)(**{"content": content, "style": style, "progress": False, **call})
+
+
+def test_a_start_of_another_size_is_named(content: Tensor, style: Tensor) -> None:
+    with pytest.raises(ValueError, match=r"start is \(1, 3, 8, 8\)"):
+        paint(content, style, start=torch.rand(1, 3, 8, 8))
