@@ -456,19 +456,30 @@ def distil(
 # ------------------------------------------------------------------------------------------------ 3. scale
 
 
+RARE = 3.0
+"""How many times its mean a channel's root mean square may be; see `scale`."""
+
+
 @torch.inference_mode()
 def scale(convs: Convs, pictures: Tensor) -> Convs:
-    """Give every channel a mean activation of 1 over `pictures`; the network computes the same up to these factors."""
-    color = dict(zip(("color.weight", "color.bias"), imagenet_color()))
+    """Give every channel a mean activation of 1 over `pictures`; the network computes the same up to these factors.
+
+    A channel that fires rarely has a small mean and large peaks. Brought to a mean of 1, it would outweigh all others in
+    a Gram matrix, so it is brought to a root mean square of 3 instead.
+    """
+    color = dict(zip(("color.weight", "color.bias"), imagenet_color(), strict=True))
     encoder = Encoder({**color, **flatten(convs)}, [name.replace("conv", "relu") for name in convs])
     means = {layer: torch.zeros(channels) for layer, channels in encoder.channels.items()}
+    squares = {layer: torch.zeros(channels) for layer, channels in encoder.channels.items()}
     for picture in pictures.split(1):
         for layer, feature in encoder(picture).items():
             means[layer] += feature.mean((0, 2, 3)) / len(pictures)
+            squares[layer] += feature.square().mean((0, 2, 3)) / len(pictures)
     scaled: Convs = {}
     before = torch.ones(3)
     for name, (weight, bias) in convs.items():
-        after = means[name.replace("conv", "relu")].clamp(min=1e-4)
+        layer = name.replace("conv", "relu")
+        after = torch.maximum(means[layer], squares[layer].sqrt() / RARE).clamp(min=1e-4)
         scaled[name] = (weight * before[None, :, None, None] / after[:, None, None, None], bias / after)
         before = after
     return scaled
