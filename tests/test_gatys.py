@@ -11,7 +11,7 @@ from torch import Tensor
 import nstlib as nst
 from nstlib.gatys import Result, _take_step
 
-SMALL = {"steps": 12, "pyramid": 1}
+SMALL: dict[str, Any] = {"steps": 12, "pyramid": 1}
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ import torch
 import nstlib as nst
 from nstlib.cli import main
 
-QUICK = {"steps": 3, "progress": False}
+QUICK: dict[str, Any] = {"steps": 3, "progress": False}
 
 
 def test_paths_in_picture_of_the_contents_size_out(tmp_path: Path) -> None:
@@ -32,7 +33,7 @@ def test_colours_are_kept() -> None:
     plain = nst.stylize(content, style, style_weight=1000, **{**QUICK, "steps": 20})
     distance = (plain.mean((2, 3)) - content.mean((2, 3))).abs().sum()
     for how in ("luminance", "coral"):
-        kept = nst.stylize(content, style, style_weight=1000, keep_color=how, **{**QUICK, "steps": 20})  # type: ignore[arg-type]
+        kept = nst.stylize(content, style, style_weight=1000, keep_color=how, **{**QUICK, "steps": 20})
         assert (kept.mean((2, 3)) - content.mean((2, 3))).abs().sum() < 0.5 * distance, how
 
 
