@@ -602,7 +602,8 @@ For features and losses of neural style transfer; not a classifier.
 - **Made by** `python -m nstlib.distill`: channels selected and solved for by least squares, then distilled ({steps}).
 - **Teachers**: VGG19 (Simonyan & Zisserman 2015){second}.
 - **Data**: {train} photographs and paintings, {test} more held out. None of them is part of this package.
-- **Scale**: the mean activation of every channel over natural pictures is 1.
+- **Scale**: the mean activation of every channel over natural pictures is 1; channels that fire rarely have a root mean
+  square of 3 instead.
 - **Licence**: CC BY 4.0, as VGG19's weights, from which it is derived.
 
 Measured on the held-out pictures, linear maps fitted on others. Error: |y - Wx - b|^2 / |y|^2 for all channels y of the
