@@ -18,7 +18,7 @@ Both are files, http(s) addresses, or names of sample pictures (see: nst samples
 
   nst stylize photo.jpg painting.jpg -o out.png --size 512
   nst stylize astronaut swirl -o out.png
-  nst stylize photo.jpg painting.jpg -o out.png --style-weight 1000 --keep-color luminance
+  nst stylize photo.jpg painting.jpg -o out.png --style-weight 5 --keep-color luminance
   nst stylize photo.jpg one.jpg two.jpg -o out.png        both styles, in equal parts
 """
 

@@ -15,7 +15,8 @@ that of block 5.
    because decoders will have to. Layers that were not pruned carry batch normalisation while they train, so that no
    unit dies; it is folded into their convolutions at the end.
 3. **Scale.** A ReLU network computes the same when a channel is divided by s and the weights that read it are multiplied
-   by s. So every channel is given a mean activation of 1 over natural pictures, as Gatys did with VGG19.
+   by s. So every channel is given a mean activation of 1 over natural pictures, as Gatys did with VGG19. (Channels that
+   fire rarely are given a root mean square of 3 instead.)
 
 The last `--held-out` pictures of each folder, by name, are never trained on: the model card that is written beside the
 weights is measured on them. A run that was stopped continues from its checkpoint.
@@ -255,7 +256,7 @@ class Student(nn.Module):
                 self.norms[layer] = nn.BatchNorm2d(width)
             self.convs[layer] = conv
             channels = width
-        # registered under the same names, so that they are trained and saved
+        # a plain dict is typed, but only modules that a list or an attribute holds are trained and saved
         self.conv_modules, self.norm_modules = nn.ModuleList(self.convs.values()), nn.ModuleList(self.norms.values())
         self.to(memory_format=torch.channels_last)
 

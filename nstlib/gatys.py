@@ -400,8 +400,8 @@ class Gatys(nn.Module):
 class _Canvas(nn.Module):
     """The picture as the optimiser sees it: x = first + irfft(w rfft(z)), with w = (f / 0.1)^-smoothness.
 
-    A step in z is a step in x whose low frequencies count more: L-BFGS needs about half as many of them, because the
-    loss is steeper along fine grain than along broad strokes. (Olah et al. 2017 choose such coordinates for looks.)
+    A step in z is a step in x whose low frequencies count more. The loss is steeper along fine grain than along broad
+    strokes, so L-BFGS needs fewer of these steps (benchmarks/gatys.py). Olah et al. 2017 choose such coordinates for looks.
     """
 
     def __init__(self, first: Tensor, smoothness: float) -> None:
@@ -432,8 +432,8 @@ def _take_step(
         x = canvas()
         pictures.append(x.detach())
         terms.update(objective(x))
-        # The gradient of a mean over pixels is tiny, and L-BFGS drops steps whose products are below 1e-10:
-        # so it is given the sum.
+        # L-BFGS drops steps whose product with the change of gradient is below 1e-10, and the gradient of a mean over
+        # pixels shrinks as the picture grows: so it is given the sum.
         loss = terms["total"] * x[0].numel()
         loss.backward()
         return loss.item()

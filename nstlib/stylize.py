@@ -52,7 +52,7 @@ def stylize(
         keep_color: keep the content's colours: `"luminance"` takes only the brightness of the result, `"coral"` first gives
             the style the mean and covariance of the content's colours.
         device: where to compute; None takes a GPU if there is one.
-        **options: those of the method, such as `style_weight=300` or `mask=...`.
+        **options: those of the method, such as `style_weight=5` or `mask=...`.
 
     Returns:
         `(1, 3, H, W)`, RGB, float32 in [0, 1], of the content's shape, on the CPU.

@@ -25,7 +25,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 FORMAT = 1
-"""The newest format of our own files that this version reads (the entry `format` of their metadata)."""
+"""The newest format of our own files that this version reads (`format_version` in their metadata)."""
 
 SHIPPED = {
     "vgg19_mini": "1cb6b0efd75e004b39aa27f1e4166f4c58789b3de242bc9cc2e8bfae78eed062",

@@ -173,7 +173,7 @@ def test_the_embedded_network_is_small_quick_to_load_and_scaled(pictures: Tensor
         assert (feature.amax((0, 2, 3)) > 0).float().mean() > 0.95, f"{layer} has dead channels"
 
 
-def test_l_is_deterministic(pictures: Tensor) -> None:
+def test_the_same_pictures_give_the_same_features(pictures: Tensor) -> None:
     first, second = (nst.Encoder(layers=["relu4_1"])(pictures)["relu4_1"] for _ in range(2))
     assert torch.equal(first, second)
 

@@ -216,7 +216,7 @@ def test_an_encoder_can_be_shared(content: Tensor, style: Tensor) -> None:
         nst.Gatys(encoder)
 
 
-def test_half_the_history_is_enough_memory(content: Tensor, style: Tensor) -> None:
+def test_lbfgs_remembers_no_more_than_history_size(content: Tensor, style: Tensor) -> None:
     """L-BFGS keeps at most `history_size` pairs."""
     gatys = nst.Gatys(history_size=3, **SMALL)
     canvas, optimizer = gatys._begin(content)
