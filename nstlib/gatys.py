@@ -50,7 +50,8 @@ class Result:
 
     Attributes:
         picture: `(B, 3, H, W)` in [0, 1]: the best one at the present scale.
-        losses: the terms of that picture: `total`, `content`, `style`, `tv`, and `style/<layer>` for every layer.
+        losses: the terms of that picture at the scale reached: `total`, `content`, `style`, `tv`, and `style/<layer>` for
+            every layer.
         history: one entry per step: `step`, `size` (short side, px), `seconds` since the start, and `total`, `content`,
             `style`, `tv`.
     """
@@ -239,18 +240,16 @@ class Gatys(nn.Module):
             leave=False,
             bar_format="{desc} {percentage:3.0f}%|{bar}| {remaining}{postfix}",
         )
-        first = self._first(content, styles)
-        picture = start = _resize(first, sizes[0])
-        result = Result(picture.clamp(0, 1), {})
+        first = self._first(content, styles, sizes[0])
+        best = start = _resize(first, sizes[0])
+        result = Result(best.clamp(0, 1), {})
         begun, step = time.perf_counter(), 0
         try:
             for size, count in zip(sizes, counts):
                 if count == 0:
                     continue
                 objective = self._objective(content, styles, mask, shares, size)
-                # A finer scale begins with its own start, detail and all, plus what the coarser scale changed.
-                change, start = picture - start, _resize(first, size)
-                best, best_total = start + _resize(change, size), math.inf
+                best, start, best_total = _enlarge(best, start, first, size), _resize(first, size), math.inf
                 canvas, optimizer = self._begin(best)
                 for _ in range(count):
                     before, losses = _take_step(optimizer, objective, canvas)
@@ -276,9 +275,8 @@ class Gatys(nn.Module):
                         callback(result)
                     if step % every == 0 and step < self.steps:
                         yield result
-                picture = best
         except KeyboardInterrupt:
-            result.picture = _resize(result.picture, sizes[-1]).clamp(0, 1)
+            result.picture = _enlarge(best, start, first, sizes[-1]).clamp(0, 1)
         finally:
             bar.close()
         yield result
@@ -377,8 +375,8 @@ class Gatys(nn.Module):
         ]
         return scales[::-1]
 
-    def _first(self, content: Tensor, styles: list[Tensor]) -> Tensor:
-        """The picture to start from, at full size."""
+    def _first(self, content: Tensor, styles: list[Tensor], coarsest: tuple[int, int]) -> Tensor:
+        """The picture to start from, at full size. Noise has the grain of the coarsest scale: finer grain would stay."""
         size = content.shape[2:]
         if isinstance(self.start, Tensor):
             picture = check_picture(self.start, "start").to(content)
@@ -394,7 +392,7 @@ class Gatys(nn.Module):
                 raise ValueError("start='style' needs a style picture")
             return _resize(styles[0], size).expand(len(content), -1, -1, -1)
         random = torch.Generator().manual_seed(self.seed)
-        return torch.rand(content.shape, generator=random).to(content)
+        return _resize(torch.rand(len(content), 3, *coarsest, generator=random).to(content), size)
 
 
 class _Canvas(nn.Module):
@@ -448,6 +446,11 @@ def _take_step(
             canvas.z.data.copy_(before + step * (LEAP / longest))
             optimizer.state[canvas.z]["t"] *= LEAP / longest
     return pictures[0], {name: term.item() for name, term in terms.items()}
+
+
+def _enlarge(picture: Tensor, start: Tensor, first: Tensor, size: Sequence[int]) -> Tensor:
+    """A picture of one scale at a finer one: what was changed of `start`, added to `first` with all its detail."""
+    return _resize(first, size) + _resize(picture - start, size)
 
 
 def _resize(picture: Tensor, size: Sequence[int]) -> Tensor:

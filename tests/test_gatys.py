@@ -150,6 +150,15 @@ def test_without_style_it_reconstructs_and_without_content_it_makes_texture(cont
     assert texture.losses["style"] < 0.1 * texture.history[0]["style"]
 
 
+def test_noise_leaves_no_grain_at_the_finer_scales() -> None:
+    style = nst.samples.style("glass", 128)
+    options: dict[str, Any] = {"content_layers": (), "start": "noise", "steps": 60}
+    roughness = [
+        nst.total_variation(paint(style, style, pyramid=pyramid, **options).picture).item() for pyramid in (1, 2)
+    ]
+    assert roughness[1] < 0.5 * roughness[0]
+
+
 def test_iterate_and_callback_see_the_way(content: Tensor, style: Tensor) -> None:
     seen: list[int] = []
     gatys = nst.Gatys(**SMALL)
@@ -172,6 +181,11 @@ def test_an_interrupt_gives_back_the_best_so_far(content: Tensor, style: Tensor)
     assert len(result.history) == 7
     assert result.picture.shape == big.shape  # although it was stopped at the coarse scale
     assert (result.picture - big).abs().mean() > 0.01
+    # enlarged with the photograph's fine detail, which a blown-up 64 px picture wouldn't have
+    blurred = F.interpolate(F.interpolate(big, (64, 96), mode="bicubic", antialias=True), (128, 192), mode="bicubic")
+    detail = big - blurred
+    kept = (detail * (result.picture - F.avg_pool2d(result.picture, 5, 1, 2))).mean() / detail.square().mean()
+    assert kept > 0.5
 
 
 def test_a_loss_that_is_not_finite_ends_with_the_best_before_it(content: Tensor, style: Tensor) -> None:
