@@ -21,12 +21,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.weights import SHIPPED, load_network
+from nstlib.weights import load_network
 
 Pooling = Literal["max", "average", "l2"]
 Padding = Literal["zeros", "reflect", "replicate"]
 
-NETWORKS = (*SHIPPED, "vgg19", "vgg16")
+NETWORKS = ("vgg19_mini", "vgg19", "vgg16")
 """Networks known by name."""
 
 
@@ -44,6 +44,7 @@ class Encoder(nn.Module):
         layers: the layers returned, shallowest first.
         channels: layer name -> number of its channels C.
         stride: layer name -> pixels of the picture per position of the layer.
+        fingerprint: 16 digits that tell the weights of this network from all others.
 
     Raises:
         ValueError: a network, layer, pooling or padding that isn't there.
@@ -71,6 +72,7 @@ class Encoder(nn.Module):
         if isinstance(name, str) and name not in NETWORKS and not Path(name).exists():
             raise ValueError(f"no network or weights file {name!r}{nearest(name, NETWORKS)}")
         network = load_network(name)
+        self.fingerprint = network.fingerprint
         self.pooling, self.ceil_mode = pooling, network.ceil_mode
         self.padding: Padding = padding or network.padding
 

@@ -14,7 +14,6 @@ import math
 import operator
 import os
 import re
-import secrets
 import time
 import urllib.error
 import urllib.parse
@@ -28,6 +27,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageCms, UnidentifiedImageError
 from torch import Tensor
+
+from nstlib.files import write_atomically
 
 __all__ = ["check_picture", "load_image", "match_color", "save_image", "show"]
 
@@ -551,9 +552,6 @@ def save_image(picture: Tensor, path: str | os.PathLike[str], *, quality: int = 
     if not 1 <= quality <= 100:
         raise ValueError(f"quality goes from 1 to 100, not {quality}")
     image = Image.fromarray(_to_bytes(picture))
-    target = path.resolve()  # through a link, to the file behind it
-    if target.is_dir():
-        raise IsADirectoryError(f"'{path}' is a folder, and save_image writes one file; add a file name")
 
     encoded = io.BytesIO()
     try:
@@ -565,21 +563,7 @@ def save_image(picture: Tensor, path: str | os.PathLike[str], *, quality: int = 
         where = f"{image.width} x {image.height} pixels"
         raise OSError(f"'{path}' cannot be written: {form} fails at {where} ({_reason(error)})") from error
 
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise NotADirectoryError(f"'{path}' cannot be written: '{target.parent}' is not a folder") from error
-    temporary = target.with_name(f".nst-{secrets.token_hex(6)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(encoded.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return path
+    return write_atomically(path, encoded.getbuffer())
 
 
 def _to_bytes(picture: Tensor) -> np.ndarray:

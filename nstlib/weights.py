@@ -6,7 +6,8 @@ Three layouts are read, and told apart by their keys:
 - torchvision: `features.0.weight` or `0.weight`, ..., for pictures normalised by ImageNet's mean and standard deviation;
 - `vgg_normalised.pth` of the AdaIN family: module 0 is a 1x1 convolution on colours, reflection padding, ceil-mode pooling.
 
-Nothing here unpickles what it can't trust: `.pth` files go through `torch.load(weights_only=True)`.
+Nothing here unpickles what it can't trust: `.pth` files go through `torch.load(weights_only=True)`. Files are written
+whole or not at all.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from typing import Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
+
+from nstlib.files import write_atomically
 
 FORMAT = 1
 """The newest format of our own files that this version reads (`format_version` in their metadata)."""
@@ -51,6 +55,16 @@ class Network:
     color: tuple[Tensor, Tensor]
     padding: Literal["zeros", "reflect", "replicate"] = "zeros"
     ceil_mode: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change when a weight does. Weights trained with an encoder record it."""
+        digest = hashlib.sha256(repr((self.padding, self.ceil_mode)).encode())
+        for name, pair in (("color", self.color), *self.convs.items()):
+            digest.update(name.encode())
+            for tensor in pair:
+                digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
 
 
 def load_network(source: str | os.PathLike[str] | Mapping[str, Tensor]) -> Network:
@@ -121,6 +135,31 @@ def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
             raise ValueError(f"{path.name} holds a {type(tensors).__name__}, not a state dict of tensors")
     return {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
+
+
+def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """What a safetensors file says of itself. Errors are those of `load_file`."""
+    load_file(path)
+    with safe_open(path, framework="pt") as file:
+        return dict(file.metadata() or {})
+
+
+def save_file(
+    path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata: Mapping[str, str], *, half: bool = True
+) -> Path:
+    """Write tensors as a safetensors file of our format, whole or not at all.
+
+    Args:
+        tensors: name -> tensor.
+        metadata: what there is to know of them; `format_version` is added.
+        half: store floats in half precision.
+    """
+    path = Path(path)
+    kept = {
+        key: (value.detach().half() if half and value.is_floating_point() else value.detach()).cpu().contiguous()
+        for key, value in tensors.items()
+    }
+    return write_atomically(path, save(kept, metadata={"format_version": str(FORMAT), **metadata}))
 
 
 def parse_network(state: Mapping[str, Tensor], label: str) -> Network:
