@@ -21,10 +21,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.weights import load_network
+from nstlib.weights import Padding, load_network
 
 Pooling = Literal["max", "average", "l2"]
-Padding = Literal["zeros", "reflect", "replicate"]
 
 NETWORKS = ("vgg19_mini", "vgg19", "vgg16")
 """Networks known by name."""

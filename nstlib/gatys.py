@@ -30,9 +30,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from nstlib.encoder import Encoder, Padding, Pooling, check_option
+from nstlib.encoder import Encoder, Pooling, check_option
 from nstlib.image import check_picture
-from nstlib.losses import content_loss, gram_matrix, style_loss, total_variation
+from nstlib.losses import gram_matrix, sum_content, sum_style, total_variation
+from nstlib.weights import Padding
 
 Optimizer = Literal["lbfgs", "adam"]
 Start = Literal["content", "noise", "style"]
@@ -317,28 +318,14 @@ class Gatys(nn.Module):
 
         def objective(x: Tensor) -> dict[str, Tensor]:
             features = self.encoder(x)
-            terms: dict[str, Tensor] = {
-                "total": x.new_zeros(()),
-                "content": x.new_zeros(()),
-                "style": x.new_zeros(()),
-            }
-            for layer, target in contents.items():
-                reduction: Literal["sum", "mean"] = "mean" if self.relative else "sum"
-                loss = content_loss(features[layer], target, reduction=reduction)
-                if self.relative:
-                    loss = loss / content_loss(torch.zeros_like(target), target, reduction="mean").clamp(min=1e-12)
-                terms["content"] = terms["content"] + loss / len(contents)
-            for layer, target in grams.items():
-                loss = x.new_zeros(())
-                regions = [None] if mask is None else list(masks[layer])
-                for region, share, gram in zip(regions, [1.0] if mask is None else shares, target):
-                    guided = gram_matrix(features[layer], None if region is None else region[None])
-                    one = style_loss(guided, gram[None])
-                    if self.relative:
-                        one = one / style_loss(torch.zeros_like(gram[None]), gram[None]).clamp(min=1e-12)
-                    loss = loss + share * one
-                terms[f"style/{layer}"] = loss.detach()
-                terms["style"] = terms["style"] + self.layer_weights[layer] * loss
+            terms: dict[str, Tensor] = {"content": x.new_zeros(()), "style": x.new_zeros(())}
+            if contents:
+                terms["content"], _ = sum_content(features, contents, relative=self.relative)
+            if grams:
+                terms["style"], layers = sum_style(
+                    features, grams, self.layer_weights, relative=self.relative, masks=masks or None, shares=shares
+                )
+                terms |= {f"style/{layer}": loss.detach() for layer, loss in layers.items()}
             terms["tv"] = total_variation(x, norm=self.tv_norm)
             terms["total"] = (
                 self.content_weight * terms["content"]

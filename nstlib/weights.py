@@ -17,9 +17,8 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -35,6 +34,8 @@ SHIPPED = {
     "vgg19_mini": "1cb6b0efd75e004b39aa27f1e4166f4c58789b3de242bc9cc2e8bfae78eed062",
 }
 """Files inside the package, `weights/<name>.safetensors`, and their SHA-256."""
+
+Padding = Literal["zeros", "reflect", "replicate"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -53,7 +54,7 @@ class Network:
 
     convs: dict[str, tuple[Tensor, Tensor]]
     color: tuple[Tensor, Tensor]
-    padding: Literal["zeros", "reflect", "replicate"] = "zeros"
+    padding: Padding = "zeros"
     ceil_mode: bool = False
 
     @property
@@ -81,24 +82,23 @@ def load_network(source: str | os.PathLike[str] | Mapping[str, Tensor]) -> Netwo
     """
     if isinstance(source, Mapping):
         return parse_network(source, "the state dict")
-    if source in SHIPPED:
-        return parse_network(load_shipped(str(source)), str(source))
     if source in ("vgg16", "vgg19"):
         return parse_network(_load_torchvision(str(source)), str(source))
-    return parse_network(load_file(source), str(source))
+    path = shipped_file(str(source)) if source in SHIPPED else Path(source)
+    metadata = load_metadata(path) if path.suffix == ".safetensors" else {}
+    return parse_network(load_file(path), str(source), padding=metadata.get("padding"))
 
 
-def load_shipped(name: str) -> dict[str, Tensor]:
-    """The tensors of a file inside the package, in float32; its SHA-256 is checked."""
-    path = resources.files("nstlib") / "weights" / f"{name}.safetensors"
-    with resources.as_file(path) as file:
-        found = hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else "no file"
-        if found != SHIPPED[name]:
-            raise OSError(
-                f"the weights {name!r} inside the package are damaged: SHA-256 {SHIPPED[name][:12]}... expected, "
-                f"{found[:12]}... found; reinstall nstlib"
-            )
-        return load_file(file)
+def shipped_file(name: str) -> Path:
+    """Where a file of the package lies; its SHA-256 is checked."""
+    path = Path(__file__).parent / "weights" / f"{name}.safetensors"
+    found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "no file"
+    if found != SHIPPED[name]:
+        raise OSError(
+            f"the weights {name!r} inside the package are damaged: SHA-256 {SHIPPED[name][:12]}... expected, "
+            f"{found[:12]}... found; reinstall nstlib"
+        )
+    return path
 
 
 def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
@@ -139,9 +139,14 @@ def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
 
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     """What a safetensors file says of itself. Errors are those of `load_file`."""
-    load_file(path)
-    with safe_open(path, framework="pt") as file:
-        return dict(file.metadata() or {})
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no weights file at {str(path)!r}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except SafetensorError as error:
+        raise OSError(f"{path.name} is no whole safetensors file ({error}): fetch it again") from None
 
 
 def save_file(
@@ -162,13 +167,13 @@ def save_file(
     return write_atomically(path, save(kept, metadata={"format_version": str(FORMAT), **metadata}))
 
 
-def parse_network(state: Mapping[str, Tensor], label: str) -> Network:
-    """Tell the layout of a state dict by its keys, and name its convolutions."""
+def parse_network(state: Mapping[str, Tensor], label: str, padding: str | None = None) -> Network:
+    """Tell the layout of a state dict by its keys, and name its convolutions; `padding` overrides the layout's."""
     state = {key.removeprefix("module."): value for key, value in state.items()}
     if "color.weight" in state:
         names = [key.removesuffix(".weight") for key in state if re.fullmatch(r"conv\d_\d\.weight", key)]
         convs = {name: (state[f"{name}.weight"], state[f"{name}.bias"]) for name in sorted(names)}
-        return Network(convs, (state["color.weight"], state["color.bias"]))
+        return Network(convs, (state["color.weight"], state["color.bias"]), padding=_padding(padding, "zeros"))
 
     # Both other layouts number the modules of one nn.Sequential, in order.
     numbered: dict[int, tuple[Tensor, Tensor]] = {}
@@ -193,7 +198,13 @@ def parse_network(state: Mapping[str, Tensor], label: str) -> Network:
     for previous, index in zip([indices[0] - step, *indices], indices):
         block, number = (block + 1, 1) if index - previous > step else (block, number + 1)
         convs[f"conv{block}_{number}"] = numbered[index]
-    return Network(convs, color, padding="reflect" if normalised else "zeros", ceil_mode=normalised)
+    return Network(convs, color, padding=_padding(padding, "reflect" if normalised else "zeros"), ceil_mode=normalised)
+
+
+def _padding(found: str | None, usual: Padding) -> Padding:
+    if found is not None and found not in get_args(Padding):
+        raise ValueError(f"the weights ask for padding {found!r}; there are: {', '.join(get_args(Padding))}")
+    return found or usual  # type: ignore[return-value]
 
 
 def imagenet_color() -> tuple[Tensor, Tensor]:

@@ -13,7 +13,8 @@ from torch import Tensor
 import nstlib as nst
 from nstlib import distill
 
-WIDTHS = ["4", "4", "6", "8", "6"]
+WIDTHS = (4, 4, 4, 4, 6, 5, 5, 6, 8, 6, 6, 6, 6)
+FULL = (6, 6, 6, 6, 8, 8, 8, 8, 10, 10, 10, 10, 8)
 
 
 def test_selection_finds_channels_that_span_the_others() -> None:
@@ -49,10 +50,9 @@ def pictures() -> Tensor:
 
 
 def test_pruning_to_the_full_width_gives_the_teacher_back(convs: distill.Convs, pictures: Tensor) -> None:
-    pruned = distill.prune(convs, (6, 6, 8, 10, 8), pictures, positions=400)
+    pruned = distill.prune(convs, FULL, pictures, positions=400)
     teacher, student = (
-        nst.Encoder({**distill.flatten(one), "color.weight": color[0], "color.bias": color[1]}, ["relu1_2", "relu2_1"])
-        for one, color in ((convs, distill.imagenet_color()), (pruned, distill.imagenet_color()))
+        nst.Encoder(distill.flatten(one), ["relu1_2", "relu2_1"], padding=distill.PADDING) for one in (convs, pruned)
     )
     picture = pictures[:1]
     for layer in ("relu1_2", "relu2_1"):
@@ -61,10 +61,11 @@ def test_pruning_to_the_full_width_gives_the_teacher_back(convs: distill.Convs, 
 
 
 def test_scaling_gives_mean_one_and_changes_nothing_else(convs: distill.Convs, pictures: Tensor) -> None:
-    color = dict(zip(("color.weight", "color.bias"), distill.imagenet_color(), strict=True))
     layers = ["relu1_1", "relu3_2", "relu5_1"]
-    before = nst.Encoder({**distill.flatten(convs), **color}, layers)(pictures)
-    after = nst.Encoder({**distill.flatten(distill.scale(convs, pictures)), **color}, layers)(pictures)
+    before, after = (
+        nst.Encoder(distill.flatten(one), layers, padding=distill.PADDING)(pictures)
+        for one in (convs, distill.scale(convs, pictures))
+    )
     for layer in layers:
         mean = before[layer].mean((0, 2, 3), keepdim=True)
         rms = before[layer].square().mean((0, 2, 3), keepdim=True).sqrt()
@@ -75,12 +76,12 @@ def test_scaling_gives_mean_one_and_changes_nothing_else(convs: distill.Convs, p
 
 def test_export_folds_the_normalisation(convs: distill.Convs, pictures: Tensor) -> None:
     pruned = {name: pair for name, pair in convs.items() if name < "conv4"}
-    student = distill.Student(pruned, (6, 6, 8, 10, 8))
+    student = distill.Student(pruned, FULL)
     for _ in range(3):
         student(pictures)  # moves the running statistics
     student.eval()
-    color = dict(zip(("color.weight", "color.bias"), distill.imagenet_color(), strict=True))
-    encoder = nst.Encoder({**distill.flatten(student.export()), **color}, ["relu3_4", "relu4_3", "relu5_1"])
+    layers = ["relu3_4", "relu4_3", "relu5_1"]
+    encoder = nst.Encoder(distill.flatten(student.export()), layers, padding=distill.PADDING)
     with torch.no_grad():
         expected = student(pictures)
     for layer, feature in encoder(pictures).items():
@@ -95,11 +96,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "pictures"
 
 
-@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize(("whole", "scratch"), [(True, False), (False, False), (False, True)])
 def test_the_command_makes_an_encoder(
-    tmp_path: Path, folder: Path, whole: bool, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, folder: Path, whole: bool, scratch: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With the whole of VGG19 as the teacher, and with its first three blocks and a SqueezeNet."""
+    before = torch.random.get_rng_state()
     from torchvision.models import squeezenet1_0
 
     teacher = random_convs((8, 8, 10, 12, 10))
@@ -111,10 +113,8 @@ def test_the_command_makes_an_encoder(
     arguments = ["--pictures", str(folder), "--held-out", "2", "--vgg19", str(tmp_path / "teacher.safetensors")]
     arguments += [
         "--widths",
-        *WIDTHS,
-        "--steps",
-        "2",
-        "--tune-steps",
+        *map(str, WIDTHS),
+        "--max-steps",
         "2",
         "--batch",
         "2",
@@ -127,11 +127,14 @@ def test_the_command_makes_an_encoder(
     ]
     if not whole:
         arguments += ["--squeezenet", str(tmp_path / "squeezenet.safetensors")]
-    distill.main(arguments)
+    distill.main([*arguments, "--from-scratch"] if scratch else arguments)
     printed = capsys.readouterr().out
-    assert "4 pictures to train on, 2 held out" in printed
+    assert "4 pictures to train on, 1 to stop by, 1 to measure on" in printed
+    assert ("prune conv1_1" in printed) is not scratch
+    assert torch.equal(torch.random.get_rng_state(), before)
     encoder = nst.Encoder(out, ["relu1_1", "relu3_4", "relu5_1"])
     assert list(encoder.channels.values()) == [4, 6, 6]
+    assert encoder.padding == "replicate"
     card = out.with_suffix(".md").read_text()
     assert "CC BY 4.0" in card
     assert "relu5_1" in card
@@ -140,22 +143,17 @@ def test_the_command_makes_an_encoder(
 def test_a_stopped_run_continues_to_the_same_weights(tmp_path: Path, folder: Path) -> None:
     save_file(torchvision_state(random_convs((8, 8, 10, 12, 10))), tmp_path / "teacher.safetensors")
     teachers = distill.Teachers(tmp_path / "teacher.safetensors", None)
-    train, _ = distill.load_folders([folder], 2, 40)
+    train, stop, _ = distill.load_folders([folder], 2, 40)
 
     def run(checkpoint: Path, steps: int) -> distill.Student:
-        torch_state = torch.random.get_rng_state()
-        torch.manual_seed(0)
-        pruned = distill.prune(
-            teachers.convs,
-            [int(width) for width in WIDTHS],
-            distill.random_crops(train, 4, 32, torch.Generator().manual_seed(0)),
-        )
-        student = distill.Student(pruned, [int(width) for width in WIDTHS])
-        distill.distil(
-            student, teachers, train, steps=0, tune_steps=6, batch=2, size=32, learning_rate=1e-3,
-            checkpoint=checkpoint, stop_after=steps, save_every=2,
-        )  # fmt: skip
-        torch.random.set_rng_state(torch_state)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            sample = distill.random_crops(train, 4, 32, torch.Generator().manual_seed(0))
+            student = distill.Student(distill.prune(teachers.convs, WIDTHS, sample), WIDTHS)
+            distill.distil(
+                student, teachers, train, stop, max_steps=steps, batch=2, size=32, learning_rate=1e-3,
+                checkpoint=checkpoint, check_every=2,
+            )  # fmt: skip
         return student
 
     whole = run(tmp_path / "a.pt", 6)
@@ -163,6 +161,20 @@ def test_a_stopped_run_continues_to_the_same_weights(tmp_path: Path, folder: Pat
     continued = run(tmp_path / "b.pt", 6)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, continued.state_dict()[name]), name
+
+
+def test_training_ends_when_the_loss_is_flat(tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_file(torchvision_state(random_convs((8, 8, 10, 12, 10))), tmp_path / "teacher.safetensors")
+    teachers = distill.Teachers(tmp_path / "teacher.safetensors", None)
+    train, stop, _ = distill.load_folders([folder], 2, 40)
+    with torch.random.fork_rng():
+        student = distill.Student({}, WIDTHS)
+        # too small a rate to learn anything: three plateaus follow at once
+        distill.distil(
+            student, teachers, train, stop, max_steps=60, batch=1, size=32, learning_rate=1e-6,
+            checkpoint=tmp_path / "flat.pt", check_every=1, patience=1,
+        )  # fmt: skip
+    assert "step 60 " not in capsys.readouterr().out
 
 
 def test_missing_teachers_and_pictures_are_named(tmp_path: Path, folder: Path) -> None:

@@ -14,10 +14,10 @@ from nstlib import weights
 
 
 def test_the_shipped_file_is_the_one_that_was_tested(monkeypatch: pytest.MonkeyPatch) -> None:
-    weights.load_shipped("vgg19_mini")
+    weights.shipped_file("vgg19_mini")
     monkeypatch.setitem(weights.SHIPPED, "vgg19_mini", "f" * 64)
     with pytest.raises(OSError, match=r"damaged: SHA-256 ffff"):
-        weights.load_shipped("vgg19_mini")
+        weights.shipped_file("vgg19_mini")
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
