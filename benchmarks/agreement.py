@@ -38,6 +38,7 @@ from nstlib.distill import (
     Painter,
     Student,
     Teachers,
+    activation,
     flatten,
     load_folders,
     random_crops,
@@ -57,6 +58,7 @@ PAIRS = [
 ]
 STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu3_4")
 """Style layers that both VGG19 to relu3_4 and the student have."""
+GATYS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 Features = Mapping[str, Tensor]
 
 
@@ -195,7 +197,7 @@ def main() -> None:
     chosen = torch.randperm(len(i), generator=random)[:1000]
     pairs = torch.stack([i[chosen], j[chosen]])
 
-    # Gatys scaled VGG19 so that channels have a mean activation of 1, and so are the student's: teachers are, too
+    # Gatys scaled VGG19's channels to a mean activation of 1, and so are the student's: the teachers' are, here
     vgg = nst.Encoder(flatten(scale(dict(teachers.convs), fit[:40])), STYLE, padding=PADDING)
     relus = [f"relu{layer}" for layer in LAYERS]
     with torch.random.fork_rng():
@@ -214,27 +216,28 @@ def main() -> None:
         }
     }
     with torch.inference_mode():
-        theirs = [vgg(one) for one in crops.split(10)]
-        of_vgg = {layer: torch.cat([one[layer] for one in theirs]) for layer in STYLE}
-        fires = [teachers(one) for one in crops.split(10)]
-        of_squeezenet = {layer: torch.cat([one[layer] for one in fires]) for layer in teachers.missing}
-        if of_squeezenet:
-            means = {layer: feature.mean((0, 2, 3), keepdim=True) + 1e-3 for layer, feature in of_squeezenet.items()}
-            of_squeezenet = {layer: feature / means[layer] for layer, feature in of_squeezenet.items()}
+        parts = [teachers(one) for one in crops.split(10)]
+        of_all = {layer: torch.cat([part[layer] for part in parts]) for layer in parts[0]}
+        of_all = {layer: feature / activation(feature) for layer, feature in of_all.items()}
+    known = {
+        "all": of_all,
+        "vgg19": {layer: feature for layer, feature in of_all.items() if layer not in teachers.missing},
+        "squeezenet": {layer: of_all[layer] for layer in teachers.missing},
+        "gatys": {layer: of_all[layer] for layer in GATYS},
+    }
     for name, network in networks.items():
         encoder = nst.Encoder(network, relus, padding=PADDING)  # type: ignore[arg-type]
         numbers[name] = {
             "report": report(encoder, teachers, fit, unseen),
-            "vgg19": rank_correlations(encoder, of_vgg, crops, pairs),
-            "squeezenet": rank_correlations(encoder, of_squeezenet, crops, pairs) if of_squeezenet else {},
+            "ranks": {
+                of: rank_correlations(encoder, teacher, crops, pairs) for of, teacher in known.items() if teacher
+            },
             "psnr": decoding_psnr(nst.Encoder(network, ["relu4_1"], padding=PADDING), train, unseen, steps),  # type: ignore[arg-type]
         }
-        of = numbers[name]["vgg19"]
-        print(
-            f"{name}: PSNR {numbers[name]['psnr']:.1f} dB; rank correlation with VGG19: Gram {of['gram']:.3f}, "
-            f"moments {of['moments']:.3f}, content {of['content']:.3f}",
-            flush=True,
-        )
+        print(f"{name}: PSNR {numbers[name]['psnr']:.1f} dB", flush=True)
+        for of, ranks in numbers[name]["ranks"].items():
+            text = ", ".join(f"{kind} {ranks[kind]:.3f}" for kind in ("gram", "moments", "content"))
+            print(f"  rank correlation with {of}: {text}", flush=True)
     student = nst.Encoder(options.student, STYLE)
     numbers["transfer"] = {
         str(size): transfer(

@@ -43,6 +43,7 @@ from torch import Tensor, nn
 from nstlib.encoder import Encoder
 from nstlib.files import write_atomically
 from nstlib.image import load_image
+from nstlib.losses import gram_matrix
 from nstlib.weights import imagenet_color, load_file, load_network, save_file
 
 LAYERS = tuple(f"{block}_{n}" for block, depth in enumerate((2, 2, 4, 4, 1), 1) for n in range(1, depth + 1))
@@ -340,6 +341,36 @@ def color_blocks(pictures: Tensor) -> Tensor:
     return F.avg_pool2d(F.conv2d(pictures, (yiq / spread[:, None])[:, :, None, None]), 8)
 
 
+RARE = 3.0
+"""How many times its mean a channel's root mean square may be; see `scale`."""
+
+
+def activation(features: Tensor) -> Tensor:
+    """The size of every channel over a batch, `(1, C, 1, 1)`: what `scale` would divide it by."""
+    mean, square = features.mean((0, 2, 3), keepdim=True), features.square().mean((0, 2, 3), keepdim=True)
+    return torch.maximum(mean, (square + 1e-12).sqrt() / RARE) + 1e-4
+
+
+def relations(student: Tensor, teacher: Tensor) -> Tensor:
+    """0 if the student finds the same pictures of a batch near and far as the teacher does, 1 if there is no relation.
+
+    One minus the correlation of the logarithms of all distances of two pictures, by their Gram matrices and by their
+    features; the mean of both. (Relational distillation, Park et al. 2019, https://arxiv.org/abs/1904.05068.)
+    """
+    pairs = torch.triu_indices(len(student), len(student), 1).unbind()
+    found = []
+    for describe in (gram_matrix, lambda features: features):
+        logs = []
+        for features in (student, teacher):
+            described = describe(features).flatten(1)
+            # log |f_i - f_j| of all pairs i < j
+            distance = torch.cdist(described, described, compute_mode="use_mm_for_euclid_dist")
+            logs.append((distance[pairs] + 1e-6).log())
+        a, b = (log - log.mean() for log in logs)
+        found.append(1 - (a * b).sum() / (a.norm() * b.norm() + 1e-9))
+    return torch.stack(found).mean()
+
+
 class Distillation(nn.Module):
     """Everything that is trained, and the loss."""
 
@@ -362,6 +393,7 @@ class Distillation(nn.Module):
             energy = (std.square() + mean.square()).sum()
             self.register_buffer(f"mean_{layer}", mean)
             self.register_buffer(f"std_{layer}", std)
+            self.register_buffer(f"size_{layer}", activation(target))
             self.register_buffer(f"weight_{layer}", 2 / 3 * std.square() / energy + 1 / 3 / channels)
             if layer.removeprefix("relu") not in student.norms:
                 # what was pruned has its features already: the best head for them is known
@@ -380,9 +412,13 @@ class Distillation(nn.Module):
         for layer, target in self.teachers(pictures).items():
             # neighbouring positions of blocks 1 and 2 say nearly the same: every fourth and every second will do
             step = {"1": 4, "2": 2}.get(layer[4], 1)
-            target = target[..., ::step, ::step]
+            feature, target = features[layer][..., ::step, ::step], target[..., ::step, ::step]
+            if layer.removeprefix("relu") in self.student.norms:
+                # pruned channels are the teacher's own, and their distances are his too; those of new ones must be learnt
+                alike = relations(feature / activation(feature), target / getattr(self, f"size_{layer}"))
+                terms[f"relations_{layer}"] = 0.3 * alike
             target = (target - getattr(self, f"mean_{layer}")) / getattr(self, f"std_{layer}")
-            residual = self.heads[layer](features[layer][..., ::step, ::step]) - target
+            residual = self.heads[layer](feature) - target
             terms[layer] = (getattr(self, f"weight_{layer}") * residual.square()).sum(1).mean()
         blocks = color_blocks(pictures)
         blocks = blocks - blocks.mean((0, 2, 3), keepdim=True)
@@ -413,7 +449,7 @@ def distil(
     checkpoint: Path,
     seed: int = 0,
     check_every: int = 100,
-    patience: int = 3,
+    patience: int = 2,
 ) -> Distillation:
     """Train all layers until the loss on the pictures of `stop` is flat; resumes from `checkpoint` if it is there."""
     random = torch.Generator().manual_seed(seed)
@@ -431,7 +467,7 @@ def distil(
         saved = torch.load(checkpoint, weights_only=True)
         task.load_state_dict(saved["task"], strict=False)  # the teachers are not in it
         optimizer.load_state_dict(saved["optimizer"])
-        plateau.load_state_dict(saved["plateau"])
+        plateau.load_state_dict(saved["plateau"] | {"patience": patience})
         random.set_state(saved["random"])
         step = saved["step"]
         print(f"continuing at step {step}", flush=True)
@@ -486,10 +522,6 @@ def held_out_terms(task: Distillation, batches: Sequence[Tensor]) -> tuple[dict[
 
 
 # ------------------------------------------------------------------------------------------------ 3. scale
-
-
-RARE = 3.0
-"""How many times its mean a channel's root mean square may be; see `scale`."""
 
 
 @torch.inference_mode()
@@ -575,6 +607,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--widths", type=int, nargs=len(LAYERS), default=WIDTHS, help="channels of conv1_1 to conv5_1")
     parser.add_argument("--from-scratch", action="store_true", help="random weights instead of pruned ones")
     parser.add_argument("--max-steps", type=int, default=20_000, help="end here even if the loss still falls")
+    parser.add_argument(
+        "--patience", type=int, default=2, help="checks without progress before the learning rate falls"
+    )
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--size", type=int, default=112, help="side of the crops in pixels")
     parser.add_argument("--samples", type=int, default=200, help="crops to prune, scale and measure on")
@@ -601,6 +636,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             size=options.size,
             learning_rate=options.learning_rate,
             checkpoint=options.out.with_suffix(".checkpoint.pt"),
+            patience=options.patience,
         )
     convs = scale(student.eval().export(), random_crops(train, options.samples, 256, random))
     metadata = {"padding": PADDING, "license": "CC BY 4.0 (derived from VGG19)"}
