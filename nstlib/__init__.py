@@ -8,6 +8,8 @@ Pictures are tensors `(B, 3, H, W)`, RGB, float32, in [0, 1]. The public names, 
     gram_matrix, moments, content_loss,             the losses                            chapter 2
     style_loss, total_variation
     Gatys                                           optimise the picture                  chapter 3
+    Johnson                                         one network, one style                chapter 4
+    train                                           the loop that trains networks
     stylize                                         all methods in one call
 """
 
@@ -15,14 +17,17 @@ from nstlib import samples
 from nstlib.encoder import Encoder
 from nstlib.gatys import Gatys
 from nstlib.image import load_image, match_color, save_image, show
+from nstlib.johnson import Johnson
 from nstlib.losses import content_loss, gram_matrix, moments, style_loss, total_variation
 from nstlib.stylize import stylize
+from nstlib.training import train
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Encoder",
     "Gatys",
+    "Johnson",
     "content_loss",
     "gram_matrix",
     "load_image",
@@ -34,4 +39,5 @@ __all__ = [
     "style_loss",
     "stylize",
     "total_variation",
+    "train",
 ]

@@ -12,9 +12,10 @@ that of block 5.
    least-squares problem from the student's own input patches to the teacher's pre-activations of those channels.
 2. **Distil.** All layers together, by RAdam (Adam that starts gently): 1x1 convolutions (the heads) read the teacher's
    channels out of the student's, block means of the colours out of relu3_4 and relu4_1, and a small decoder paints the
-   picture from relu4_1, because decoders will have to. Layers that were not pruned carry batch normalisation while they
-   train, so that no unit dies; it is folded into their convolutions at the end. The learning rate falls when the loss on
-   pictures that are not trained on no longer does, and training ends when that has happened three times.
+   picture from relu4_1, because decoders will have to. Layers that were not pruned also learn which pictures of a batch
+   their teacher finds alike, and carry batch normalisation while they train, so that no unit dies; it is folded into
+   their convolutions at the end. The learning rate falls when the loss on pictures that are not trained on no longer
+   does, and training ends when that has happened three times.
 3. **Scale.** A ReLU network computes the same when a channel is divided by s and the weights that read it are multiplied
    by s. So every channel is given a mean activation of 1 over natural pictures, as Gatys did with VGG19. (Channels that
    fire rarely are given a root mean square of 3 instead.)

@@ -13,6 +13,7 @@ All are differentiable and batched. A loss is one number: the mean over the pict
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -151,6 +152,71 @@ def total_variation(picture: Tensor, *, norm: Literal["l1", "l2"] = "l2") -> Ten
             # mean (x_{i+1} - x_i)^2, or of |x_{i+1} - x_i|
             total = total + (difference.square() if norm == "l2" else difference.abs()).mean()
     return total
+
+
+def sum_content(
+    features: Mapping[str, Tensor], targets: Mapping[str, Tensor], *, relative: bool = True
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The content loss over several layers: its mean, and that of every layer.
+
+    Args:
+        features: layer -> `(B, C, H, W)` of the picture; layers that have no target are left out.
+        targets: layer -> the content's, of the same shape. At least one.
+        relative: divide each layer's loss by its value for features of zero. False is the paper's sum.
+
+    Example:
+        >>> total, _ = sum_content({"relu4_2": torch.zeros(1, 2, 3, 3)}, {"relu4_2": torch.ones(1, 2, 3, 3)})
+        >>> total.item()
+        1.0
+    """
+    layers: dict[str, Tensor] = {}
+    for layer, target in targets.items():
+        loss = content_loss(features[layer], target, reduction="mean" if relative else "sum")
+        if relative:
+            # |F - P|^2 / |P|^2
+            loss = loss / content_loss(torch.zeros_like(target), target, reduction="mean").clamp(min=1e-12)
+        layers[layer] = loss
+    return torch.stack(list(layers.values())).mean(), layers
+
+
+def sum_style(
+    features: Mapping[str, Tensor],
+    targets: Mapping[str, Tensor],
+    weights: Mapping[str, float],
+    *,
+    relative: bool = True,
+    masks: Mapping[str, Tensor] | None = None,
+    shares: Sequence[float] | Tensor | None = None,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The style loss over several layers, sum_l w_l E_l: (eq. 5), and E of every layer.
+
+    Args:
+        features: layer -> `(B, C, H, W)` of the picture; layers that have no target are left out.
+        targets: layer -> Gram matrices of the style, `(1, C, C)`, or of K styles, `(K, C, C)`. At least one layer.
+        weights: layer -> w.
+        relative: divide each layer's loss by its value for features of zero. False is the paper's scale.
+        masks: layer -> `(K, 1, H, W)`: where each of the K styles applies.
+        shares: K numbers: how much each region counts; needed with masks.
+
+    Example:
+        >>> features = {"relu1_1": torch.zeros(1, 2, 3, 3)}
+        >>> total, _ = sum_style(features, {"relu1_1": torch.ones(1, 2, 2)}, {"relu1_1": 1.0})
+        >>> total.item()
+        1.0
+    """
+    layers: dict[str, Tensor] = {}
+    for layer, target in targets.items():
+        loss = target.new_zeros(())
+        regions = [None] if masks is None else list(masks[layer])
+        for region, share, gram in zip(regions, [1.0] if shares is None or masks is None else shares, target):
+            guided = gram_matrix(features[layer], None if region is None else region[None])
+            one = style_loss(guided, gram[None])
+            if relative:
+                # |G - A|^2 / |A|^2
+                one = one / style_loss(torch.zeros_like(gram[None]), gram[None]).clamp(min=1e-12)
+            loss = loss + share * one
+        layers[layer] = loss
+    return torch.stack([weights[layer] * loss for layer, loss in layers.items()]).sum(), layers
 
 
 def _check(features: Tensor) -> None:

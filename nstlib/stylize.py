@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -12,24 +13,19 @@ from torch import Tensor
 from nstlib.encoder import check_option
 from nstlib.gatys import Gatys
 from nstlib.image import load_image, match_color
+from nstlib.johnson import Johnson
 
 Picture = str | os.PathLike[str] | Tensor | Any
 """Whatever `load_image` takes: a path, a URL, a PIL picture, an array or a tensor."""
 
 
-class Method(Protocol):
-    """What every method offers here."""
-
-    def to(self, device: torch.device) -> Any: ...
-
-    def stylize(self, content: Tensor, style: Any, **options: Any) -> Tensor: ...
-
-
-METHODS: dict[str, Callable[..., Method]] = {"gatys": Gatys}
-"""Name -> what makes the method."""
+METHODS: dict[str, Callable[..., Any]] = {"gatys": Gatys, "johnson": Johnson}
+"""Name -> the class of the method: a module with `stylize(content, style, **options)`."""
 
 CALL_OPTIONS = ("mask", "style_weights", "callback", "progress")
 """Options that belong to one picture; all others make the method."""
+
+WEIGHTS = (".safetensors", ".pth", ".pt")
 
 
 def stylize(
@@ -46,8 +42,8 @@ def stylize(
 
     Args:
         content: the photograph: a path, URL, PIL picture, array or tensor.
-        style: the painting, or a list of paintings.
-        method: `"gatys"`.
+        style: the painting, or a list of paintings. For Johnson, the name of a shipped style or a file of trained weights.
+        method: `"gatys"` or `"johnson"`.
         size: short side of the result in pixels; None is the content's own size.
         keep_color: keep the content's colours: `"luminance"` takes only the brightness of the result, `"coral"` first gives
             the style the mean and covariance of the content's colours.
@@ -58,7 +54,7 @@ def stylize(
         `(1, 3, H, W)`, RGB, float32 in [0, 1], of the content's shape, on the CPU.
 
     Raises:
-        ValueError: an unknown method or option value, or pictures that don't fit.
+        ValueError: an unknown method, style or option value, or pictures that don't fit.
         TypeError: an option that the method doesn't have.
 
     Example:
@@ -67,19 +63,68 @@ def stylize(
         >>> tuple(picture.shape)
         (1, 3, 64, 96)
     """
+    return painter(style, method=method, size=size, keep_color=keep_color, device=device, **options)(content)
+
+
+def painter(
+    style: Picture | Sequence[Picture],
+    *,
+    method: str = "gatys",
+    size: int | None = None,
+    keep_color: Literal["luminance", "coral"] | None = None,
+    device: str | torch.device | None = None,
+    **options: Any,
+) -> Callable[[Picture], Tensor]:
+    """`stylize` for many photographs: a function from photograph to result, with the model made once.
+
+    Args and errors are those of `stylize`.
+    """
     check_option("method", method, tuple(METHODS))
     if keep_color is not None:
         check_option("keep_color", keep_color, ("luminance", "coral"))
     chosen = pick_device() if device is None else torch.device(device)
-    photograph = load_image(content, size=size)
-    styles: Sequence[Any] = style if isinstance(style, (list, tuple)) else [style]
-    paintings = [load_image(one, size=None) for one in styles]
-    if keep_color == "coral":
-        paintings = [match_color(painting, photograph, method="coral") for painting in paintings]
     call = {name: options.pop(name) for name in CALL_OPTIONS if name in options}
-    model = METHODS[method](**options).to(chosen)
-    result = model.stylize(photograph, paintings, **call).float().cpu()
-    return match_color(result, photograph, method="luminance") if keep_color == "luminance" else result
+    styles: list[Any] = list(style) if isinstance(style, (list, tuple)) else [style]
+    paintings: list[Tensor] | None = None
+    model: Any
+    if method == "johnson":
+        model = _open_johnson(styles, keep_color, options).to(chosen)
+    else:
+        paintings = [load_image(one, size=None) for one in styles]
+        model = METHODS[method](**options).to(chosen)
+
+    def paint(content: Picture) -> Tensor:
+        photograph = load_image(content, size=size)
+        matched = paintings
+        if paintings is not None and keep_color == "coral":
+            matched = [match_color(painting, photograph, method="coral") for painting in paintings]
+        result = model.stylize(photograph, matched, **call).float().cpu()
+        return match_color(result, photograph, method="luminance") if keep_color == "luminance" else result
+
+    return paint
+
+
+def _open_johnson(styles: list[Any], keep_color: str | None, options: dict[str, Any]) -> Johnson:
+    """The network of a style: shipped, by name, or trained by the user, by file."""
+    shipped = ", ".join(Johnson.styles()) or "none yet"
+    if options:
+        raise TypeError(
+            f"johnson has no option {next(iter(options))!r}: its network decided all that when it was trained"
+        )
+    if keep_color == "coral":
+        raise ValueError("keep_color='coral' changes the style picture, and johnson has none: take 'luminance'")
+    if len(styles) != 1:
+        raise ValueError(f"johnson paints in one style at a time, got {len(styles)}; shipped styles: {shipped}")
+    (style,) = styles
+    if isinstance(style, (str, os.PathLike)) and Path(style).suffix.lower() in WEIGHTS:
+        return Johnson.from_checkpoint(style)
+    if not isinstance(style, str) or (style not in Johnson.styles() and Path(style).suffix):
+        what = repr(os.fspath(style)) if isinstance(style, (str, os.PathLike)) else f"a {type(style).__name__}"
+        raise ValueError(
+            f"a Johnson network is trained for one style, so style is the name of a shipped one ({shipped}) or a "
+            f"weights file, not a picture: got {what}"
+        )
+    return Johnson.pretrained(style)
 
 
 def pick_device() -> torch.device:

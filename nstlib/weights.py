@@ -225,3 +225,27 @@ def _load_torchvision(name: str) -> Mapping[str, Tensor]:
             f"encoder {name!r} needs torchvision's weights, which are not at {cache} and could not be downloaded "
             f"({error}); encoder 'vgg19_mini' is inside the package and works offline"
         ) from None
+
+
+def name_layout(state: Mapping[str, Tensor]) -> str | None:
+    """Whose weights these are, by their keys, in words for an error message; None if they are none that we know."""
+    shapes = {key.removeprefix("module."): tuple(value.shape) for key, value in state.items()}
+
+    def has(pattern: str) -> bool:
+        return any(re.match(pattern, key) for key in shapes)
+
+    if (
+        has(r"attn_adain_\d_1\.")
+        or has(r"decoder_layer_\d\.")
+        or {"f.weight", "g.weight", "h.weight"} == {key for key in shapes if key.endswith(".weight")}
+    ):
+        return "a part of AdaAttN"
+    if has(r"sanet\d_1\."):
+        return "the transform of SANet"
+    if has(r"conv\d_\d\.weight") or has(r"features\.\d+\.") or shapes.get("0.weight", ())[1:2] == (3,):
+        return "an encoder (VGG)"
+    if shapes.get("1.weight", ())[2:] == (3, 3) and "28.weight" in shapes:
+        return "a decoder of AdaIN or SANet"
+    if "conv1.weight" in shapes or "conv1.conv2d.weight" in shapes:
+        return "a network in the style of Johnson"
+    return None

@@ -1,0 +1,210 @@
+"""Many pictures at once: a folder of photographs or camera frames, or a video file.
+
+A folder is painted picture by picture, and a run that was stopped goes on where it was: what is there and not older than
+its photograph is left alone. A file that can't be read stops nothing. A video is painted frame by frame, each on its own;
+what flickers in the result is where a method answers to small changes strongly.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from nstlib.image import WRITABLE, save_image
+
+VIDEOS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm")
+"""Suffixes of video files."""
+
+
+@dataclass
+class Report:
+    """What became of a folder: files written, files that were done before, and files that failed, with the reason."""
+
+    written: list[Path] = field(default_factory=list)
+    skipped: list[Path] = field(default_factory=list)
+    failed: dict[Path, str] = field(default_factory=dict)
+
+
+def paint_folder(
+    folder: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    paint: Callable[[Path], Tensor],
+    *,
+    progress: bool = True,
+) -> Report:
+    """Paint every picture of a folder (not of the folders in it) into another, under the same names.
+
+    Files whose format can't be written get `.png` added to their name.
+
+    Args:
+        folder: the photographs.
+        out: where to; it is made if it is missing.
+        paint: path of a photograph -> result `(1, 3, H, W)`; see `nstlib.stylize.painter`.
+        progress: show a bar.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: no such folder, or `out` is a file.
+        ValueError: no picture in it, or `out` is the folder itself.
+        KeyboardInterrupt: Ctrl-C, also if `paint` would have caught it; the picture it met is not written.
+    """
+    folder, out = Path(folder), Path(out)
+    files = _list(folder)
+    if out.suffix.lower() in (*WRITABLE, *VIDEOS) or (out.exists() and not out.is_dir()):
+        raise NotADirectoryError(f"'{folder}' is a folder, so the results need one too, and '{out}' is a file name")
+    if out.resolve() == folder.resolve():
+        raise ValueError(f"the results would replace the photographs in '{folder}': name another folder for them")
+    report = Report()
+    bar = tqdm(files, disable=not progress, leave=False, unit="picture")
+    with _noted_interrupts() as interrupted:
+        for file in bar:
+            bar.set_description(file.name, refresh=False)
+            target = out / (file.name if file.suffix.lower() in WRITABLE else f"{file.name}.png")
+            if target.exists() and target.stat().st_mtime >= file.stat().st_mtime:
+                report.skipped.append(target)
+                continue
+            try:
+                picture = paint(file)
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
+                report.written.append(save_image(picture, target))
+            except (OSError, ValueError, RuntimeError, MemoryError) as error:
+                report.failed[file] = (str(error) or type(error).__name__).splitlines()[0]
+    return report
+
+
+def paint_video(
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    paint: Callable[[Tensor], Tensor],
+    *,
+    progress: bool = True,
+) -> int:
+    """Paint a video file frame by frame; its sound is kept. Needs `pip install "nstlib[video]"`.
+
+    Args:
+        source: the video.
+        out: where to: `.mp4`, `.mov`, `.mkv` or another video suffix. Written whole or not at all.
+        paint: frame `(1, 3, H, W)` in [0, 1] -> result of any one size.
+        progress: show a bar.
+
+    Returns:
+        The number of frames.
+
+    Raises:
+        ImportError: imageio-ffmpeg isn't installed.
+        FileNotFoundError: no such file.
+        ValueError: `out` is no video file name, or is the source.
+        OSError: the video can't be read or written.
+    """
+    source, out = Path(source), Path(out)
+    try:
+        import imageio_ffmpeg
+    except ImportError:
+        raise ImportError(
+            f"'{source}' is a video, and videos need the package imageio-ffmpeg: pip install \"nstlib[video]\", or give "
+            "a folder of frames"
+        ) from None
+    if not source.is_file():
+        raise FileNotFoundError(f"there is no file '{source}'")
+    if out.suffix.lower() not in VIDEOS:
+        raise ValueError(
+            f"'{source}' is a video, and the result needs a suffix of one: {', '.join(VIDEOS)}; got '{out}'"
+        )
+    if out.resolve() == source.resolve():
+        raise ValueError(f"the result would replace the video '{source}': name another file for it")
+
+    reader = imageio_ffmpeg.read_frames(str(source), pix_fmt="rgb24")
+    try:
+        about = next(reader)
+    except (OSError, RuntimeError, StopIteration) as error:
+        raise OSError(f"'{source}' is no video that can be read ({_first_line(error)})") from None
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f".nst-{secrets.token_hex(6)}{out.suffix}")
+    writer: Any = None
+    count = 0
+    try:
+        width, height = about["size"]
+        with tqdm(
+            total=round(about["duration"] * about["fps"]), disable=not progress, leave=False, unit="frame"
+        ) as bar:
+            for data in reader:
+                frame = torch.from_numpy(np.frombuffer(data, np.uint8).reshape(1, height, width, 3).copy())
+                picture = paint(frame.permute(0, 3, 1, 2).contiguous().float() / 255)
+                # yuv420p halves the resolution of colours: sides are even
+                picture = picture[..., : picture.shape[2] // 2 * 2, : picture.shape[3] // 2 * 2]
+                if writer is None:
+                    shape = picture.shape[3], picture.shape[2]
+                    sound = {"audio_path": str(source), "audio_codec": "copy"} if about.get("audio_codec") else {}
+                    writer = imageio_ffmpeg.write_frames(
+                        str(temporary), shape, fps=about["fps"], quality=8, macro_block_size=2, **sound
+                    )
+                    writer.send(None)
+                pixels = picture[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0)  # (H, W, 3)
+                writer.send(np.ascontiguousarray(pixels.cpu().numpy()))
+                count += 1
+                bar.update()
+        if writer is None:
+            raise OSError(f"'{source}' holds no frame")
+        writer.close()
+        writer = None
+        if not temporary.is_file() or not temporary.stat().st_size:
+            raise OSError(f"ffmpeg wrote nothing to '{out}'")
+        temporary.replace(out)
+    except RuntimeError as error:
+        raise OSError(f"'{out}' cannot be written ({_first_line(error)})") from error
+    finally:
+        reader.close()
+        if writer is not None:
+            writer.close()
+        temporary.unlink(missing_ok=True)
+    return count
+
+
+def _list(folder: Path) -> list[Path]:
+    """The pictures of a folder, by their suffixes, sorted by name."""
+    if not folder.is_dir():
+        kind = NotADirectoryError if folder.exists() else FileNotFoundError
+        raise kind(f"there is no folder '{folder}'")
+    suffixes = Image.registered_extensions()
+    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    pictures = [path for path in files if path.suffix.lower() in suffixes]
+    if not pictures:
+        found = f"{len(files)} files of other kinds, such as '{files[0].name}'" if files else "no files"
+        raise ValueError(f"no picture in '{folder}': it holds {found}")
+    return pictures
+
+
+@contextmanager
+def _noted_interrupts() -> Iterator[threading.Event]:
+    """Tells whether Ctrl-C was pressed, even if what it interrupted caught it, as `Gatys` does."""
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed
+        return
+
+    def note(number: int, frame: Any) -> None:
+        pressed.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:120]

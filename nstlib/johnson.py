@@ -1,0 +1,490 @@
+"""Johnson: a network learns to paint in one style, and then a picture takes one forward pass.
+
+Johnson, Alahi, Fei-Fei: Perceptual Losses for Real-Time Style Transfer and Super-Resolution, 2016,
+https://arxiv.org/abs/1603.08155
+Ulyanov, Vedaldi, Lempitsky: Instance Normalization, 2016, https://arxiv.org/abs/1607.08022
+
+Gatys optimises a picture. Here the same loss trains a network f, over many photographs c and for one style s:
+
+    W* = argmin_W  E_c [ lambda_c L_content(f(c), c) + lambda_s L_style(f(c), s) + lambda_tv TV(f(c)) ]      (eq. 5)
+
+    L_content = |phi(f(c)) - phi(c)|^2 / CHW          phi: features of a frozen encoder                      (eq. 2)
+    L_style   = |G(f(c)) - G(s)|^2                    G: Gram matrices                                       (eq. 4)
+
+The network narrows the picture by 4, changes it in residual blocks and widens it again. Every convolution is followed by
+instance normalisation, which takes each picture's own contrast away:
+
+    y = gamma (x - mean(x)) / std(x) + beta           mean and std over the positions of one picture     (Ulyanov, eq. 4)
+
+What is ours: losses relative to their value for features of zero, as in Gatys, and a forward pass for painting that
+computes the same in less than half the time (`TransformerNet.fast`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nstlib.encoder import Encoder, check_option, nearest
+from nstlib.image import check_picture
+from nstlib.losses import gram_matrix, sum_content, sum_style, total_variation
+from nstlib.weights import SHIPPED, load_file, load_metadata, name_layout, shipped_file
+
+Norm = Literal["instance", "batch"]
+
+LEAST_SIDE = 8
+"""Smaller pictures are mirrored up to this: at a quarter of it, the residual blocks still have a pixel to reflect."""
+
+BAND = 64
+"""Rows that are normalised at a time by `TransformerNet.fast`: as many as stay in a processor's cache."""
+
+
+class TransformerNet(nn.Module):
+    """The network that paints: 3 convolutions down, 5 residual blocks, 3 convolutions up.
+
+    Args:
+        width: channels at full resolution; the blocks have 4 times as many. 32 is the paper's (1,679,235 parameters), 8 has
+            a sixteenth of them and is drawn for a CPU or a browser.
+        norm: `"instance"`, or `"batch"` as in the first paper.
+
+    Raises:
+        ValueError: a width below 1, or another norm.
+
+    Example:
+        >>> network = TransformerNet()
+        >>> sum(parameter.numel() for parameter in network.parameters())
+        1679235
+        >>> tuple(TransformerNet(width=4)(torch.rand(1, 3, 65, 70)).shape)
+        (1, 3, 65, 70)
+    """
+
+    def __init__(self, width: int = 32, *, norm: Norm = "instance") -> None:
+        super().__init__()
+        if not isinstance(width, int) or width < 1:
+            raise ValueError(f"width must be a whole number of at least 1, got {width!r}")
+        check_option("norm", norm, get_args(Norm))
+        self.width, self.norm = width, norm
+        self.conv1, self.norm1 = _conv(3, width, 9), _norm(width, norm)
+        self.conv2, self.norm2 = _conv(width, 2 * width, 3, stride=2), _norm(2 * width, norm)
+        self.conv3, self.norm3 = _conv(2 * width, 4 * width, 3, stride=2), _norm(4 * width, norm)
+        self.res1 = ResidualBlock(4 * width, norm)
+        self.res2 = ResidualBlock(4 * width, norm)
+        self.res3 = ResidualBlock(4 * width, norm)
+        self.res4 = ResidualBlock(4 * width, norm)
+        self.res5 = ResidualBlock(4 * width, norm)
+        self.up1, self.norm4 = _conv(4 * width, 2 * width, 3), _norm(2 * width, norm)
+        self.up2, self.norm5 = _conv(2 * width, width, 3), _norm(width, norm)
+        self.out = _conv(width, 3, 9)
+
+    def forward(self, content: Tensor) -> Tensor:
+        """Paint.
+
+        Args:
+            content: `(B, 3, H, W)` in [0, 1], of any size.
+
+        Returns:
+            `(B, 3, H, W)`, meant for [0, 1], not clamped.
+        """
+        x = _mirror(content)  # (B, 3, H, W), sides now multiples of 4
+        x = F.relu(self.norm1(self.conv1(x)))  # (B, C, H, W)
+        x = F.relu(self.norm2(self.conv2(x)))  # (B, 2C, H/2, W/2)
+        x = F.relu(self.norm3(self.conv3(x)))  # (B, 4C, H/4, W/4)
+        for block in self.blocks():
+            x = block(x)
+        # Nearest-neighbour upsampling and then a convolution: a strided transposed convolution leaves a checkerboard
+        x = F.relu(self.norm4(self.up1(F.interpolate(x, scale_factor=2))))  # (B, 2C, H/2, W/2)
+        x = F.relu(self.norm5(self.up2(F.interpolate(x, scale_factor=2))))  # (B, C, H, W)
+        return self.out(x)[..., : content.shape[2], : content.shape[3]]
+
+    def fast(self, content: Tensor) -> Tensor:
+        """The same picture in less time, without gradients, and for batch normalisation with its running statistics.
+
+        - Channels come last in memory, where convolutions and normalisation are fastest.
+        - Upsampling and the convolution after it are one transposed convolution (`_merge_upsampling`): 4/9 of the work.
+        - The last convolution computes 2 x 2 pixels at a time (`_four_pixels`): processors compute 8 or 16 channels as
+          fast as 3.
+        - Biases that a normalisation takes away again are left out; normalising, scale, shift and ReLU run in place, on
+          bands of rows that stay in the cache.
+
+        Args:
+            content: as for a call.
+        """
+        with torch.inference_mode():
+            painted = torch.cat([self._fast(picture) for picture in content.split(1)])
+        return painted.clone()  # an ordinary tensor, that gradients may pass
+
+    def _fast(self, content: Tensor) -> Tensor:
+        x = _mirror(content).contiguous(memory_format=torch.channels_last)  # (1, 3, H, W)
+        for conv, norm in ((self.conv1, self.norm1), (self.conv2, self.norm2), (self.conv3, self.norm3)):
+            x = _normalize_(_convolve(x, conv, norm), norm).relu_()
+        for block in self.blocks():
+            y = _normalize_(_convolve(x, block.conv1, block.norm1), block.norm1).relu_()
+            x = _normalize_(_convolve(y, block.conv2, block.norm2), block.norm2).add_(x)
+        for conv, norm in ((self.up1, self.norm4), (self.up2, self.norm5)):
+            bias = None if isinstance(norm, nn.InstanceNorm2d) else conv.bias
+            # reflecting what was upsampled repeats the pixel at the border: replicate, on the small grid
+            x = F.conv_transpose2d(_pad(x, 1, "replicate"), _merge_upsampling(conv.weight), bias, stride=2, padding=3)
+            x = _normalize_(x, norm).relu_()
+        weight, bias = _four_pixels(self.out)
+        x = F.pixel_shuffle(F.conv2d(_pad(x, 4), weight, bias, stride=2), 2)  # (1, 12, H/2, W/2) -> (1, 3, H, W)
+        return x[..., : content.shape[2], : content.shape[3]]
+
+    def blocks(self) -> tuple[ResidualBlock, ...]:
+        """The five residual blocks."""
+        return self.res1, self.res2, self.res3, self.res4, self.res5
+
+    def extra_repr(self) -> str:
+        return f"width={self.width}, norm={self.norm!r}"
+
+
+class ResidualBlock(nn.Module):
+    """x + norm(conv(relu(norm(conv(x))))): what the block computes is added to what came in."""
+
+    def __init__(self, channels: int, norm: Norm) -> None:
+        super().__init__()
+        self.conv1, self.norm1 = _conv(channels, channels, 3), _norm(channels, norm)
+        self.conv2, self.norm2 = _conv(channels, channels, 3), _norm(channels, norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.norm1(self.conv1(x)))
+        return x + self.norm2(self.conv2(y))
+
+
+class JohnsonObjective(nn.Module):
+    """What a network is trained by: the loss of Gatys, of the pictures that it paints.
+
+    Args:
+        network: what is trained.
+        style: the painting, `(1, 3, h, w)` in [0, 1]. It is read at its own size, which decides how broad strokes are.
+        name: what to call the style.
+        encoder: the name, path or state dict of a network, or an `Encoder` that has all layers named here. It stays frozen.
+        content_layers: layers whose features are kept, place by place.
+        style_layers: layers whose Gram matrices are matched, all with the same weight.
+        content_weight: weight of the content loss.
+        style_weight: weight of the style loss.
+        tv_weight: weight of the total variation.
+
+    Raises:
+        ValueError: a weight below 0, a style of a wrong shape or range, or an encoder that lacks a layer.
+
+    Example:
+        >>> from nstlib import samples
+        >>> objective = JohnsonObjective(TransformerNet(width=4), samples.style("swirl", 64), name="swirl")
+        >>> terms = objective(samples.content("cat", 64), None)
+        >>> sorted(terms), sum(terms.values()).requires_grad
+        (['content', 'style', 'tv'], True)
+    """
+
+    def __init__(
+        self,
+        network: TransformerNet,
+        style: Tensor,
+        *,
+        name: str = "unnamed",
+        encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
+        content_layers: Sequence[str] = ("relu3_1",),
+        style_layers: Sequence[str] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
+        content_weight: float = 1.0,
+        style_weight: float = 2.0,
+        tv_weight: float = 1.0,
+    ) -> None:
+        super().__init__()
+        for option, weight in (
+            ("content_weight", content_weight),
+            ("style_weight", style_weight),
+            ("tv_weight", tv_weight),
+        ):
+            if not 0 <= weight < float("inf"):
+                raise ValueError(f"{option} must be a number of at least 0, got {weight!r}")
+        if not content_layers or not style_layers:
+            raise ValueError("an objective needs at least one content layer and one style layer")
+        layers = (*content_layers, *style_layers)
+        if isinstance(encoder, Encoder):
+            missing = [layer for layer in layers if layer not in encoder.layers]
+            if missing:
+                raise ValueError(
+                    f"the encoder gives {list(encoder.layers)}, and lacks {missing}: name them in its layers"
+                )
+            self.encoder = encoder
+        else:
+            self.encoder = Encoder(encoder, layers)
+        self.network = network
+        self.content_layers, self.style_layers = tuple(content_layers), tuple(style_layers)
+        self.content_weight, self.style_weight, self.tv_weight = content_weight, style_weight, tv_weight
+        self.name = name
+        self.encoder_name = str(encoder) if isinstance(encoder, (str, os.PathLike)) else "given"
+        check_picture(style, "style")
+        self.style_size = tuple(style.shape[2:])
+        with torch.no_grad():
+            features = self.encoder(style.to(self.encoder.color_bias))
+            for layer in self.style_layers:
+                self.register_buffer(f"gram_{layer}", gram_matrix(features[layer]))  # (1, C, C)
+
+    def forward(self, content: Tensor, style: Tensor | None = None) -> dict[str, Tensor]:
+        """The weighted terms of the loss, `content`, `style` and `tv`: their sum is to be minimised.
+
+        Args:
+            content: photographs, `(B, 3, H, W)` in [0, 1].
+            style: left alone: the style is the one that the objective was made with.
+        """
+        return self.loss(self.network(content), content)
+
+    def loss(self, picture: Tensor, content: Tensor) -> dict[str, Tensor]:
+        """The same terms, of any picture `(B, 3, H, W)` in place of what the network paints."""
+        with torch.no_grad():
+            targets = self.encoder(content)
+        features = self.encoder(picture)
+        contents, _ = sum_content(features, {layer: targets[layer] for layer in self.content_layers})
+        grams = {layer: self.get_buffer(f"gram_{layer}") for layer in self.style_layers}
+        styles, _ = sum_style(features, grams, {layer: 1 / len(grams) for layer in grams})
+        return {
+            "content": self.content_weight * contents,
+            "style": self.style_weight * styles,
+            "tv": self.tv_weight * total_variation(picture),
+        }
+
+    def sample(self, content: Tensor, style: Tensor | None = None) -> Tensor:
+        """What the network paints now, `(B, 3, H, W)` in [0, 1], without gradients."""
+        return self.network.fast(content).clamp_(0, 1)
+
+    def describe(self) -> dict[str, str]:
+        """What there is to know of weights trained by this objective."""
+        return {
+            "method": "johnson",
+            "style": self.name,
+            "style_size": " x ".join(map(str, self.style_size)),
+            "width": str(self.network.width),
+            "norm": self.network.norm,
+            "encoder": self.encoder_name,
+            "encoder_fingerprint": self.encoder.fingerprint,
+            "content_layers": " ".join(self.content_layers),
+            "style_layers": " ".join(self.style_layers),
+            "content_weight": str(self.content_weight),
+            "style_weight": str(self.style_weight),
+            "tv_weight": str(self.tv_weight),
+        }
+
+
+class Johnson(nn.Module):
+    """Style transfer in one forward pass, in the one style that a network was trained for.
+
+    Args:
+        network: a trained network.
+        about: what is known of it: style, data, steps, losses, ...
+
+    Example:
+        >>> from nstlib import samples
+        >>> johnson = Johnson(TransformerNet(width=4))
+        >>> tuple(johnson.stylize(samples.content("cat", 65)).shape)
+        (1, 3, 65, 98)
+    """
+
+    def __init__(self, network: TransformerNet, about: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self.network, self.about = network, dict(about or {})
+        self.to(memory_format=torch.channels_last)
+        self.eval()
+
+    @classmethod
+    def styles(cls) -> list[str]:
+        """The styles that are shipped with the package."""
+        return sorted(name.removeprefix("johnson_") for name in SHIPPED if name.startswith("johnson_"))
+
+    @classmethod
+    def pretrained(cls, style: str) -> Johnson:
+        """A network that is shipped with the package.
+
+        Raises:
+            ValueError: a style that is not shipped.
+            OSError: its file is damaged.
+        """
+        styles = cls.styles()
+        if style not in styles:
+            known = nearest(str(style), styles) if styles else " (none is yet)"
+            raise ValueError(f"no Johnson network is shipped for the style {style!r}{known}")
+        return cls.from_checkpoint(shipped_file(f"johnson_{style}"))
+
+    @classmethod
+    def from_checkpoint(cls, source: str | os.PathLike[str] | Mapping[str, Tensor]) -> Johnson:
+        """A network of any width from a file or a state dict: ours, or in the layout of PyTorch's fast_neural_style.
+
+        Networks of that layout were trained on pictures in 0..255; their first and last layer are scaled, so that
+        they too paint [0, 1] -> [0, 1].
+
+        Args:
+            source: the path of a `.safetensors` or `.pth` file, or a state dict.
+
+        Raises:
+            ValueError: weights of another method or another architecture.
+            FileNotFoundError: no file at that path.
+            OSError: a file that is truncated or damaged.
+        """
+        if isinstance(source, Mapping):
+            return _build(cls, dict(source), "the state dict", {})
+        path = Path(source)
+        tensors = load_file(path)
+        about = load_metadata(path) if path.suffix == ".safetensors" else {}
+        return _build(cls, tensors, path.name, about)
+
+    def forward(self, content: Tensor) -> Tensor:
+        """`(B, 3, H, W)` in [0, 1] -> `(B, 3, H, W)`, not clamped, with gradients."""
+        return self.network(content)
+
+    def stylize(self, content: Tensor, style: None = None, *, progress: bool = False) -> Tensor:
+        """Paint, by the fast path.
+
+        Args:
+            content: `(B, 3, H, W)` in [0, 1], of any size.
+            style: None: the network knows its style.
+            progress: there is no bar for so short a time.
+
+        Returns:
+            `(B, 3, H, W)` in [0, 1].
+
+        Raises:
+            ValueError: a wrong shape or range, or a style picture.
+        """
+        if style is not None:
+            raise ValueError("a Johnson network is trained for one style and takes no style picture: leave style out")
+        content = check_picture(content, "content").to(self.network.out.weight)
+        return self.network.fast(content).clamp_(0, 1)
+
+
+# ------------------------------------------------------------------------------------------------ layers
+
+
+def _conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:
+    # Reflection, because zeros would be a dark frame that the network paints as one
+    return nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, padding_mode="reflect")
+
+
+def _norm(channels: int, norm: Norm) -> nn.InstanceNorm2d | nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels) if norm == "batch" else nn.InstanceNorm2d(channels, affine=True)
+
+
+def _mirror(picture: Tensor) -> Tensor:
+    """The picture, mirrored at its right and lower border until its sides are multiples of 4 and at least `LEAST_SIDE`."""
+    for dim in (2, 3):
+        side = picture.shape[dim]
+        wanted = max(LEAST_SIDE, -(-side // 4) * 4)
+        if wanted != side:
+            # 0 1 2 3 2 1 0 1 ...: back and forth as often as it takes, and 0 0 0 ... for a single pixel
+            period = max(1, 2 * (side - 1))
+            place = torch.arange(wanted, device=picture.device) % period
+            picture = picture.index_select(dim, torch.minimum(place, period - place).clamp(max=side - 1))
+    return picture
+
+
+# ------------------------------------------------------------------------------------------------ the fast path
+
+
+def _convolve(x: Tensor, conv: nn.Conv2d, norm: nn.Module) -> Tensor:
+    # instance normalisation takes the mean of every channel away, and the bias with it
+    bias = None if isinstance(norm, nn.InstanceNorm2d) else conv.bias
+    return F.conv2d(_pad(x, conv.kernel_size[0] // 2), conv.weight, bias, conv.stride)
+
+
+def _pad(x: Tensor, width: int, mode: str = "reflect") -> Tensor:
+    return F.pad(x, (width, width, width, width), mode=mode)
+
+
+def _normalize_(x: Tensor, norm: nn.InstanceNorm2d | nn.BatchNorm2d) -> Tensor:
+    """Normalisation of one picture `(1, C, H, W)`, in place: y = gamma (x - mean) / sqrt(var + eps) + beta."""
+    bands = x.split(BAND, 2)
+    if isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None:
+        mean, var = norm.running_mean[:, None, None], norm.running_var[:, None, None]  # (C, 1, 1)
+    else:
+        mean = x.mean((2, 3), keepdim=True)[0]
+        var = torch.stack([(band - mean).square().sum((0, 2, 3)) for band in bands]).sum(0)[:, None, None]
+        var = var / (x.shape[2] * x.shape[3])
+    scale = norm.weight[:, None, None] * (var + norm.eps).rsqrt()
+    shift = norm.bias[:, None, None] - mean * scale
+    for band in bands:
+        torch.addcmul(shift, band, scale, out=band)
+    return x
+
+
+def _merge_upsampling(weight: Tensor) -> Tensor:
+    """The weight of the transposed convolution of stride 2 that is nearest x2 upsampling and then a 3x3 convolution.
+
+    Every pixel of the small picture is a square of 2 x 2 pixels in the large one. Turned over, the 3x3 kernel adds each of
+    them to its 3 x 3 neighbours, so the four together add to 4 x 4, by the kernel (*) a 2 x 2 square of ones.
+
+    Args:
+        weight: `(C_out, C_in, 3, 3)`.
+
+    Returns:
+        `(C_in, C_out, 4, 4)`.
+    """
+    turned = weight.flip(2, 3).flatten(0, 1)[:, None]  # (C_out C_in, 1, 3, 3)
+    merged = F.conv2d(turned, torch.ones_like(turned[:1, :, :2, :2]), padding=1)
+    return merged.reshape(*weight.shape[:2], 4, 4).transpose(0, 1)
+
+
+def _four_pixels(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
+    """A convolution of stride 2 whose channels are the 2 x 2 neighbouring pixels of `conv`, in the order of pixel_shuffle.
+
+    Returns:
+        weight `(4 C_out, C_in, k + 1, k + 1)`, which holds the kernel in its four corners in turn, and bias `(4 C_out,)`.
+    """
+    corners = [F.pad(conv.weight, (right, 1 - right, down, 1 - down)) for down in (0, 1) for right in (0, 1)]
+    weight = torch.stack(corners, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+    bias = conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias
+    return weight, bias.repeat_interleave(4)
+
+
+# ------------------------------------------------------------------------------------------------ checkpoints
+
+
+def _build(cls: type[Johnson], tensors: dict[str, Tensor], label: str, about: Mapping[str, str]) -> Johnson:
+    method = about.get("method", "johnson")
+    if method != "johnson":
+        raise ValueError(f"{label} holds weights of the method {method!r}, and Johnson reads those of 'johnson'")
+    state = _translate(tensors)
+    first = state.get("conv1.weight")
+    if first is None or first.ndim != 4 or first.shape[1:] != (3, 9, 9):
+        layout = name_layout(tensors)
+        found = f"it looks like {layout}" if layout else f"found {sorted(tensors)[:3]}"
+        raise ValueError(
+            f"{label} is no Johnson network: expected a 9x9 convolution of RGB under 'conv1.conv2d.weight' or "
+            f"'conv1.weight'; {found}"
+        )
+    norm: Norm = "batch" if "norm1.running_mean" in state else "instance"
+    network = TransformerNet(first.shape[0], norm=norm)
+    wanted = network.state_dict()
+    missing, unknown = sorted(set(wanted) - set(state)), sorted(set(state) - set(wanted))
+    if missing or unknown:
+        parts = [f"{word} {names[:3]}" for word, names in (("lacks", missing), ("has besides", unknown)) if names]
+        raise ValueError(f"{label} is a network of another architecture than Johnson's: it {' and '.join(parts)}")
+    for key, value in wanted.items():
+        if state[key].shape != value.shape:
+            raise ValueError(
+                f"{label} mixes widths: {key} is {tuple(state[key].shape)}, and a network of width {network.width} "
+                f"(as its first layer) needs {tuple(value.shape)}"
+            )
+    network.load_state_dict(state)
+    return cls(network, about)
+
+
+def _translate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Keys of PyTorch's fast_neural_style -> ours, and its range of 0..255 -> [0, 1]. Our own keys stay as they are."""
+    state = {key.removeprefix("module."): value for key, value in tensors.items()}
+    if not any(".conv2d." in key for key in state):
+        return state
+    ours: dict[str, Tensor] = {}
+    for key, value in state.items():
+        if re.search(r"\bin\d\.(running_|num_batches)", key):
+            continue  # old files carry statistics that instance normalisation never used
+        key = key.replace(".conv2d.", ".").replace("deconv3.", "out.")
+        key = re.sub(r"\bin(\d)\.", r"norm\1.", re.sub(r"\bdeconv(\d)\.", r"up\1.", key))
+        # f(255 x) / 255
+        scale = {"conv1.weight": 255.0, "out.weight": 1 / 255, "out.bias": 1 / 255}.get(key, 1.0)
+        ours[key] = value.float() * scale if value.is_floating_point() else value
+    return ours
