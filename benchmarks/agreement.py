@@ -225,6 +225,18 @@ def main() -> None:
         "squeezenet": {layer: of_all[layer] for layer in teachers.missing},
         "gatys": {layer: of_all[layer] for layer in GATYS},
     }
+    student = nst.Encoder(options.student, STYLE)
+    numbers["transfer"] = {
+        str(size): transfer(
+            student, vgg, size, steps if options.quick else 300, None if options.quick else options.figures
+        )
+        for size in (side, 2 * side)
+    }
+    large = [picture for picture in test if min(picture.shape[1:]) >= 288][:24]
+    numbers["borders"] = {
+        "vgg19": border_errors(flatten(dict(load_network(options.vgg19).convs)), STYLE, large),
+        "vgg19_mini": border_errors(options.student, (*STYLE, "relu4_2", "relu5_1"), large),
+    }
     for name, network in networks.items():
         encoder = nst.Encoder(network, relus, padding=PADDING)  # type: ignore[arg-type]
         numbers[name] = {
@@ -238,20 +250,55 @@ def main() -> None:
         for of, ranks in numbers[name]["ranks"].items():
             text = ", ".join(f"{kind} {ranks[kind]:.3f}" for kind in ("gram", "moments", "content"))
             print(f"  rank correlation with {of}: {text}", flush=True)
-    student = nst.Encoder(options.student, STYLE)
-    numbers["transfer"] = {
-        str(size): transfer(
-            student, vgg, size, steps if options.quick else 300, None if options.quick else options.figures
-        )
-        for size in (side, 2 * side)
-    }
-    large = [picture for picture in test if min(picture.shape[1:]) >= 288][:24]
-    numbers["borders"] = {
-        "vgg19": border_errors(flatten(dict(load_network(options.vgg19).convs)), STYLE, large),
-        "vgg19_mini": border_errors(options.student, (*STYLE, "relu4_2", "relu5_1"), large),
-    }
     options.out.write_text(json.dumps(_rounded(numbers), indent=1) + "\n")
+    card = options.out.with_suffix(".md")
+    if card.exists():
+        card.write_text(card.read_text().split(HEADING)[0] + HEADING + card_section(numbers))
     print(f"written to {options.out}")
+
+
+HEADING = "\n## What its teachers say\n"
+
+
+def card_section(numbers: dict[str, dict]) -> str:
+    """The results for the model card, as Markdown."""
+    names = [name for name in ("vgg19_mini", "regressed", "random") if name in numbers]
+    setup = numbers["setup"]
+    lines = [
+        "",
+        f"Measured by `benchmarks/agreement.py` on {setup['pictures']} pictures that were not trained on. Regressed: the",
+        "same network distilled from random weights, without pruning, for 400 steps; random: not trained at all.",
+        "",
+        f"Spearman's rank correlation of the distances of {setup['pairs']} pairs of pictures with those of the teachers",
+        "(channels of both scaled to a mean activation of 1, distances summed over the layers):",
+        "",
+        "| teachers | distance | " + " | ".join(names) + " |",
+        "|---|---|" + "---|" * len(names),
+    ]
+    titles = {"all": "all 13 layers", "vgg19": "VGG19", "squeezenet": "SqueezeNet", "gatys": "relu1_1 to relu5_1"}
+    for of, title in titles.items():
+        for kind in ("gram", "moments", "content"):
+            if of in numbers[names[0]]["ranks"]:
+                row = [f"{numbers[name]['ranks'][of][kind]:.3f}" for name in names]
+                lines.append(f"| {title} | {kind} | " + " | ".join(row) + " |")
+    lines += ["", "PSNR of pictures painted from relu4_1 by a small decoder, dB:", ""]
+    lines += ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+    lines += ["| " + " | ".join(f"{numbers[name]['psnr']:.1f}" for name in names) + " |", ""]
+    lines += [
+        "Share of the style gap that Gatys closes with this network, of what it closes with VGG19, scored by VGG19:",
+        "",
+    ]
+    lines += ["| content, style | " + " | ".join(f"{size} px" for size in numbers["transfer"]) + " |"]
+    lines += ["|---|" + "---|" * len(numbers["transfer"])]
+    for pair in next(iter(numbers["transfer"].values())):
+        shares = [f"{by_pair[pair]['share']:.1%}" for by_pair in numbers["transfer"].values()]
+        lines.append(f"| {pair} | " + " | ".join(shares) + " |")
+    lines += ["", "Error of the features at the outermost 8 pixels, by padding:", ""]
+    layers = list(numbers["borders"]["vgg19_mini"]["zeros"])
+    lines += ["| padding | " + " | ".join(layers) + " |", "|---|" + "---|" * len(layers)]
+    for padding, errors in numbers["borders"]["vgg19_mini"].items():
+        lines.append(f"| {padding} | " + " | ".join(f"{errors[layer]:.3f}" for layer in layers) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def _rounded(value: object) -> object:

@@ -22,6 +22,7 @@ computes the same in less than half the time (`TransformerNet.fast`).
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -96,7 +97,7 @@ class TransformerNet(nn.Module):
         x = F.relu(self.norm1(self.conv1(x)))  # (B, C, H, W)
         x = F.relu(self.norm2(self.conv2(x)))  # (B, 2C, H/2, W/2)
         x = F.relu(self.norm3(self.conv3(x)))  # (B, 4C, H/4, W/4)
-        for block in self.blocks():
+        for block in self._blocks():
             x = block(x)
         # Nearest-neighbour upsampling and then a convolution: a strided transposed convolution leaves a checkerboard
         x = F.relu(self.norm4(self.up1(F.interpolate(x, scale_factor=2))))  # (B, 2C, H/2, W/2)
@@ -124,7 +125,7 @@ class TransformerNet(nn.Module):
         x = _mirror(content).contiguous(memory_format=torch.channels_last)  # (1, 3, H, W)
         for conv, norm in ((self.conv1, self.norm1), (self.conv2, self.norm2), (self.conv3, self.norm3)):
             x = _normalize_(_convolve(x, conv, norm), norm).relu_()
-        for block in self.blocks():
+        for block in self._blocks():
             y = _normalize_(_convolve(x, block.conv1, block.norm1), block.norm1).relu_()
             x = _normalize_(_convolve(y, block.conv2, block.norm2), block.norm2).add_(x)
         for conv, norm in ((self.up1, self.norm4), (self.up2, self.norm5)):
@@ -136,7 +137,7 @@ class TransformerNet(nn.Module):
         x = F.pixel_shuffle(F.conv2d(_pad(x, 4), weight, bias, stride=2), 2)  # (1, 12, H/2, W/2) -> (1, 3, H, W)
         return x[..., : content.shape[2], : content.shape[3]]
 
-    def blocks(self) -> tuple[ResidualBlock, ...]:
+    def _blocks(self) -> tuple[ResidualBlock, ...]:
         """The five residual blocks."""
         return self.res1, self.res2, self.res3, self.res4, self.res5
 
@@ -222,6 +223,8 @@ class JohnsonObjective(nn.Module):
         self.encoder_name = str(encoder) if isinstance(encoder, (str, os.PathLike)) else "given"
         check_picture(style, "style")
         self.style_size = tuple(style.shape[2:])
+        # two paintings may share a name and a size
+        self.style_fingerprint = hashlib.sha256(style.float().cpu().contiguous().numpy().tobytes()).hexdigest()[:16]
         with torch.no_grad():
             features = self.encoder(style.to(self.encoder.color_bias))
             for layer in self.style_layers:
@@ -259,6 +262,7 @@ class JohnsonObjective(nn.Module):
         return {
             "method": "johnson",
             "style": self.name,
+            "style_fingerprint": self.style_fingerprint,
             "style_size": " x ".join(map(str, self.style_size)),
             "width": str(self.network.width),
             "norm": self.network.norm,

@@ -120,3 +120,47 @@ def test_torchvisions_cache_is_used_when_it_is_there(tmp_path: Path, monkeypatch
     )
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     assert nst.Encoder("vgg19", ["relu2_1"]).channels == {"relu2_1": 6}
+
+
+def test_shipped_weights_were_trained_with_the_shipped_encoder() -> None:
+    """The files record the fingerprint of the encoder that they were trained with."""
+    encoder = nst.Encoder().fingerprint
+    for name in weights.SHIPPED:
+        about = weights.load_metadata(weights.shipped_file(name))
+        assert about["format_version"] == str(weights.FORMAT), name
+        assert about.get("encoder_fingerprint", encoder) == encoder, name
+
+
+def test_a_fingerprint_changes_with_any_weight() -> None:
+    convs = {name: (weight, bias) for name, weight, bias in random_convs()}
+    color = weights.imagenet_color()
+    first = weights.Network(convs, color).fingerprint
+    assert first == weights.Network(dict(convs), color).fingerprint
+    assert first != weights.Network(convs, color, padding="reflect").fingerprint
+    weight, bias = convs["conv5_1"]
+    changed = weight.clone()
+    changed[0, 0, 0, 0] += 1e-3
+    assert first != weights.Network(convs | {"conv5_1": (changed, bias)}, color).fingerprint
+
+
+def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
+    tensors = {"weight": torch.rand(3, 4), "count": torch.tensor([2])}
+    path = weights.save_file(tmp_path / "deep" / "file.safetensors", tensors, {"method": "none"})
+    found = weights.load_file(path)
+    assert torch.equal(found["weight"], tensors["weight"].half().float())
+    assert torch.equal(found["count"], tensors["count"])
+    assert weights.load_metadata(path) == {"format_version": str(weights.FORMAT), "method": "none"}
+    assert torch.equal(weights.load_file(weights.save_file(path, tensors, {}, half=False))["weight"], tensors["weight"])
+    (tmp_path / "broken.safetensors").write_bytes(path.read_bytes()[:20])
+    with pytest.raises(OSError, match="no whole safetensors file"):
+        weights.load_metadata(tmp_path / "broken.safetensors")
+    with pytest.raises(FileNotFoundError, match="no weights file"):
+        weights.load_metadata(tmp_path / "none.safetensors")
+
+
+def test_unknown_padding_is_refused(tmp_path: Path) -> None:
+    state = {f"conv1_1.{part}": torch.zeros(shape) for part, shape in (("weight", (4, 3, 3, 3)), ("bias", (4,)))}
+    state |= dict(zip(("color.weight", "color.bias"), weights.imagenet_color(), strict=True))
+    path = weights.save_file(tmp_path / "file.safetensors", state, {"padding": "mirror"})
+    with pytest.raises(ValueError, match="padding 'mirror'; there are: zeros, reflect, replicate"):
+        nst.Encoder(path, ["relu1_1"])
