@@ -176,6 +176,22 @@ class Encoder(nn.Module):
             )
 
 
+def as_encoder(
+    encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder,
+    layers: Sequence[str],
+    *,
+    pooling: Pooling = "max",
+    padding: Padding | None = None,
+) -> Encoder:
+    """The encoder itself, if it gives all these layers, or the one that a name, path or state dict stands for."""
+    if not isinstance(encoder, Encoder):
+        return Encoder(encoder, layers, pooling=pooling, padding=padding)
+    missing = [layer for layer in layers if layer not in encoder.layers]
+    if missing:
+        raise ValueError(f"the encoder gives {list(encoder.layers)}, and lacks {missing}: name them in its layers")
+    return encoder
+
+
 def _block(layer: str) -> str:
     """'relu3_1' -> '3'."""
     return layer[4]

@@ -30,7 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from nstlib.encoder import Encoder, Pooling, check_option
+from nstlib.encoder import Encoder, Pooling, as_encoder, check_option
 from nstlib.image import check_picture
 from nstlib.losses import gram_matrix, sum_content, sum_style, total_variation
 from nstlib.weights import Padding
@@ -150,15 +150,7 @@ class Gatys(nn.Module):
                 "nothing to optimise: give at least one content layer or style layer with a weight above 0"
             )
         layers = (*self.content_layers, *self.style_layers)
-        if isinstance(encoder, Encoder):
-            missing = [layer for layer in layers if layer not in encoder.layers]
-            if missing:
-                raise ValueError(
-                    f"the encoder gives {list(encoder.layers)}, and lacks {missing}: name them in its layers"
-                )
-            self.encoder = encoder
-        else:
-            self.encoder = Encoder(encoder, layers, pooling=pooling, padding=padding)
+        self.encoder = as_encoder(encoder, layers, pooling=pooling, padding=padding)
         self.layer_weights = _layer_weights(layer_weights, self.style_layers)
         self.content_weight, self.style_weight, self.tv_weight = content_weight, style_weight, tv_weight
         self.tv_norm: Literal["l1", "l2"] = tv_norm

@@ -33,7 +33,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.encoder import Encoder, check_option, nearest
+from nstlib.encoder import Encoder, as_encoder, check_option, nearest
 from nstlib.image import check_picture
 from nstlib.losses import gram_matrix, sum_content, sum_style, total_variation
 from nstlib.weights import SHIPPED, load_file, load_metadata, name_layout, shipped_file
@@ -207,15 +207,7 @@ class JohnsonObjective(nn.Module):
         if not content_layers or not style_layers:
             raise ValueError("an objective needs at least one content layer and one style layer")
         layers = (*content_layers, *style_layers)
-        if isinstance(encoder, Encoder):
-            missing = [layer for layer in layers if layer not in encoder.layers]
-            if missing:
-                raise ValueError(
-                    f"the encoder gives {list(encoder.layers)}, and lacks {missing}: name them in its layers"
-                )
-            self.encoder = encoder
-        else:
-            self.encoder = Encoder(encoder, layers)
+        self.encoder = as_encoder(encoder, layers)
         self.network = network
         self.content_layers, self.style_layers = tuple(content_layers), tuple(style_layers)
         self.content_weight, self.style_weight, self.tv_weight = content_weight, style_weight, tv_weight
