@@ -96,7 +96,9 @@ def decoding_psnr(encoder: nst.Encoder, train: Sequence[Tensor], test: Tensor, s
     random = torch.Generator().manual_seed(0)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        painter = Painter(encoder.channels["relu4_1"])
+        channels = encoder.channels["relu4_1"]
+        # standardised: raw features are never negative, and units of the decoder would die of it
+        painter = torch.nn.Sequential(torch.nn.BatchNorm2d(channels, affine=False), Painter(channels))
     optimizer = torch.optim.Adam(painter.parameters(), lr=2e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
     for _ in range(steps):
@@ -106,6 +108,7 @@ def decoding_psnr(encoder: nst.Encoder, train: Sequence[Tensor], test: Tensor, s
         loss.backward()
         optimizer.step()
         schedule.step()
+    painter.eval()
     with torch.inference_mode():
         errors = [
             F.mse_loss(painter(encoder(one)["relu4_1"]).clamp(0, 1), one, reduction="none").mean((1, 2, 3))
