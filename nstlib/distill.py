@@ -451,8 +451,12 @@ def distil(
     seed: int = 0,
     check_every: int = 100,
     patience: int = 2,
-) -> Distillation:
-    """Train all layers until the loss on the pictures of `stop` is flat; resumes from `checkpoint` if it is there."""
+) -> int:
+    """Train all layers until the loss on the pictures of `stop` is flat; resumes from `checkpoint` if it is there.
+
+    Returns:
+        the number of steps taken.
+    """
     random = torch.Generator().manual_seed(seed)
     task = Distillation(student, teachers, random_crops(train, 32, size, random))
     pruned = [p for layer, conv in student.convs.items() if layer not in student.norms for p in conv.parameters()]
@@ -504,7 +508,7 @@ def distil(
                 state,
             )
             write_atomically(checkpoint, state.getbuffer())
-    return task
+    return step
 
 
 @torch.no_grad()
@@ -627,7 +631,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         student = Student(pruned, options.widths)
-        distil(
+        steps = distil(
             student,
             teachers,
             train,
@@ -640,18 +644,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
             patience=options.patience,
         )
     convs = scale(student.eval().export(), random_crops(train, options.samples, 256, random))
-    metadata = {"padding": PADDING, "license": "CC BY 4.0 (derived from VGG19)"}
+    metadata = {"padding": PADDING, "steps": str(steps), "license": "CC BY 4.0 (derived from VGG19)"}
     save_file(options.out, flatten(convs), metadata)
 
     encoder = Encoder(options.out, [f"relu{layer}" for layer in LAYERS])
     fit, unseen = (random_crops(pictures, options.samples, 256, random) for pictures in (train, test))
     numbers = report(encoder, teachers, fit, unseen)
-    card = model_card(options.out, numbers, teachers, len(train), len(stop), len(test))
+    card = model_card(options.out, numbers, teachers, len(train), len(stop), len(test), steps)
     write_atomically(options.out.with_suffix(".md"), card.encode())
     print(f"{options.out}: {options.out.stat().st_size / 1e6:.2f} MB, and the model card beside it")
 
 
-def model_card(path: Path, numbers: Mapping[str, float], teachers: Teachers, train: int, stop: int, test: int) -> str:
+def model_card(
+    path: Path, numbers: Mapping[str, float], teachers: Teachers, train: int, stop: int, test: int, steps: int
+) -> str:
     """The model card, as Markdown."""
     rows = [
         f"| {layer} | {teacher_of(layer, teachers)} | {numbers[f'error_{layer}']:.3f} | {numbers[f'centred_{layer}']:.3f} "
@@ -665,7 +671,7 @@ VGG19's layers conv1_1 to conv5_1 at about a quarter of its widths: {path.stat()
 For features and losses of neural style transfer; not a classifier.
 
 - **Made by** `python -m nstlib.distill`: channels selected and solved for by least squares, then distilled until the
-  loss on held-out pictures was flat.
+  loss on held-out pictures was flat: {steps:,} steps.
 - **Teachers**: VGG19 (Simonyan & Zisserman 2015){second}.
 - **Data**: {train} photographs and paintings, {stop} more to tell when to stop, {test} more for the numbers below. None
   of them is part of this package.

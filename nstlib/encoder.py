@@ -130,8 +130,8 @@ class Encoder(nn.Module):
         """
         self._check(pictures)
         # One affine map of the colours, whatever the network expects: x -> W x + b     (B, 3, H, W)
-        x = F.conv2d(pictures, self.color_weight, self.color_bias)
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = pictures.movedim(1, -1)  # (B, H, W, 3)
+        x = F.linear(x, self.color_weight[:, :, 0, 0], self.color_bias).movedim(-1, 1)  # channels-last from here on
         features: dict[str, Tensor] = {}
         for previous, step in zip(("", *self.chain), self.chain):
             if step.startswith("conv"):
