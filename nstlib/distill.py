@@ -25,7 +25,7 @@ the model card that is written beside the weights is measured on the other half.
 checkpoint.
 
 Convolutions pad with the pixels at the border (replicate): measured against pictures that go on, the features of the
-outermost 8 pixels are two to three times closer to the truth than with zeros.
+outermost 8 pixels are three times closer to the truth than with zeros in VGG19's relu3_4, and more so in shallower layers.
 """
 
 from __future__ import annotations
