@@ -45,7 +45,7 @@ from nstlib.distill import (
     report,
     scale,
 )
-from nstlib.weights import SHIPPED, load_metadata, load_network, shipped_file
+from nstlib.weights import SHIPPED, load_metadata, shipped_file
 
 ROOT = Path(__file__).parents[1]
 PAIRS = [
@@ -246,7 +246,7 @@ def main() -> None:
     }
     large = [picture for picture in test if min(picture.shape[1:]) >= 288][:24]
     numbers["borders"] = {
-        "vgg19": border_errors(flatten(dict(load_network(options.vgg19).convs)), STYLE, large),
+        "vgg19": border_errors(flatten(teachers.convs), STYLE, large),
         "vgg19_mini": border_errors(options.student, (*STYLE, "relu4_2", "relu5_1"), large),
     }
     for name, network in networks.items():

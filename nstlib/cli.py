@@ -282,7 +282,7 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--compile", action="store_true", help="use torch.compile: minutes to begin with, then faster")
     group.add_argument("--workers", type=int, help="processes that load pictures (default: 4 for a GPU, else 0)")
     group = command.add_argument_group("options of johnson")
-    group.add_argument("--style-weight", type=float, help="more is more painting, less photograph (default: 5)")
+    group.add_argument("--style-weight", type=float, help="more is more painting, less photograph (default: 2)")
     group.add_argument("--content-weight", type=float, help="more is more photograph (default: 1)")
     group.add_argument("--tv-weight", type=float, help="more is smoother (default: 1)")
     group.add_argument("--style-size", type=int, default=256, help="short side of the painting (default: 256)")

@@ -37,7 +37,8 @@ class Encoder(nn.Module):
             a weights file, or a state dict (torchvision's layout, or that of `vgg_normalised.pth`).
         layers: which layers to return, by name: any `convB_N`, `reluB_N` or `poolB` of the network.
         pooling: `"max"`, `"average"` or `"l2"`. The last two are scaled (x2 and x0.78) to keep the size of activations.
-        padding: `"zeros"`, `"reflect"` or `"replicate"`; None is what the weights were made for.
+        padding: `"zeros"`, `"reflect"` or `"replicate"`; None is what the weights were made for: `"replicate"` for
+            `vgg19_mini`, whose features at the border are far off with zeros.
 
     Attributes:
         layers: the layers returned, shallowest first.
@@ -115,11 +116,12 @@ class Encoder(nn.Module):
         self.to(memory_format=torch.channels_last)
         self.eval()
 
-    def forward(self, pictures: Tensor) -> dict[str, Tensor]:
+    def forward(self, pictures: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Features of pictures.
 
         Args:
             pictures: `(B, 3, H, W)`, RGB, float, meant for [0, 1] (not clamped: an optimiser may step outside).
+            layers: which of the encoder's layers to compute; what lies behind them is not run. None is all of them.
 
         Returns:
             layer name -> `(B, C, H / stride, W / stride)`, sizes rounded down (up in ceil mode).
@@ -133,6 +135,7 @@ class Encoder(nn.Module):
         x = pictures.movedim(1, -1)  # (B, H, W, 3)
         x = F.linear(x, self.color_weight[:, :, 0, 0], self.color_bias).movedim(-1, 1)  # channels-last from here on
         features: dict[str, Tensor] = {}
+        wanted = self.layers if layers is None else layers
         for previous, step in zip(("", *self.chain), self.chain):
             if step.startswith("conv"):
                 x = self.convs[step](x)
@@ -141,8 +144,10 @@ class Encoder(nn.Module):
                 x = F.relu(x, inplace=previous not in features)
             else:
                 x = self._pool(x)
-            if step in self.layers:
+            if step in wanted:
                 features[step] = x
+                if len(features) == len(set(wanted)):
+                    break
         return features
 
     def train(self, mode: bool = True) -> Encoder:

@@ -234,9 +234,9 @@ class JohnsonObjective(nn.Module):
     def loss(self, picture: Tensor, content: Tensor) -> dict[str, Tensor]:
         """The same terms, of any picture `(B, 3, H, W)` in place of what the network paints."""
         with torch.no_grad():
-            targets = self.encoder(content)
+            targets = self.encoder(content, self.content_layers)
         features = self.encoder(picture)
-        contents, _ = sum_content(features, {layer: targets[layer] for layer in self.content_layers})
+        contents, _ = sum_content(features, targets)
         grams = {layer: self.get_buffer(f"gram_{layer}") for layer in self.style_layers}
         styles, _ = sum_style(features, grams, {layer: 1 / len(grams) for layer in grams})
         return {

@@ -15,10 +15,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -113,16 +114,13 @@ def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     if not path.is_file():
         raise FileNotFoundError(f"no weights file at {str(path)!r}")
     if path.suffix == ".safetensors":
-        try:
-            with safe_open(path, framework="pt") as file:
-                found = int((file.metadata() or {}).get("format_version", FORMAT))
-                if found > FORMAT:
-                    raise ValueError(
-                        f"{path.name} has format {found}, and this nstlib reads formats up to {FORMAT}: update nstlib"
-                    )
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-        except SafetensorError as error:
-            raise OSError(f"{path.name} is no whole safetensors file ({error}): fetch it again") from None
+        with _safetensors(path) as file:
+            found = int((file.metadata() or {}).get("format_version", FORMAT))
+            if found > FORMAT:
+                raise ValueError(
+                    f"{path.name} has format {found}, and this nstlib reads formats up to {FORMAT}: update nstlib"
+                )
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
     else:
         try:
             tensors = torch.load(path, map_location="cpu", weights_only=True)
@@ -139,12 +137,17 @@ def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
 
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     """What a safetensors file says of itself. Errors are those of `load_file`."""
-    path = Path(path)
+    with _safetensors(Path(path)) as file:
+        return dict(file.metadata() or {})
+
+
+@contextmanager
+def _safetensors(path: Path) -> Iterator[Any]:
     if not path.is_file():
         raise FileNotFoundError(f"no weights file at {str(path)!r}")
     try:
         with safe_open(path, framework="pt") as file:
-            return dict(file.metadata() or {})
+            yield file
     except SafetensorError as error:
         raise OSError(f"{path.name} is no whole safetensors file ({error}): fetch it again") from None
 

@@ -208,3 +208,16 @@ def test_wrong_pictures_are_named() -> None:
     with pytest.raises(TypeError, match=r"str"):
         encoder("cat.jpg")
     assert encoder(torch.rand(1, 3, 8, 8))["relu4_1"].shape[2:] == (1, 1)
+
+
+def test_layers_behind_the_deepest_wanted_are_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = nst.Encoder(layers=["relu1_1", "relu2_1", "relu5_1"])
+    picture = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    whole = encoder(picture)
+    for name, conv in encoder.convs.items():
+        if name > "conv2_1":
+            monkeypatch.setattr(conv, "forward", None)
+    found = encoder(picture, ["relu1_1", "relu2_1"])
+    assert list(found) == ["relu1_1", "relu2_1"]
+    for layer, feature in found.items():
+        assert torch.equal(feature, whole[layer])
