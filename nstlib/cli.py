@@ -8,16 +8,29 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from nstlib import __version__, samples
+from nstlib.adaattn import AdaAttN, AdaAttNObjective
+from nstlib.adain import AdaIN, AdaINObjective
+from nstlib.arbitrary import ArbitraryStyle, Trainer
 from nstlib.batch import VIDEOS, paint_folder, paint_video
+from nstlib.encoder import Encoder
 from nstlib.image import load_image, save_image
+from nstlib.sanet import SANet, SANetObjective
 from nstlib.stylize import METHODS, painter
 from nstlib.training import PRESETS, Objective, train
+
+ARBITRARY: dict[str, tuple[type[ArbitraryStyle], type[Trainer]]] = {
+    "adain": (AdaIN, AdaINObjective),
+    "sanet": (SANet, SANetObjective),
+    "adaattn": (AdaAttN, AdaAttNObjective),
+}
+"""Methods that take any painting, and what they are trained by."""
 
 STYLIZE_HELP = """\
 Paint a photograph in the style of a painting.
@@ -167,7 +180,7 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _johnson(options: argparse.Namespace) -> tuple[Objective, None]:
-    from nstlib.johnson import JohnsonObjective, TransformerNet
+    from nstlib.johnson import Johnson, JohnsonObjective, TransformerNet
 
     if options.styles is None or len(options.styles) > 1 or Path(options.styles[0]).is_dir():
         raise ValueError("johnson learns the style of one painting: name its file, or a sample picture, with --style")
@@ -175,14 +188,41 @@ def _johnson(options: argparse.Namespace) -> tuple[Objective, None]:
     known = not Path(source).exists() and source in samples.style_names()
     size = options.style_size
     painting = samples.style(source, size) if known else load_image(source, size=size)
-    given = ("encoder", "content_weight", "style_weight", "tv_weight")
-    chosen = {name: getattr(options, name) for name in given if getattr(options, name) is not None}
-    small = options.preset == "smoke" and options.width is None
-    network = TransformerNet(8 if small else options.width or 32, norm=options.norm)
-    return JohnsonObjective(network, painting, name=Path(source).stem, **chosen), None
+    given = ("encoder", "content_layers", "content_weight", "style_weight", "tv_weight")
+    chosen: dict[str, Any] = {name: getattr(options, name) for name in given if getattr(options, name) is not None}
+    if options.start is not None:
+        shipped = options.start in Johnson.styles() and not Path(options.start).exists()
+        begun = (Johnson.pretrained if shipped else Johnson.from_checkpoint)(options.start)
+        network = begun.network
+        for option, found in (("width", network.width), ("norm", network.norm)):
+            if getattr(options, option) not in (None, found):
+                raise ValueError(f"--start {options.start} is a network of {option} {found}: leave --{option} out")
+        known_as = {**{"style": Path(options.start).name, "steps": "?"}, **begun.about}
+        chosen["start"] = f"{known_as['style']} after {known_as['steps']} steps"
+    else:
+        small = options.preset == "smoke" and options.width is None
+        network = TransformerNet(8 if small else options.width or 32, norm=options.norm or "instance")
+    return JohnsonObjective(network, painting, name=options.name or Path(source).stem, **chosen), None
 
 
-OBJECTIVES: dict[str, Callable[[argparse.Namespace], tuple[Objective, list[str] | None]]] = {"johnson": _johnson}
+def _arbitrary(options: argparse.Namespace) -> tuple[Objective, list[str] | None]:
+    folders = options.styles or []
+    if not folders or not all(Path(folder).is_dir() for folder in folders):
+        raise ValueError(
+            f"{options.objective} sees a new painting at every step: name folders of paintings with --style, got {folders}"
+        )
+    kind, objective = ARBITRARY[options.objective]
+    model = kind(Encoder(options.encoder or "vgg19_mini"))
+    if options.start is not None:
+        model.start_from(options.start)
+    given = {"content": options.content_weight, "style": options.style_weight}
+    return objective(model, **{name: weight for name, weight in given.items() if weight is not None}), folders
+
+
+OBJECTIVES: dict[str, Callable[[argparse.Namespace], tuple[Objective, list[str] | None]]] = {
+    "johnson": _johnson,
+    **dict.fromkeys(ARBITRARY, _arbitrary),
+}
 """Method -> what makes its objective, and the folders of styles, if it learns from such."""
 
 
@@ -257,13 +297,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=_train)
     command.add_argument("objective", choices=OBJECTIVES, metavar="method", help=f"one of: {', '.join(OBJECTIVES)}")
-    command.add_argument("--style", dest="styles", nargs="+", help="the painting: a file, or a sample picture's name")
+    command.add_argument(
+        "--style",
+        dest="styles",
+        nargs="+",
+        help="of johnson: the painting, a file or a sample's name; else folders of them",
+    )
     command.add_argument("--content", nargs="+", type=Path, required=True, help="folders of photographs")
     command.add_argument(
         "--out", type=Path, required=True, help="folder of the run; with a checkpoint in it, it goes on"
     )
     command.add_argument("--preset", choices=PRESETS, help="smoke: a small network for 40 steps, to see that all works")
     command.add_argument("--steps", type=int, help="steps in all")
+    command.add_argument(
+        "--start",
+        help="begin with trained weights, which takes a fraction of the steps: a file, for johnson also a shipped style, "
+        "for sanet and adaattn also adain, whose decoder they take (default: random weights)",
+    )
     command.add_argument("--batch", type=int, help="pictures per step, over all processes together (default: 4)")
     command.add_argument("--size", type=int, help="side of the crops in pixels (default: 256)")
     command.add_argument(
@@ -285,10 +335,14 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--style-weight", type=float, help="more is more painting, less photograph (default: 2)")
     group.add_argument("--content-weight", type=float, help="more is more photograph (default: 1)")
     group.add_argument("--tv-weight", type=float, help="more is smoother (default: 1)")
+    group.add_argument(
+        "--content-layers", nargs="+", metavar="LAYER", help="deeper ones leave more freedom (default: relu3_1)"
+    )
     group.add_argument("--style-size", type=int, default=256, help="short side of the painting (default: 256)")
     group.add_argument("--encoder", help="vgg19_mini (default), vgg19, vgg16 or a weights file")
     group.add_argument("--width", type=int, help="channels at full resolution (default: 32, the paper's; smoke: 8)")
-    group.add_argument("--norm", default="instance", choices=("instance", "batch"), help="default: instance")
+    group.add_argument("--norm", choices=("instance", "batch"), help="default: instance")
+    group.add_argument("--name", help="what to call the style (default: the file's name)")
 
     command = commands.add_parser(
         "samples", help="list or write the sample pictures", description=SAMPLES_HELP, formatter_class=shape

@@ -41,6 +41,7 @@ class Encoder(nn.Module):
             `vgg19_mini`, whose features at the border are far off with zeros.
 
     Attributes:
+        name: what it was asked for by: a network's name or a path, or "given" for a state dict.
         layers: the layers returned, shallowest first.
         channels: layer name -> number of its channels C.
         stride: layer name -> pixels of the picture per position of the layer.
@@ -72,6 +73,7 @@ class Encoder(nn.Module):
         if isinstance(name, str) and name not in NETWORKS and not Path(name).exists():
             raise ValueError(f"no network or weights file {name!r}{nearest(name, NETWORKS)}")
         network = load_network(name)
+        self.name = "given" if isinstance(name, Mapping) else os.fspath(name)
         self.fingerprint = network.fingerprint
         self.pooling, self.ceil_mode = pooling, network.ceil_mode
         self.padding: Padding = padding or network.padding

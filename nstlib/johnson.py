@@ -36,6 +36,7 @@ from torch import Tensor, nn
 from nstlib.encoder import Encoder, as_encoder, check_option, nearest
 from nstlib.image import check_picture
 from nstlib.losses import gram_matrix, sum_content, sum_style, total_variation
+from nstlib.tiling import fill_up
 from nstlib.weights import SHIPPED, load_file, load_metadata, name_layout, shipped_file
 
 Norm = Literal["instance", "batch"]
@@ -83,6 +84,11 @@ class TransformerNet(nn.Module):
         self.up1, self.norm4 = _conv(4 * width, 2 * width, 3), _norm(2 * width, norm)
         self.up2, self.norm5 = _conv(2 * width, width, 3), _norm(width, norm)
         self.out = _conv(width, 3, 9)
+        # Before training every block passes on what comes in, and the picture is grey: it learns in fewer steps
+        for block in self._blocks():
+            nn.init.zeros_(block.norm2.weight)
+        assert self.out.bias is not None
+        nn.init.constant_(self.out.bias, 0.5)
 
     def forward(self, content: Tensor) -> Tensor:
         """Paint.
@@ -93,7 +99,7 @@ class TransformerNet(nn.Module):
         Returns:
             `(B, 3, H, W)`, meant for [0, 1], not clamped.
         """
-        x = _mirror(content)  # (B, 3, H, W), sides now multiples of 4
+        x = fill_up(content, 4, LEAST_SIDE)  # (B, 3, H, W), sides now multiples of 4
         x = F.relu(self.norm1(self.conv1(x)))  # (B, C, H, W)
         x = F.relu(self.norm2(self.conv2(x)))  # (B, 2C, H/2, W/2)
         x = F.relu(self.norm3(self.conv3(x)))  # (B, 4C, H/4, W/4)
@@ -122,7 +128,7 @@ class TransformerNet(nn.Module):
         return painted.clone()  # an ordinary tensor, that gradients may pass
 
     def _fast(self, content: Tensor) -> Tensor:
-        x = _mirror(content).contiguous(memory_format=torch.channels_last)  # (1, 3, H, W)
+        x = fill_up(content, 4, LEAST_SIDE).contiguous(memory_format=torch.channels_last)  # (1, 3, H, W)
         for conv, norm in ((self.conv1, self.norm1), (self.conv2, self.norm2), (self.conv3, self.norm3)):
             x = _normalize_(_convolve(x, conv, norm), norm).relu_()
         for block in self._blocks():
@@ -162,9 +168,11 @@ class JohnsonObjective(nn.Module):
     """What a network is trained by: the loss of Gatys, of the pictures that it paints.
 
     Args:
-        network: what is trained.
+        network: what is trained: a new network, or that of `Johnson.pretrained(...)`, from which another style is learnt in
+            a fraction of the steps.
         style: the painting, `(1, 3, h, w)` in [0, 1]. It is read at its own size, which decides how broad strokes are.
         name: what to call the style.
+        start: what to call the weights that the network has now.
         encoder: the name, path or state dict of a network, or an `Encoder` that has all layers named here. It stays frozen.
         content_layers: layers whose features are kept, place by place.
         style_layers: layers whose Gram matrices are matched, all with the same weight.
@@ -189,6 +197,7 @@ class JohnsonObjective(nn.Module):
         style: Tensor,
         *,
         name: str = "unnamed",
+        start: str = "random weights",
         encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
         content_layers: Sequence[str] = ("relu3_1",),
         style_layers: Sequence[str] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
@@ -211,8 +220,7 @@ class JohnsonObjective(nn.Module):
         self.network = network
         self.content_layers, self.style_layers = tuple(content_layers), tuple(style_layers)
         self.content_weight, self.style_weight, self.tv_weight = content_weight, style_weight, tv_weight
-        self.name = name
-        self.encoder_name = str(encoder) if isinstance(encoder, (str, os.PathLike)) else "given"
+        self.name, self.start = name, start
         check_picture(style, "style")
         self.style_size = tuple(style.shape[2:])
         # two paintings may share a name and a size
@@ -256,9 +264,10 @@ class JohnsonObjective(nn.Module):
             "style": self.name,
             "style_fingerprint": self.style_fingerprint,
             "style_size": " x ".join(map(str, self.style_size)),
+            "start": self.start,
             "width": str(self.network.width),
             "norm": self.network.norm,
-            "encoder": self.encoder_name,
+            "encoder": self.encoder.name,
             "encoder_fingerprint": self.encoder.fingerprint,
             "content_layers": " ".join(self.content_layers),
             "style_layers": " ".join(self.style_layers),
@@ -363,19 +372,6 @@ def _conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:
 
 def _norm(channels: int, norm: Norm) -> nn.InstanceNorm2d | nn.BatchNorm2d:
     return nn.BatchNorm2d(channels) if norm == "batch" else nn.InstanceNorm2d(channels, affine=True)
-
-
-def _mirror(picture: Tensor) -> Tensor:
-    """The picture, mirrored at its right and lower border until its sides are multiples of 4 and at least `LEAST_SIDE`."""
-    for dim in (2, 3):
-        side = picture.shape[dim]
-        wanted = max(LEAST_SIDE, -(-side // 4) * 4)
-        if wanted != side:
-            # 0 1 2 3 2 1 0 1 ...: back and forth as often as it takes, and 0 0 0 ... for a single pixel
-            period = max(1, 2 * (side - 1))
-            place = torch.arange(wanted, device=picture.device) % period
-            picture = picture.index_select(dim, torch.minimum(place, period - place).clamp(max=side - 1))
-    return picture
 
 
 # ------------------------------------------------------------------------------------------------ the fast path

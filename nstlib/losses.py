@@ -6,6 +6,7 @@ Features are `(B, C, H, W)`: C feature maps over H x W positions. With F the `C 
     content loss         1/2 sum (F - P)^2                                  eq. (1)
     style loss           1/(4 C^2) sum (G - A)^2                            eq. (4)
     moments              mean and standard deviation over positions         Huang & Belongie 2017, eq. (5), (6)
+    moments loss         |mean - mean|^2 + |std - std|^2                    eq. (13)
     total variation      differences of neighbouring pixels                 Mahendran & Vedaldi 2015, eq. (4)
 
 All are differentiable and batched. A loss is one number: the mean over the pictures of the batch.
@@ -217,6 +218,30 @@ def sum_style(
             loss = loss + share * one
         layers[layer] = loss
     return torch.stack([weights[layer] * loss for layer, loss in layers.items()]).sum(), layers
+
+
+def moments_loss(features: Mapping[str, Tensor], targets: Mapping[str, Tensor], layers: Sequence[str]) -> Tensor:
+    """How far means and standard deviations are from the style's, summed over layers.
+
+    Args:
+        features: layer -> `(B, C, H, W)` of the picture.
+        targets: layer -> `(B or 1, C, h, w)` of the style, of any size.
+        layers: which layers to compare.
+
+    Returns:
+        A scalar, >= 0: the mean over channels of both squared differences.
+
+    Example:
+        >>> ones = {"relu1_1": torch.ones(1, 2, 3, 3)}
+        >>> moments_loss({"relu1_1": 3 * torch.ones(1, 2, 3, 3)}, ones, ["relu1_1"]).item()
+        4.0
+    """
+    total = []
+    for layer in layers:
+        # |mean(F) - mean(A)|^2 + |std(F) - std(A)|^2
+        for found, wanted in zip(moments(features[layer]), moments(targets[layer])):
+            total.append((found - wanted).square().mean())
+    return torch.stack(total).sum()
 
 
 def _check(features: Tensor) -> None:

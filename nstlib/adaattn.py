@@ -1,0 +1,204 @@
+"""AdaAttN: every place of the photograph takes on the mean and the standard deviation of the places it looks at.
+
+Liu, Lin, He, Li, Wang, Li, Sun, Li, Ding: AdaAttN: Revisit Attention Mechanism in Arbitrary Neural Style Transfer, 2021,
+https://arxiv.org/abs/2108.03647
+
+AdaIN has one mean and one standard deviation for all places; SANet has a mean for each. Here every place has both, from the
+same attention A over the places of the style:
+
+    A = softmax(f(key(c))^T g(key(s)))                 f, g: 1x1 convolutions                                   (eq. 3)
+    M = A h(s),    S = sqrt(A h(s)^2 - M^2)             h: 1x1 convolution                                      (eq. 4, 5)
+    AdaAttN(c, s) = S mvn(c) + M                                                                             (eq. 6)
+
+The key of a level is all that the encoder saw up to it, each layer normalised:
+
+    key(x) = mvn(x_1) + ... + mvn(x_l)                  joined along the channels, at the size of x_l            (eq. 2)
+
+It is applied at relu3_1, relu4_1 and relu5_1, and a decoder paints the three. The loss compares moments, and features with
+AdaAttN without f, g, h (the local loss):
+
+    L = 10 sum_l |mean - mean|^2 + |std - std|^2  +  3 sum_l |f_l(cs) - AdaAttN*_l(c, s)|^2                    (eq. 8 to 10)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nstlib.arbitrary import ArbitraryStyle, Merge, Statistics, Trainer, measure, standardize, total
+from nstlib.attention import mean_and_std
+from nstlib.decoder import Decoder
+from nstlib.encoder import Encoder
+from nstlib.losses import moments_loss
+from nstlib.tiling import Maps
+
+LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+LEVELS = ("relu3_1", "relu4_1", "relu5_1")
+
+
+class AttentionNorm(nn.Module):
+    """One AdaAttN module: (eq. 3) to (eq. 6) at one level.
+
+    Args:
+        channels: C of the level.
+        key_channels: channels of its key: all layers up to it together.
+    """
+
+    def __init__(self, channels: int, key_channels: int) -> None:
+        super().__init__()
+        self.f = nn.Conv2d(key_channels, key_channels, 1)
+        self.g = nn.Conv2d(key_channels, key_channels, 1)
+        self.h = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, content: Tensor, content_key: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Standardised content `(B, C, H, W)` and its key -> `(B, C, H, W)`."""
+        # M = A V, S = sqrt(A V^2 - M^2)
+        mean, std = mean_and_std(self.f(content_key), key, value)
+        # S mvn(c) + M
+        return std * content + mean
+
+
+class AdaAttN(ArbitraryStyle):
+    """Any painting's style in one forward pass, by mean and standard deviation of the places attended to.
+
+    Args and methods are those of `nstlib.arbitrary.ArbitraryStyle`.
+
+    Example:
+        >>> from nstlib import samples
+        >>> model = AdaAttN()  # untrained; AdaAttN.pretrained() is trained
+        >>> tuple(model.stylize(samples.content("cat", 65), samples.style("swirl", 64)).shape)
+        (1, 3, 65, 98)
+    """
+
+    method = "adaattn"
+    layers = LAYERS
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        *,
+        adaattn_3: str | os.PathLike[str] | Mapping[str, Tensor],
+        transformer: str | os.PathLike[str] | Mapping[str, Tensor],
+        decoder: str | os.PathLike[str] | Mapping[str, Tensor],
+        encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
+    ) -> AdaAttN:
+        """The published weights: `latest_net_<part>.pth` and `vgg_normalised.pth`, as paths or state dicts.
+
+        Raises:
+            ValueError: weights of another method, or of other widths than the encoder's.
+            FileNotFoundError, OSError: no file, or a damaged one.
+        """
+        return cls._from_parts(encoder, adaattn_3=adaattn_3, transformer=transformer, decoder=decoder)
+
+    def _build(self, channels: Mapping[str, int], widths: Mapping[str, int]) -> nn.ModuleDict:
+        modules = {
+            level: AttentionNorm(channels[level], sum(channels[layer] for layer in up_to(level))) for level in LEVELS
+        }
+        transformer = Merge(channels["relu4_1"], channels["relu5_1"])
+        transformer.attn_adain_4_1, transformer.attn_adain_5_1 = modules["relu4_1"], modules["relu5_1"]
+        decoder = Decoder(widths, skip=True)
+        return nn.ModuleDict({"adaattn_3": modules["relu3_1"], "transformer": transformer, "decoder": decoder})
+
+    def _read(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """For every level, all layers up to it, at its size: 'relu4_1/relu2_1' is relu2_1 at the size of relu4_1."""
+        return {f"{level}/{layer}": one for level in LEVELS for layer, one in resized(features, level).items()}
+
+    def _keep(self, maps: Maps, statistics: Statistics) -> dict[str, Tensor]:
+        code: dict[str, Tensor] = {}
+        for level in LEVELS:
+            module = self._module(level)
+            code[f"{level}/key"] = module.g(_key(maps, statistics, level))
+            code[f"{level}/value"] = module.h(maps[f"{level}/{level}"])
+        return code
+
+    def _transfer(self, maps: Maps, statistics: Statistics, code: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        changed: dict[str, Tensor] = {}
+        for level in LEVELS:
+            name = f"{level}/{level}"
+            content = standardize(maps[name], statistics[name])
+            key = _key(maps, statistics, level)
+            changed[level] = self._module(level)(content, key, code[f"{level}/key"], code[f"{level}/value"])
+        merged = self.network["transformer"](changed["relu4_1"], changed["relu5_1"])
+        return {"relu4_1": merged, "relu3_1": changed["relu3_1"]}
+
+    def _module(self, level: str) -> AttentionNorm:
+        if level == "relu3_1":
+            module = self.network["adaattn_3"]
+        else:
+            module = getattr(self.network["transformer"], level.replace("relu", "attn_adain_"))
+        assert isinstance(module, AttentionNorm)
+        return module
+
+
+class AdaAttNObjective(Trainer):
+    """The loss of AdaAttN.
+
+    Args:
+        model: an `AdaAttN` on an encoder that has all `layers`.
+        **weights: of the terms `global` (10) and `local` (3).
+
+    Example:
+        >>> from nstlib import samples
+        >>> objective = AdaAttNObjective(AdaAttN())
+        >>> sorted(objective(samples.content("cat", 64)[..., :64], samples.style("swirl", 64)))
+        ['global', 'local']
+    """
+
+    layers = LAYERS
+    compared = LAYERS[1:]
+    weights: ClassVar[dict[str, float]] = {"global": 10.0, "local": 3.0}
+
+    def forward(self, content: Tensor, style: Tensor | None) -> dict[str, Tensor]:
+        """The weighted terms: their sum is to be minimised. Both pictures are `(B, 3, S, S)`."""
+        c, s = self.read_pair(content, style)
+        painted = self.encoder(self.network["decoder"](self.model.transfer(c, s)))
+        local = [
+            # |f_l(cs) - AdaAttN*_l(c, s)|^2
+            F.mse_loss(painted[layer].float(), plain_adaattn(c, s, layer))
+            for layer in self.compared
+        ]
+        return self.weigh(**{"global": moments_loss(painted, s, self.compared), "local": total(local)})
+
+
+@torch.no_grad()
+def plain_adaattn(content: Mapping[str, Tensor], style: Mapping[str, Tensor], layer: str) -> Tensor:
+    """AdaAttN without parameters: f, g and h are the identity.
+
+    Args:
+        content: features by layer, `(B, C, H, W)`; all of `relu1_1` ... up to `layer`.
+        style: features by layer, `(B or 1, C, h, w)`.
+        layer: whose features are normalised.
+
+    Returns:
+        `(B, C, H, W)`, float32.
+    """
+    keys = []
+    for features in (content, style):
+        maps = resized({name: one.float() for name, one in features.items()}, layer)
+        statistics = measure(maps)
+        keys.append(torch.cat([standardize(one, statistics[name]) for name, one in maps.items()], 1))
+    mean, std = mean_and_std(keys[0], keys[1], style[layer].float())
+    x = content[layer].float()
+    return std * standardize(x, measure({"x": x})["x"]) + mean
+
+
+def up_to(level: str) -> tuple[str, ...]:
+    """The layers that make the key of a level."""
+    return LAYERS[: LAYERS.index(level) + 1]
+
+
+def resized(features: Mapping[str, Tensor], level: str) -> dict[str, Tensor]:
+    """The layers up to a level, at its size (nearest neighbour)."""
+    size = features[level].shape[2:]
+    return {layer: F.interpolate(features[layer], size) for layer in up_to(level)}
+
+
+def _key(maps: Maps, statistics: Statistics, level: str) -> Tensor:
+    names = [f"{level}/{layer}" for layer in up_to(level)]
+    # key = mvn(x_1) + ... + mvn(x_l), joined along the channels
+    return torch.cat([standardize(maps[name], statistics[name]) for name in names], 1)

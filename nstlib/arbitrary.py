@@ -1,0 +1,511 @@
+"""Any style at once: what AdaIN, SANet and AdaAttN share.
+
+All three read photograph and painting through the same frozen encoder, give the photograph's features the style of the
+painting's, and paint what comes out with a decoder. They differ in the middle:
+
+    picture = decode(transfer(encode(content), encode(style)))
+
+A method names the layers it reads, says what it keeps of a style, and transfers. Everything a user may want of all three
+is written here, once: strength, several styles, masks, any size, one style for many pictures, big pictures.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nstlib.decoder import RADIUS, Decoder, decoder_channels, translate_decoder
+from nstlib.encoder import Encoder, as_encoder
+from nstlib.image import check_picture
+from nstlib.losses import moments
+from nstlib.tiling import Maps, fill_up, in_tiles
+from nstlib.weights import SHIPPED, load_file, load_metadata, name_layout, shipped_file
+
+Statistics = Mapping[str, tuple[Tensor, Tensor]]
+"""Name of a map -> mean and standard deviation of the whole picture, each `(B, C, 1, 1)`."""
+
+TILE = 1024
+"""Pictures with more pixels than a square of this side are painted in tiles of this side."""
+
+_Model = TypeVar("_Model", bound="ArbitraryStyle")
+
+
+@dataclass(frozen=True)
+class Style:
+    """A painting as a method keeps it, from `encode_style`: for as many photographs as you like.
+
+    Attributes:
+        method: whose it is.
+        code: name -> tensor.
+    """
+
+    method: str
+    code: dict[str, Tensor]
+
+
+class ArbitraryStyle(nn.Module, ABC):
+    """The face that AdaIN, SANet and AdaAttN have in common.
+
+    Args:
+        encoder: the name, path or state dict of a network, or an `Encoder` that has the layers the method reads.
+        about: what is known of the weights.
+
+    Attributes:
+        encoder: frozen.
+        network: what is trained: the decoder, and the method's own layers.
+        about: what is known of the weights: data, steps, losses, ...
+    """
+
+    method: ClassVar[str]
+    layers: ClassVar[tuple[str, ...]]
+    parts: ClassVar[tuple[str, ...]]
+    """Parts of `network`, as published weights are divided into files."""
+
+    def __init__(
+        self,
+        encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
+        *,
+        about: Mapping[str, str] | None = None,
+        widths: Mapping[str, int] | None = None,
+    ) -> None:
+        super().__init__()
+        needed = dict.fromkeys((*self.layers, "relu1_1", "relu2_1", "relu3_1", "relu4_1"))
+        self.encoder = as_encoder(encoder, tuple(needed))
+        self.network = self._build(self.encoder.channels, widths or self.encoder.channels)
+        self.about = dict(about or {})
+        self.start = "random weights"
+        self.stride = max(self.encoder.stride[layer] for layer in self.layers)
+        self.to(memory_format=torch.channels_last)
+        self.eval()
+
+    # ------------------------------------------------------------------------------ what a method is made of
+
+    @abstractmethod
+    def _build(self, channels: Mapping[str, int], widths: Mapping[str, int]) -> nn.ModuleDict:
+        """The trained parts, for an encoder of these channels and a decoder of those widths."""
+
+    def _read(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The maps that the method works with, from the encoder's features: those themselves."""
+        return {layer: features[layer] for layer in self.layers}
+
+    @abstractmethod
+    def _keep(self, maps: Maps, statistics: Statistics) -> dict[str, Tensor]:
+        """What is kept of a style."""
+
+    @abstractmethod
+    def _transfer(self, maps: Maps, statistics: Statistics, code: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the decoder is to paint: the content's maps in the style."""
+
+    # ------------------------------------------------------------------------------ what a user calls
+
+    @classmethod
+    def pretrained(cls: type[_Model]) -> _Model:
+        """The network that is shipped with the package, on the embedded encoder.
+
+        Raises:
+            OSError: its file is damaged.
+        """
+        if cls.method not in SHIPPED:
+            raise FileNotFoundError(
+                f"no weights of {cls.__name__} are shipped with this version: train them, or use from_checkpoint"
+            )
+        return cls.from_file(shipped_file(cls.method))
+
+    @classmethod
+    def from_file(
+        cls: type[_Model],
+        path: str | os.PathLike[str],
+        *,
+        encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
+    ) -> _Model:
+        """A network that `nst train` has written.
+
+        Raises:
+            ValueError: weights of another method, or trained on another encoder.
+            FileNotFoundError, OSError: no file, or a damaged one.
+        """
+        path = Path(path)
+        about = load_metadata(path) if path.suffix == ".safetensors" else {}
+        tensors = load_file(path)
+        method = about.get("method")
+        if method != cls.method:
+            layout = (
+                f"those of {method!r}"
+                if method
+                else name_layout(tensors) or f"weights with keys like {sorted(tensors)[:2]}"
+            )
+            raise ValueError(f"{path.name} holds {layout}, and {cls.__name__} reads what was trained as {cls.method!r}")
+        return cls._assemble(encoder, tensors, path.name, about)
+
+    def forward(
+        self,
+        content: Tensor,
+        style: Tensor | Style | Sequence[Tensor | Style],
+        alpha: float = 1.0,
+        *,
+        style_weights: Sequence[float] | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """Paint, with gradients.
+
+        Args:
+            content: `(B, 3, H, W)` in [0, 1], of any size.
+            style: `(B or 1, 3, h, w)` in [0, 1] or what `encode_style` gave, or a list of K such.
+            alpha: strength in [0, 1]: 0 paints the content in its own style.
+            style_weights: K numbers: how much of each style. None is equal parts.
+            mask: `(K, H, W)`, with sum 1 at every pixel: where each style applies, instead of style_weights.
+
+        Returns:
+            `(B, 3, H, W)`, meant for [0, 1], not clamped.
+
+        Raises:
+            ValueError: a wrong shape, batch size, alpha, weight or mask.
+        """
+        return self._paint(content, style, alpha, style_weights, mask, math.inf)
+
+    @torch.no_grad()
+    def stylize(
+        self,
+        content: Tensor,
+        style: Tensor | Style | Sequence[Tensor | Style],
+        alpha: float = 1.0,
+        *,
+        style_weights: Sequence[float] | None = None,
+        mask: Tensor | None = None,
+        tile: int = TILE,
+        progress: bool = False,
+    ) -> Tensor:
+        """Paint, without gradients: a call, clamped. Big pictures are painted in tiles that fit together without a seam.
+
+        Args:
+            content: as for a call, as are style, alpha, style_weights and mask.
+            tile: side of a tile in pixels; pictures up to `tile`^2 pixels are painted whole.
+            progress: there is no bar for so short a time.
+
+        Returns:
+            `(B, 3, H, W)` in [0, 1].
+        """
+        if not isinstance(tile, int) or tile < self.stride:
+            raise ValueError(f"tile must be a whole number of at least {self.stride} pixels, got {tile!r}")
+        check_picture(content, "content")
+        return self._paint(content, style, alpha, style_weights, mask, tile).clamp_(0, 1)
+
+    def encode_style(self, style: Tensor) -> Style:
+        """Read a painting once, for many photographs.
+
+        Args:
+            style: `(B or 1, 3, h, w)` in [0, 1].
+        """
+        check_picture(style, "style")
+        style = fill_up(style.to(self.encoder.color_bias), 1, self._least)
+        maps = self._read(self.encoder(style, self.layers))
+        return Style(self.method, self._keep(maps, measure(maps)))
+
+    @torch.no_grad()
+    def start_from(self, source: str | os.PathLike[str]) -> None:
+        """Begin a training with trained weights: all of them if they are of this method, else those of the decoder.
+
+        Args:
+            source: a file that `nst train` has written, or the name of a shipped one: `"adain"`, `"sanet"`, `"adaattn"`.
+
+        Raises:
+            ValueError: weights of a decoder that is made for another encoder.
+            FileNotFoundError, OSError: no file, or a damaged one.
+        """
+        path = shipped_file(str(source)) if source in SHIPPED else Path(source)
+        about, tensors = load_metadata(path), load_file(path)
+        same = about.get("method") == self.method
+        if same:
+            self.network.load_state_dict(tensors)
+        else:
+            state = {
+                key.removeprefix("decoder."): value for key, value in tensors.items() if key.startswith("decoder.")
+            }
+            other = Decoder(decoder_channels(state), skip=about.get("method") == "adaattn")
+            other.load_state_dict(state)
+            decoder = self.network["decoder"]
+            assert isinstance(decoder, Decoder)
+            decoder.start_from(other)
+        self.start = f"{'weights' if same else 'decoder'} of {about.get('method')} after {about.get('steps')} steps"
+
+    def transfer(self, content: Mapping[str, Tensor], style: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the decoder is to paint, from the encoder's features of both: what is trained, for the objectives."""
+        c, s = self._read(content), self._read(style)
+        return self._transfer(c, measure(c), self._keep(s, measure(s)))
+
+    # ------------------------------------------------------------------------------ how it is done
+
+    def _paint(
+        self,
+        content: Tensor,
+        style: Tensor | Style | Sequence[Tensor | Style],
+        alpha: float,
+        style_weights: Sequence[float] | None,
+        mask: Tensor | None,
+        tile: float,
+    ) -> Tensor:
+        if content.ndim != 4 or content.shape[1] != 3:
+            raise ValueError(f"content must have the shape (B, 3, H, W), not {tuple(content.shape)}")
+        if not 0 <= alpha <= 1:
+            raise ValueError(f"alpha must lie in [0, 1], got {alpha!r}; 0 is the content itself, 1 all of the style")
+        codes = self._codes(style, len(content))
+        weights = self._weights(style_weights, mask, len(codes), content)
+        filled = fill_up(content.to(self.encoder.color_bias), self.stride, self._least)
+        size = (filled.shape[2], filled.shape[3])
+        whole = size[0] * size[1] <= tile**2
+        side = max(size) if whole else int(tile) // self.stride * self.stride
+
+        maps: Maps = {"picture": filled}  # (B, 3, H, W)
+        maps = self._encode(maps) if whole else in_tiles(self._encode, maps, size, side, self._reach)
+        statistics = measure(maps)
+        # The content in its own style is what the decoder makes of it alone: alpha goes from there to the style
+        changed = [self._transfer(maps, statistics, code) for code in codes]
+        result = _blend(changed, weights)
+        if alpha < 1:
+            own = self._transfer(maps, statistics, self._keep(maps, statistics))
+            # alpha t + (1 - alpha) c
+            result = {layer: torch.lerp(own[layer], one, alpha) for layer, one in result.items()}
+        del maps, changed
+        painted = (
+            self._decode(result)
+            if whole
+            else in_tiles(self._decode, result, size, side, -(-RADIUS // self.stride) * self.stride)
+        )
+        return painted["picture"][..., : content.shape[2], : content.shape[3]]
+
+    def _encode(self, maps: Maps) -> dict[str, Tensor]:
+        return self._read(self.encoder(maps["picture"], self.layers))
+
+    def _decode(self, maps: Maps) -> dict[str, Tensor]:
+        return {"picture": self.network["decoder"](maps)}
+
+    @property
+    def _least(self) -> int:
+        return 2 * max(self.encoder.stride.values())  # two positions, so that there is a neighbour to reflect
+
+    @property
+    def _reach(self) -> int:
+        """How far the encoder sees, in pixels: every convolution one position, every pool another."""
+        reach, stride = 0, 1
+        for step in self.encoder.chain:
+            if step.startswith("conv"):
+                reach += stride
+            elif step.startswith("pool"):
+                reach += stride
+                stride *= 2
+            if step in self.layers:
+                deepest = reach
+        return -(-deepest // self.stride) * self.stride
+
+    def _codes(self, style: Any, batch: int) -> list[dict[str, Tensor]]:
+        styles = list(style) if isinstance(style, (list, tuple)) else [style]
+        if not styles:
+            raise ValueError("no style: give at least one picture")
+        codes = []
+        for one in styles:
+            if not isinstance(one, Style):
+                one = self.encode_style(one)
+            elif one.method != self.method:
+                raise ValueError(
+                    f"this style was encoded by {one.method!r}, and {self.method!r} needs its own encode_style"
+                )
+            found = len(next(iter(one.code.values())))
+            if found not in (1, batch):
+                raise ValueError(f"{batch} contents need 1 style or {batch}, got a batch of {found}")
+            codes.append(one.code)
+        return codes
+
+    def _weights(
+        self, style_weights: Sequence[float] | None, mask: Tensor | None, styles: int, content: Tensor
+    ) -> Tensor:
+        """How much of every style, `(K, 1, H or 1, W or 1)`."""
+        if mask is not None:
+            if style_weights is not None:
+                raise ValueError("mask and style_weights both say how much of each style: give one of them")
+            return self._mask(mask, styles, content)
+        shares = torch.ones(styles) if style_weights is None else torch.tensor([float(w) for w in style_weights])
+        if len(shares) != styles or not 0 < shares.sum() < math.inf or shares.min() < 0:
+            raise ValueError(
+                f"{styles} styles need {styles} style_weights of at least 0, got {list(style_weights or ())}"
+            )
+        return (shares / shares.sum()).to(self.encoder.color_bias)[:, None, None, None]
+
+    def _mask(self, mask: Tensor, styles: int, content: Tensor) -> Tensor:
+        if mask.ndim != 3 or len(mask) != styles or mask.shape[1:] != content.shape[2:]:
+            raise ValueError(
+                f"mask must be (K, H, W) = ({styles}, {content.shape[2]}, {content.shape[3]}), one region per style, "
+                f"got {tuple(mask.shape)}"
+            )
+        mask = mask.to(self.encoder.color_bias)
+        total = mask.sum(0)
+        if not bool(torch.isfinite(mask).all()) or mask.min() < 0 or (total - 1).abs().max() > 1e-3:
+            raise ValueError(
+                f"masks must be at least 0 and have the sum 1 at every pixel, found sums from {total.min():.3g} to "
+                f"{total.max():.3g}; divide them by their sum"
+            )
+        return fill_up(mask[:, None], self.stride, self._least)
+
+    @classmethod
+    def _assemble(
+        cls: type[_Model],
+        encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder,
+        tensors: Mapping[str, Tensor],
+        label: str,
+        about: Mapping[str, str],
+    ) -> _Model:
+        """The model that these weights, in our keys, belong to."""
+        mine = {key.removeprefix("decoder."): value for key, value in tensors.items() if key.startswith("decoder.")}
+        try:
+            widths = decoder_channels(mine)
+        except KeyError as error:
+            raise ValueError(f"{label} lacks {error} of a decoder") from None
+        model = cls(encoder, about=about, widths=widths)
+        network = model.network.state_dict()
+        missing, unknown = sorted(set(network) - set(tensors)), sorted(set(tensors) - set(network))
+        if missing or unknown:
+            parts = [f"{word} {keys[:3]}" for word, keys in (("lacks", missing), ("has besides", unknown)) if keys]
+            raise ValueError(f"{label} holds no network of {cls.__name__}: it {' and '.join(parts)}")
+        for key, value in network.items():
+            if tensors[key].shape != value.shape:
+                raise ValueError(
+                    f"{label}: {key} is {tuple(tensors[key].shape)}, and with this encoder {cls.__name__} needs "
+                    f"{tuple(value.shape)}: take the encoder that it was trained with"
+                )
+        trained_on = about.get("encoder_fingerprint", model.encoder.fingerprint)
+        if trained_on != model.encoder.fingerprint:
+            raise ValueError(
+                f"{label} was trained on the encoder {about.get('encoder', '')!r} with fingerprint {trained_on}, and this "
+                f"encoder has {model.encoder.fingerprint}: their features differ"
+            )
+        model.network.load_state_dict(dict(tensors))
+        return model
+
+    @classmethod
+    def _from_parts(
+        cls: type[_Model],
+        encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder,
+        **parts: str | os.PathLike[str] | Mapping[str, Tensor],
+    ) -> _Model:
+        """The model of published weights, which come in one file per part."""
+        tensors: dict[str, Tensor] = {}
+        for part, source in parts.items():
+            label = f"{part} (state dict)" if isinstance(source, Mapping) else Path(source).name
+            state = dict(source) if isinstance(source, Mapping) else load_file(source)
+            state = {key.removeprefix("module."): value for key, value in state.items()}
+            if part == "decoder":
+                state = translate_decoder(state, label)
+            tensors |= {f"{part}.{key}": value for key, value in state.items()}
+        return cls._assemble(encoder, tensors, "the checkpoint", {"method": cls.method})
+
+
+def measure(maps: Maps) -> dict[str, tuple[Tensor, Tensor]]:
+    """Mean and standard deviation of every map."""
+    return {name: moments(one) for name, one in maps.items()}
+
+
+def standardize(x: Tensor, statistics: tuple[Tensor, Tensor]) -> Tensor:
+    """Features with their mean and standard deviation taken away, `(B, C, h, w)`."""
+    mean, std = statistics
+    # mvn(x) = (x - mean(x)) / std(x)
+    return (x - mean) / std
+
+
+def total(terms: Iterable[Tensor]) -> Tensor:
+    """The sum of scalars."""
+    return torch.stack(list(terms)).sum()
+
+
+def _blend(maps: Sequence[Mapping[str, Tensor]], weights: Tensor) -> dict[str, Tensor]:
+    """The weighted mean over K styles, place by place."""
+    if len(maps) == 1:
+        return dict(maps[0])
+    blended: dict[str, Tensor] = {}
+    for layer, first in maps[0].items():
+        shares = (
+            weights if weights.shape[2:] == (1, 1) else F.adaptive_avg_pool2d(weights, (first.shape[2], first.shape[3]))
+        )
+        # t = sum_k w_k t_k
+        blended[layer] = torch.stack([share * one[layer] for share, one in zip(shares, maps)]).sum(0)
+    return blended
+
+
+class Merge(nn.Module):
+    """Features at relu4_1 and relu5_1, joined: conv3x3(x + up(y)).
+
+    Args:
+        channels: C of relu4_1.
+        deep_channels: C of relu5_1. In VGG19 they are equal; where they differ, a 1x1 convolution makes them so.
+    """
+
+    def __init__(self, channels: int, deep_channels: int) -> None:
+        super().__init__()
+        if channels != deep_channels:
+            self.widen = nn.Conv2d(deep_channels, channels, 1)
+        self.merge_conv = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect")
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """`(B, C, h, w)` and `(B, C', h / 2, w / 2)` -> `(B, C, h, w)`."""
+        if hasattr(self, "widen"):
+            y = self.widen(y)
+        y = F.interpolate(y, x.shape[2:])
+        merged: Tensor = self.merge_conv(x + y)
+        return merged
+
+
+class Trainer(nn.Module):
+    """What the objectives of the three methods share.
+
+    Args:
+        model: the method, on an encoder that has the layers of the loss. Its `network` is trained.
+    """
+
+    layers: ClassVar[tuple[str, ...]]
+    weights: ClassVar[dict[str, float]]
+    """Term of the loss -> its weight in the paper."""
+
+    def __init__(self, model: ArbitraryStyle, **weights: float) -> None:
+        super().__init__()
+        self.encoder = as_encoder(model.encoder, self.layers)
+        self.model, self.network = model, model.network
+        unknown = set(weights) - set(self.weights)
+        if unknown:
+            raise TypeError(f"{model.method} has no term {unknown.pop()!r}; there are: {', '.join(self.weights)}")
+        self.weight = {**self.weights, **weights}
+        for term, weight in self.weight.items():
+            if not 0 <= weight < math.inf:
+                raise ValueError(f"the weight of {term} must be a number of at least 0, got {weight!r}")
+
+    def read_pair(self, content: Tensor, style: Tensor | None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Features of both pictures, without gradients."""
+        if style is None:
+            raise ValueError(f"{self.model.method} sees a new painting at every step: name a folder of styles")
+        with torch.no_grad():
+            return self.encoder(content), self.encoder(style)
+
+    def weigh(self, **terms: Tensor) -> dict[str, Tensor]:
+        """The terms times their weights; those of weight 0 are left out."""
+        return {name: self.weight[name] * term for name, term in terms.items() if self.weight[name]}
+
+    def sample(self, content: Tensor, style: Tensor | None) -> Tensor:
+        """What the model paints now, `(B, 3, S, S)` in [0, 1]."""
+        assert style is not None
+        return self.model.stylize(content, style)
+
+    def describe(self) -> dict[str, str]:
+        """What there is to know of weights trained by this objective."""
+        return {
+            "method": self.model.method,
+            "start": self.model.start,
+            "encoder": self.encoder.name,
+            "encoder_fingerprint": self.encoder.fingerprint,
+            **{f"weight of {term}": str(weight) for term, weight in self.weight.items()},
+        }

@@ -1,0 +1,168 @@
+"""The decoder: from features back to a picture, the mirror of an encoder up to relu4_1.
+
+AdaIN, SANet and AdaAttN change features and then have to paint them. Their decoder is VGG read backwards: where the encoder
+pools, it enlarges (nearest neighbour); every 3x3 convolution has reflection padding and a ReLU, except the last. There is no
+normalisation: it would take away the very statistics that the features were given.
+
+    relu4_1 -> conv4_1  up  conv3_4 conv3_3 conv3_2 conv3_1  up  conv2_2 conv2_1  up  conv1_2 conv1_1 -> picture
+
+Convolutions are named after those of the encoder that they undo.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+STAGES = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+"""The layers whose channels decide the widths of a decoder."""
+
+UP = ("conv4_1", "conv3_1", "conv2_1")
+"""After these, the map is enlarged."""
+
+RADIUS = 32
+"""No pixel depends on features further away than this, in pixels: 8 + 4 x 4 + 2 x 2 + 2, and a little for enlarging."""
+
+
+class Decoder(nn.Module):
+    """Features -> picture.
+
+    Args:
+        channels: channels of the encoder's layers `relu1_1`, `relu2_1`, `relu3_1` and `relu4_1`: `Encoder.channels` will do.
+            With VGG19's 64, 128, 256 and 512, it is the published decoder of 3,505,219 parameters.
+        skip: join features at relu3_1 after the first enlargement, as AdaAttN does (4,095,043 parameters).
+
+    Raises:
+        ValueError: a layer's channels are missing.
+
+    Example:
+        >>> decoder = Decoder({"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512})
+        >>> sum(parameter.numel() for parameter in decoder.parameters())
+        3505219
+        >>> tuple(decoder({"relu4_1": torch.rand(1, 512, 4, 6)}).shape)
+        (1, 3, 32, 48)
+    """
+
+    def __init__(self, channels: Mapping[str, int], *, skip: bool = False) -> None:
+        super().__init__()
+        missing = [layer for layer in STAGES if layer not in channels]
+        if missing:
+            raise ValueError(f"a decoder mirrors the layers {list(STAGES)}, and the encoder's channels lack {missing}")
+        c1, c2, c3, c4 = (channels[layer] for layer in STAGES)
+        self.skip = skip
+        sizes = {
+            "conv4_1": (c4, c3),
+            "conv3_4": (2 * c3 if skip else c3, c3),
+            "conv3_3": (c3, c3),
+            "conv3_2": (c3, c3),
+            "conv3_1": (c3, c2),
+            "conv2_2": (c2, c2),
+            "conv2_1": (c2, c1),
+            "conv1_2": (c1, c1),
+            "conv1_1": (c1, 3),
+        }
+        self.convs = nn.ModuleDict(
+            {name: nn.Conv2d(*size, 3, padding=1, padding_mode="reflect") for name, size in sizes.items()}
+        )
+        for name, conv in self._layers():
+            # He et al. 2015: a ReLU halves the energy, so weights of variance 2 / inputs keep it from layer to layer
+            nn.init.kaiming_normal_(conv.weight, nonlinearity="linear" if name == "conv1_1" else "relu")
+            nn.init.constant_(_bias(conv), 0.5 if name == "conv1_1" else 0.0)  # grey, to begin with
+        with torch.no_grad():
+            conv.weight.mul_(0.1)
+
+    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Paint.
+
+        Args:
+            features: `relu4_1` -> `(B, C, h, w)`, at least 2 x 2 positions; with `skip` also `relu3_1` -> `(B, C, 2h, 2w)`.
+
+        Returns:
+            `(B, 3, 8h, 8w)`, meant for [0, 1], not clamped.
+        """
+        x = features["relu4_1"]  # (B, C, h, w)
+        for name, conv in self.convs.items():
+            if name == "conv3_4" and self.skip:
+                x = torch.cat([x, features["relu3_1"]], 1)  # (B, 2C, 2h, 2w)
+            x = conv(x)
+            if name != "conv1_1":
+                x = F.relu(x)
+            if name in UP:
+                x = F.interpolate(x, scale_factor=2)
+        return x
+
+    @torch.no_grad()
+    def start_from(self, other: Decoder) -> None:
+        """Take the weights of a trained decoder of the same widths. What it doesn't know, a skip, counts nothing at first.
+
+        Raises:
+            ValueError: a decoder of other widths.
+        """
+        layers = dict(other._layers())
+        for name, conv in self._layers():
+            there = layers[name]
+            if name == "conv3_4" and self.skip and not other.skip:
+                conv.weight.zero_()
+                part = conv.weight[:, : conv.in_channels // 2]
+            else:
+                part = conv.weight
+            if part.shape != there.weight.shape:
+                raise ValueError(
+                    f"a decoder of widths {other.widths} can't start one of widths {self.widths}: they must be equal"
+                )
+            part.copy_(there.weight)
+            _bias(conv).copy_(_bias(there))
+
+    def _layers(self) -> Iterator[tuple[str, nn.Conv2d]]:
+        for name, conv in self.convs.items():
+            assert isinstance(conv, nn.Conv2d)
+            yield name, conv
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels at relu1_1, relu2_1, relu3_1 and relu4_1."""
+        convs = dict(self._layers())
+        return tuple(convs[name].in_channels for name in ("conv1_1", "conv2_1", "conv3_1", "conv4_1"))
+
+
+def _bias(conv: nn.Conv2d) -> Tensor:
+    assert conv.bias is not None
+    return conv.bias
+
+
+def translate_decoder(state: Mapping[str, Tensor], label: str) -> dict[str, Tensor]:
+    """The keys of a published decoder -> ours: its convolutions are numbered, and we need only their order.
+
+    Args:
+        state: of AdaIN or SANet (`1.weight`, `5.weight`, ...), of AdaAttN (`decoder_layer_2.4.weight`, ...), or ours.
+        label: what to call it in an error message.
+
+    Raises:
+        ValueError: not nine 3x3 convolutions.
+    """
+    state = {key.removeprefix("module."): value for key, value in state.items()}
+    if all(key.startswith("convs.") for key in state):
+        return dict(state)
+    weights = [key for key in state if re.fullmatch(r"(decoder_layer_\d\.)?\d+\.weight", key)]
+    weights.sort(key=lambda key: [int(number) for number in re.findall(r"\d+", key)])
+    names = list(Decoder(dict.fromkeys(STAGES, 1)).convs)
+    if len(weights) != len(names) or any(state[key].shape[2:] != (3, 3) for key in weights):
+        raise ValueError(
+            f"{label} is no decoder of AdaIN's kind: it needs {len(names)} convolutions of 3x3 under keys like "
+            f"'1.weight' or 'decoder_layer_1.1.weight', and has {len(weights)}; found {sorted(state)[:3]}"
+        )
+    ours: dict[str, Tensor] = {}
+    for name, key in zip(names, weights):
+        ours[f"convs.{name}.weight"] = state[key]
+        ours[f"convs.{name}.bias"] = state[key.removesuffix("weight") + "bias"]
+    return ours
+
+
+def decoder_channels(state: Mapping[str, Tensor]) -> dict[str, int]:
+    """The channels, as for `Decoder`, of which these are the weights (in our keys)."""
+    names = ("conv1_1", "conv2_1", "conv3_1", "conv4_1")
+    return {layer: state[f"convs.{name}.weight"].shape[1] for layer, name in zip(STAGES, names)}

@@ -1,0 +1,96 @@
+"""Big pictures: a function of pictures, computed window by window.
+
+A convolution sees only so far. So a window that is larger than its tile by that reach gives, within the tile, what the
+whole picture would give; the rest of the window is thrown away. Whatever needs the whole picture (means, standard
+deviations, attention) is not computed in tiles at all: the encoder's maps are put together from tiles, and are small.
+
+    picture --in tiles--> maps of the whole picture --as ever--> changed maps --in tiles--> painted picture
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+Maps = Mapping[str, Tensor]
+"""Name -> `(B, C, h, w)`, each a whole number of times smaller than the picture."""
+
+
+def fill_up(picture: Tensor, multiple: int, least: int = 1) -> Tensor:
+    """The picture, mirrored at its right and lower border until its sides are multiples, and not under `least`.
+
+    Args:
+        picture: `(B, C, H, W)`, down to a single pixel.
+        multiple: what the sides become multiples of.
+        least: what they are at least.
+
+    Returns:
+        `(B, C, H', W')`, the picture itself if it fits.
+
+    Example:
+        >>> fill_up(torch.tensor([[[[0, 1, 2]]]]), 4)[0, 0].tolist()
+        [[0, 1, 2, 1], [0, 1, 2, 1], [0, 1, 2, 1], [0, 1, 2, 1]]
+    """
+    for dim in (2, 3):
+        side = picture.shape[dim]
+        wanted = -(-max(side, least) // multiple) * multiple
+        if wanted != side:
+            # 0 1 2 3 2 1 0 1 ...: back and forth as often as it takes, and 0 0 0 ... for a single pixel
+            period = max(1, 2 * (side - 1))
+            place = torch.arange(wanted, device=picture.device) % period
+            picture = picture.index_select(dim, torch.minimum(place, period - place).clamp(max=side - 1))
+    return picture
+
+
+def in_tiles(
+    function: Callable[[Maps], Maps], maps: Maps, size: tuple[int, int], tile: int, reach: int
+) -> dict[str, Tensor]:
+    """`function(maps)`, computed in tiles.
+
+    Args:
+        function: maps of a window -> other maps of it. Convolutions, pooling, enlarging; nothing that looks at all of it.
+        maps: of the whole picture.
+        size: height and width of the whole picture in pixels: multiples of the stride of every map.
+        tile: side of a tile in pixels: a multiple of every stride.
+        reach: how far the function sees, in pixels: a multiple of every stride.
+
+    Returns:
+        The maps that the function gives, of the whole picture.
+
+    Example:
+        >>> blur = lambda maps: {"blurred": torch.nn.functional.avg_pool2d(maps["picture"], 3, 1, 1)}
+        >>> picture = {"picture": torch.rand(1, 3, 32, 48)}
+        >>> torch.allclose(in_tiles(blur, picture, (32, 48), 16, 1)["blurred"], blur(picture)["blurred"])
+        True
+    """
+    whole: dict[str, Tensor] = {}
+    for (top, bottom, above, below), (left, right, before, after) in _windows(size, tile, reach):
+        window = {
+            name: _cut(one, size[0] // one.shape[2], (above, below), (before, after)) for name, one in maps.items()
+        }
+        for name, one in function(window).items():
+            stride = (below - above) // one.shape[2]
+            if name not in whole:
+                whole[name] = one.new_empty(*one.shape[:2], size[0] // stride, size[1] // stride)
+            target = _cut(whole[name], stride, (top, bottom), (left, right))
+            target.copy_(_cut(one, stride, (top - above, bottom - above), (left - before, right - before)))
+    return whole
+
+
+def _windows(size: tuple[int, int], tile: int, reach: int) -> Iterator[tuple[tuple[int, int, int, int], ...]]:
+    """For every tile, vertically and horizontally: its ends, and the ends of its window."""
+    sides = [
+        [
+            (start, min(start + tile, side), max(start - reach, 0), min(start + tile + reach, side))
+            for start in range(0, side, tile)
+        ]
+        for side in size
+    ]
+    return ((vertical, horizontal) for vertical in sides[0] for horizontal in sides[1])
+
+
+def _cut(one: Tensor, stride: int, rows: tuple[int, int], columns: tuple[int, int]) -> Tensor:
+    """A part of a map, its ends given in pixels of the picture."""
+    return one[..., rows[0] // stride : rows[1] // stride, columns[0] // stride : columns[1] // stride]
