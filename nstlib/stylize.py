@@ -10,19 +10,29 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from nstlib.adaattn import AdaAttN
+from nstlib.adain import AdaIN
+from nstlib.arbitrary import ArbitraryStyle
 from nstlib.encoder import check_option
 from nstlib.gatys import Gatys
 from nstlib.image import load_image, match_color
 from nstlib.johnson import Johnson
+from nstlib.sanet import SANet
 
 Picture = str | os.PathLike[str] | Tensor | Any
 """Whatever `load_image` takes: a path, a URL, a PIL picture, an array or a tensor."""
 
 
-METHODS: dict[str, Callable[..., Any]] = {"gatys": Gatys, "johnson": Johnson}
+METHODS: dict[str, type[Any]] = {
+    "gatys": Gatys,
+    "johnson": Johnson,
+    "adain": AdaIN,
+    "sanet": SANet,
+    "adaattn": AdaAttN,
+}
 """Name -> the class of the method: a module with `stylize(content, style, **options)`."""
 
-CALL_OPTIONS = ("mask", "style_weights", "callback", "progress")
+CALL_OPTIONS = ("mask", "style_weights", "callback", "progress", "alpha", "tile")
 """Options that belong to one picture; all others make the method."""
 
 WEIGHTS = (".safetensors", ".pth", ".pt")
@@ -43,12 +53,14 @@ def stylize(
     Args:
         content: the photograph: a path, URL, PIL picture, array or tensor.
         style: the painting, or a list of paintings. For Johnson, the name of a shipped style or a file of trained weights.
-        method: `"gatys"` or `"johnson"`.
+        method: `"gatys"`, `"johnson"`, `"adain"`, `"sanet"` or `"adaattn"`.
         size: short side of the result in pixels; None is the content's own size.
         keep_color: keep the content's colours: `"luminance"` takes only the brightness of the result, `"coral"` first gives
             the style the mean and covariance of the content's colours.
         device: where to compute; None takes a GPU if there is one.
-        **options: those of the method, such as `style_weight=5` or `mask=...`.
+        **options: those of the method, such as `style_weight=5`, `alpha=0.5` or `mask=...`. The last three methods also take
+            `weights`, a file of trained ones, and `style_size`, the short side that paintings are scaled to (512; None
+            leaves them as they are).
 
     Returns:
         `(1, 3, H, W)`, RGB, float32 in [0, 1], of the content's shape, on the CPU.
@@ -85,13 +97,19 @@ def painter(
     chosen = pick_device() if device is None else torch.device(device)
     call = {name: options.pop(name) for name in CALL_OPTIONS if name in options}
     styles: list[Any] = list(style) if isinstance(style, (list, tuple)) else [style]
-    paintings: list[Tensor] | None = None
+    paintings: list[Any] | None = None
     model: Any
     if method == "johnson":
         model = _open_johnson(styles, keep_color, options).to(chosen)
-    else:
+    elif method == "gatys":
         paintings = [load_image(one, size=None) for one in styles]
-        model = METHODS[method](**options).to(chosen)
+        model = Gatys(**options).to(chosen)
+    else:
+        style_size = options.pop("style_size", 512)
+        paintings = [load_image(one, size=style_size) for one in styles]
+        model = _open_arbitrary(METHODS[method], **options).to(chosen)
+        if keep_color != "coral":
+            paintings = [model.encode_style(painting) for painting in paintings]  # once, for all photographs
 
     def paint(content: Picture) -> Tensor:
         photograph = load_image(content, size=size)
@@ -102,6 +120,10 @@ def painter(
         return match_color(result, photograph, method="luminance") if keep_color == "luminance" else result
 
     return paint
+
+
+def _open_arbitrary(kind: type[ArbitraryStyle], *, weights: Any = None, encoder: Any = "vgg19_mini") -> ArbitraryStyle:
+    return kind.pretrained() if weights is None else kind.from_file(weights, encoder=encoder)
 
 
 def _open_johnson(styles: list[Any], keep_color: str | None, options: dict[str, Any]) -> Johnson:
