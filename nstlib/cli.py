@@ -106,7 +106,10 @@ def _stylize(options: argparse.Namespace) -> int:
     if options.method != "johnson":  # which takes names of networks
         styles = [_sample(str(name), options.size) for name in styles]
     given = ("encoder", "style_weight", "tv_weight", "steps", "pyramid", "optimizer", "start", "style_scale", "pooling")
-    chosen = {name: getattr(options, name) for name in (*given, "seed") if getattr(options, name) is not None}
+    arbitrary = ("alpha", "weights", "style_size", "tile")
+    chosen = {
+        name: getattr(options, name) for name in (*given, *arbitrary, "seed") if getattr(options, name) is not None
+    }
     folder = Path(options.content).is_dir()
     video = Path(options.content).suffix.lower() in VIDEOS
     paint = painter(
@@ -281,6 +284,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--keep-color", help="keep the photograph's colours: luminance or coral")
     command.add_argument("--device", help="cpu, cuda, mps (default: a GPU if there is one)")
     command.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
+    group = command.add_argument_group("options of adain, sanet and adaattn")
+    group.add_argument("--alpha", type=float, help="strength from 0 to 1 (default: 1)")
+    group.add_argument("--weights", help="a file of trained weights (default: those in the package)")
+    group.add_argument("--style-size", type=int, help="short side of the painting in pixels (default: 512)")
+    group.add_argument("--tile", type=int, help="side of the tiles that big pictures are painted in (default: 1024)")
     gatys = command.add_argument_group("options of gatys")
     gatys.add_argument("--style-weight", type=float, help="more is more painting, less photograph")
     gatys.add_argument("--tv-weight", type=float, help="more is smoother")

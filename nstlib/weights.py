@@ -33,6 +33,12 @@ FORMAT = 1
 
 SHIPPED = {
     "vgg19_mini": "87805c77170d9a6d64e5deb802e4a314ad42e672461fab0e86ad7c638cc73232",
+    "johnson_cypresses": "0f38cc3200c1f0b1f660c408e9ef2e89711fcc9be533145fa0266534befb3c77",
+    "johnson_glass": "d211adb1a098a7f74004f1cd84cb1e115d08df7720e4e8619ee6d71688ddb3ec",
+    "johnson_kirifuri": "c5869d66da9898def0a359e48b8a016780b384ba9b81d78a244904660da5df82",
+    "johnson_mosaic": "e218996b7ee24ace231609732706737569b41a513244a0c06af3f5a46bb741f5",
+    "johnson_swirl": "e16e74555ce0e4b4587728efa6d043215f6be5615b86bcd17fdc041019b3abf9",
+    "johnson_wave": "465d6b9445d7f549c25607c8929ec7c5c1ab4923c73865ff179cd39668b22b52",
 }
 """Files inside the package, `weights/<name>.safetensors`, and their SHA-256."""
 
