@@ -9,25 +9,32 @@ Pictures are tensors `(B, 3, H, W)`, RGB, float32, in [0, 1]. The public names, 
     style_loss, total_variation
     Gatys                                           optimise the picture                  chapter 3
     Johnson                                         one network, one style                chapter 4
+    AdaIN, SANet, AdaAttN                           one network, any style
     train                                           the loop that trains networks
     stylize                                         all methods in one call
 """
 
 from nstlib import samples
+from nstlib.adaattn import AdaAttN
+from nstlib.adain import AdaIN
 from nstlib.encoder import Encoder
 from nstlib.gatys import Gatys
 from nstlib.image import load_image, match_color, save_image, show
 from nstlib.johnson import Johnson
 from nstlib.losses import content_loss, gram_matrix, moments, style_loss, total_variation
+from nstlib.sanet import SANet
 from nstlib.stylize import stylize
 from nstlib.training import train
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdaAttN",
+    "AdaIN",
     "Encoder",
     "Gatys",
     "Johnson",
+    "SANet",
     "content_loss",
     "gram_matrix",
     "load_image",

@@ -28,7 +28,7 @@ from nstlib.encoder import Encoder, as_encoder
 from nstlib.image import check_picture
 from nstlib.losses import moments
 from nstlib.tiling import Maps, fill_up, in_tiles
-from nstlib.weights import SHIPPED, load_file, load_metadata, name_layout, shipped_file
+from nstlib.weights import SHIPPED, compare_keys, load_file, load_metadata, name_layout, shipped_file
 
 Statistics = Mapping[str, tuple[Tensor, Tensor]]
 """Name of a map -> mean and standard deviation of the whole picture, each `(B, C, 1, 1)`."""
@@ -370,10 +370,9 @@ class ArbitraryStyle(nn.Module, ABC):
             raise ValueError(f"{label} lacks {error} of a decoder") from None
         model = cls(encoder, about=about, widths=widths)
         network = model.network.state_dict()
-        missing, unknown = sorted(set(network) - set(tensors)), sorted(set(tensors) - set(network))
-        if missing or unknown:
-            parts = [f"{word} {keys[:3]}" for word, keys in (("lacks", missing), ("has besides", unknown)) if keys]
-            raise ValueError(f"{label} holds no network of {cls.__name__}: it {' and '.join(parts)}")
+        differs = compare_keys(tensors, network)
+        if differs:
+            raise ValueError(f"{label} holds no network of {cls.__name__}: it {differs}")
         for key, value in network.items():
             if tensors[key].shape != value.shape:
                 raise ValueError(

@@ -100,22 +100,21 @@ class Decoder(nn.Module):
         """Take the weights of a trained decoder of the same widths. What it doesn't know, a skip, counts nothing at first.
 
         Raises:
-            ValueError: a decoder of other widths.
+            ValueError: a decoder of other widths, or one with a skip for one without.
         """
+        if other.widths != self.widths:
+            raise ValueError(
+                f"a decoder of widths {other.widths} can't start one of widths {self.widths}: they must be equal"
+            )
+        if other.skip and not self.skip:
+            raise ValueError("a decoder with a skip (AdaAttN's) can't start one without: it relies on relu3_1")
         layers = dict(other._layers())
         for name, conv in self._layers():
             there = layers[name]
-            if name == "conv3_4" and self.skip and not other.skip:
-                conv.weight.zero_()
-                part = conv.weight[:, : conv.in_channels // 2]
-            else:
-                part = conv.weight
-            if part.shape != there.weight.shape:
-                raise ValueError(
-                    f"a decoder of widths {other.widths} can't start one of widths {self.widths}: they must be equal"
-                )
-            part.copy_(there.weight)
             _bias(conv).copy_(_bias(there))
+            if conv.in_channels != there.in_channels:
+                conv.weight.zero_()
+            conv.weight[:, : there.in_channels].copy_(there.weight)
 
     def _layers(self) -> Iterator[tuple[str, nn.Conv2d]]:
         for name, conv in self.convs.items():
@@ -142,23 +141,24 @@ def translate_decoder(state: Mapping[str, Tensor], label: str) -> dict[str, Tens
         label: what to call it in an error message.
 
     Raises:
-        ValueError: not nine 3x3 convolutions.
+        ValueError: not nine 3x3 convolutions with their biases.
     """
     state = {key.removeprefix("module."): value for key, value in state.items()}
-    if all(key.startswith("convs.") for key in state):
+    if state and all(key.startswith("convs.") for key in state):
         return dict(state)
     weights = [key for key in state if re.fullmatch(r"(decoder_layer_\d\.)?\d+\.weight", key)]
     weights.sort(key=lambda key: [int(number) for number in re.findall(r"\d+", key)])
     names = list(Decoder(dict.fromkeys(STAGES, 1)).convs)
-    if len(weights) != len(names) or any(state[key].shape[2:] != (3, 3) for key in weights):
+    biases = [f"{key.removesuffix('weight')}bias" for key in weights]
+    whole = all(state[key].shape[2:] == (3, 3) for key in weights) and all(key in state for key in biases)
+    if len(weights) != len(names) or not whole:
         raise ValueError(
-            f"{label} is no decoder of AdaIN's kind: it needs {len(names)} convolutions of 3x3 under keys like "
-            f"'1.weight' or 'decoder_layer_1.1.weight', and has {len(weights)}; found {sorted(state)[:3]}"
+            f"{label} is no decoder of AdaIN's kind: it needs {len(names)} convolutions of 3x3 with biases, under keys "
+            f"like '1.weight' or 'decoder_layer_1.1.weight', and has {len(weights)}; found {sorted(state)[:3]}"
         )
     ours: dict[str, Tensor] = {}
-    for name, key in zip(names, weights):
-        ours[f"convs.{name}.weight"] = state[key]
-        ours[f"convs.{name}.bias"] = state[key.removesuffix("weight") + "bias"]
+    for name, weight, bias in zip(names, weights, biases):
+        ours[f"convs.{name}.weight"], ours[f"convs.{name}.bias"] = state[weight], state[bias]
     return ours
 
 

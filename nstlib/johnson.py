@@ -37,7 +37,7 @@ from nstlib.encoder import Encoder, as_encoder, check_option, nearest
 from nstlib.image import check_picture
 from nstlib.losses import gram_matrix, sum_content, sum_style, total_variation
 from nstlib.tiling import fill_up
-from nstlib.weights import SHIPPED, load_file, load_metadata, name_layout, shipped_file
+from nstlib.weights import SHIPPED, compare_keys, load_file, load_metadata, name_layout, shipped_file
 
 Norm = Literal["instance", "batch"]
 
@@ -451,10 +451,9 @@ def _build(cls: type[Johnson], tensors: dict[str, Tensor], label: str, about: Ma
     norm: Norm = "batch" if "norm1.running_mean" in state else "instance"
     network = TransformerNet(first.shape[0], norm=norm)
     wanted = network.state_dict()
-    missing, unknown = sorted(set(wanted) - set(state)), sorted(set(state) - set(wanted))
-    if missing or unknown:
-        parts = [f"{word} {names[:3]}" for word, names in (("lacks", missing), ("has besides", unknown)) if names]
-        raise ValueError(f"{label} is a network of another architecture than Johnson's: it {' and '.join(parts)}")
+    differs = compare_keys(state, wanted)
+    if differs:
+        raise ValueError(f"{label} is a network of another architecture than Johnson's: it {differs}")
     for key, value in wanted.items():
         if state[key].shape != value.shape:
             raise ValueError(

@@ -236,6 +236,13 @@ def _load_torchvision(name: str) -> Mapping[str, Tensor]:
         ) from None
 
 
+def compare_keys(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
+    """What a state dict lacks or has too much, in words for an error message; empty if nothing."""
+    missing, unknown = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
+    parts = [f"{word} {keys[:3]}" for word, keys in (("lacks", missing), ("has besides", unknown)) if keys]
+    return " and ".join(parts)
+
+
 def name_layout(state: Mapping[str, Tensor]) -> str | None:
     """Whose weights these are, by their keys, in words for an error message; None if they are none that we know."""
     shapes = {key.removeprefix("module."): tuple(value.shape) for key, value in state.items()}

@@ -395,6 +395,30 @@ def test_shipped_styles_go_by_their_names(shipped: TransformerNet) -> None:
         nst.stylize(content, style="moon", method="johnson")
 
 
+@pytest.mark.parametrize("style", nst.Johnson.styles())
+def test_what_is_shipped_paints_its_style(style: str) -> None:
+    johnson = nst.Johnson.pretrained(style)
+    about = johnson.about
+    assert about["style"] == style
+    assert {"painting", "data", "steps", "losses", "encoder_fingerprint", "start"} <= set(about)
+    content = nst.samples.content("astronaut", 128)
+    painted = johnson.stylize(content)
+    assert painted.shape == content.shape
+    if style in nst.samples.style_names():
+        size = min(int(side) for side in about["style_size"].split(" x "))
+        objective = JohnsonObjective(johnson.network, nst.samples.style(style, size))
+        assert objective.style_fingerprint == about["style_fingerprint"]  # the picture that it was trained on
+        before, after = (objective.loss(picture, content)["style"].item() for picture in (content, painted))
+        assert after < 0.7 * before
+    # every picture of one colour is painted without a blaze: instance normalisation divides by almost nothing there
+    flat = johnson.stylize(torch.full((1, 3, 64, 64), 0.5))
+    assert flat.isfinite().all()
+
+
+def test_six_styles_are_shipped() -> None:
+    assert nst.Johnson.styles() == ["cypresses", "glass", "kirifuri", "mosaic", "swirl", "wave"]
+
+
 def test_damaged_shipped_weights_are_told(shipped: TransformerNet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SHIPPED, "johnson_stars", "0" * 64)
     with pytest.raises(OSError, match="'johnson_stars' inside the package are damaged"):
