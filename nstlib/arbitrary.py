@@ -81,6 +81,13 @@ class ArbitraryStyle(nn.Module, ABC):
         needed = dict.fromkeys((*self.layers, "relu1_1", "relu2_1", "relu3_1", "relu4_1"))
         self.encoder = as_encoder(encoder, tuple(needed))
         self.network = self._build(self.encoder.channels, widths or self.encoder.channels)
+        for layer in self._decoder.reads:
+            given, taken = self.encoder.channels[layer], (widths or self.encoder.channels)[layer]
+            if given != taken:
+                raise ValueError(
+                    f"the decoder takes {taken} channels at {layer}, and this encoder gives {given}: take the encoder "
+                    "that it was trained with"
+                )
         self.about = dict(about or {})
         self.start = "random weights"
         self.stride = max(self.encoder.stride[layer] for layer in self.layers)
@@ -199,16 +206,17 @@ class ArbitraryStyle(nn.Module, ABC):
         check_picture(content, "content")
         return self._paint(content, style, alpha, style_weights, mask, tile).clamp_(0, 1)
 
+    @torch.no_grad()
     def encode_style(self, style: Tensor) -> Style:
         """Read a painting once, for many photographs.
 
         Args:
             style: `(B or 1, 3, h, w)` in [0, 1].
+
+        Returns:
+            What takes the place of the painting in any call; without gradients.
         """
-        check_picture(style, "style")
-        style = fill_up(style.to(self.encoder.color_bias), 1, self._least)
-        maps = self._read(self.encoder(style, self.layers))
-        return Style(self.method, self._keep(maps, measure(maps)))
+        return Style(self.method, self._encode_style(style))
 
     @torch.no_grad()
     def start_from(self, source: str | os.PathLike[str]) -> None:
@@ -218,23 +226,19 @@ class ArbitraryStyle(nn.Module, ABC):
             source: a file that `nst train` has written, or the name of a shipped one: `"adain"`, `"sanet"`, `"adaattn"`.
 
         Raises:
-            ValueError: weights of a decoder that is made for another encoder.
+            ValueError: weights without a decoder, or made for another encoder.
             FileNotFoundError, OSError: no file, or a damaged one.
         """
         path = shipped_file(str(source)) if source in SHIPPED else Path(source)
         about, tensors = load_metadata(path), load_file(path)
         same = about.get("method") == self.method
         if same:
-            self.network.load_state_dict(tensors)
+            self._load(self.network, tensors, path.name, about)
         else:
-            state = {
-                key.removeprefix("decoder."): value for key, value in tensors.items() if key.startswith("decoder.")
-            }
-            other = Decoder(decoder_channels(state), skip=about.get("method") == "adaattn")
-            other.load_state_dict(state)
-            decoder = self.network["decoder"]
-            assert isinstance(decoder, Decoder)
-            decoder.start_from(other)
+            state = _decoder_part(tensors)
+            other = Decoder(_decoder_widths(state, path.name), skip=about.get("method") == "adaattn")
+            self._load(other, state, path.name, about)
+            self._decoder.start_from(other)
         self.start = f"{'weights' if same else 'decoder'} of {about.get('method')} after {about.get('steps')} steps"
 
     def transfer(self, content: Mapping[str, Tensor], style: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -253,8 +257,10 @@ class ArbitraryStyle(nn.Module, ABC):
         mask: Tensor | None,
         tile: float,
     ) -> Tensor:
-        if content.ndim != 4 or content.shape[1] != 3:
+        if content.ndim != 4 or content.shape[1] != 3 or 0 in content.shape:
             raise ValueError(f"content must have the shape (B, 3, H, W), not {tuple(content.shape)}")
+        if not content.is_floating_point():
+            raise TypeError(f"content must hold floats in [0, 1], not {content.dtype}")
         if not 0 <= alpha <= 1:
             raise ValueError(f"alpha must lie in [0, 1], got {alpha!r}; 0 is the content itself, 1 all of the style")
         codes = self._codes(style, len(content))
@@ -282,11 +288,23 @@ class ArbitraryStyle(nn.Module, ABC):
         )
         return painted["picture"][..., : content.shape[2], : content.shape[3]]
 
+    def _encode_style(self, style: Tensor) -> dict[str, Tensor]:
+        check_picture(style, "style")
+        style = fill_up(style.to(self.encoder.color_bias), 1, self._least)
+        maps = self._read(self.encoder(style, self.layers))
+        return self._keep(maps, measure(maps))
+
     def _encode(self, maps: Maps) -> dict[str, Tensor]:
         return self._read(self.encoder(maps["picture"], self.layers))
 
     def _decode(self, maps: Maps) -> dict[str, Tensor]:
-        return {"picture": self.network["decoder"](maps)}
+        return {"picture": self._decoder(maps)}
+
+    @property
+    def _decoder(self) -> Decoder:
+        decoder = self.network["decoder"]
+        assert isinstance(decoder, Decoder)
+        return decoder
 
     @property
     def _least(self) -> int:
@@ -294,13 +312,12 @@ class ArbitraryStyle(nn.Module, ABC):
 
     @property
     def _reach(self) -> int:
-        """How far the encoder sees, in pixels: every convolution one position, every pool another."""
+        """How far the encoder sees, in pixels: every convolution one position, in windows that no pool is cut by."""
         reach, stride = 0, 1
         for step in self.encoder.chain:
             if step.startswith("conv"):
                 reach += stride
             elif step.startswith("pool"):
-                reach += stride
                 stride *= 2
             if step in self.layers:
                 deepest = reach
@@ -312,16 +329,16 @@ class ArbitraryStyle(nn.Module, ABC):
             raise ValueError("no style: give at least one picture")
         codes = []
         for one in styles:
-            if not isinstance(one, Style):
-                one = self.encode_style(one)
-            elif one.method != self.method:
+            if isinstance(one, Style) and one.method != self.method:
                 raise ValueError(
                     f"this style was encoded by {one.method!r}, and {self.method!r} needs its own encode_style"
                 )
-            found = len(next(iter(one.code.values())))
+            code = one.code if isinstance(one, Style) else self._encode_style(one)
+            found = len(next(iter(code.values())))
             if found not in (1, batch):
-                raise ValueError(f"{batch} contents need 1 style or {batch}, got a batch of {found}")
-            codes.append(one.code)
+                need = f"{batch} contents need 1 style or {batch}" if batch > 1 else "1 content needs 1 style"
+                raise ValueError(f"{need}, got a batch of {found}")
+            codes.append(code)
         return codes
 
     def _weights(
@@ -335,7 +352,7 @@ class ArbitraryStyle(nn.Module, ABC):
         shares = torch.ones(styles) if style_weights is None else torch.tensor([float(w) for w in style_weights])
         if len(shares) != styles or not 0 < shares.sum() < math.inf or shares.min() < 0:
             raise ValueError(
-                f"{styles} styles need {styles} style_weights of at least 0, got {list(style_weights or ())}"
+                f"{styles} styles need {styles} style_weights of at least 0, not all of them 0, got {shares.tolist()}"
             )
         return (shares / shares.sum()).to(self.encoder.color_bias)[:, None, None, None]
 
@@ -363,30 +380,29 @@ class ArbitraryStyle(nn.Module, ABC):
         about: Mapping[str, str],
     ) -> _Model:
         """The model that these weights, in our keys, belong to."""
-        mine = {key.removeprefix("decoder."): value for key, value in tensors.items() if key.startswith("decoder.")}
-        try:
-            widths = decoder_channels(mine)
-        except KeyError as error:
-            raise ValueError(f"{label} lacks {error} of a decoder") from None
-        model = cls(encoder, about=about, widths=widths)
-        network = model.network.state_dict()
+        model = cls(encoder, about=about, widths=_decoder_widths(_decoder_part(tensors), label))
+        model._load(model.network, tensors, label, about)
+        return model
+
+    def _load(self, module: nn.Module, tensors: Mapping[str, Tensor], label: str, about: Mapping[str, str]) -> None:
+        """Give the network, or a decoder, weights that are made for it and for this encoder."""
+        network, name = module.state_dict(), type(self).__name__
         differs = compare_keys(tensors, network)
         if differs:
-            raise ValueError(f"{label} holds no network of {cls.__name__}: it {differs}")
+            raise ValueError(f"{label} holds no network of {name}: it {differs}")
         for key, value in network.items():
             if tensors[key].shape != value.shape:
                 raise ValueError(
-                    f"{label}: {key} is {tuple(tensors[key].shape)}, and with this encoder {cls.__name__} needs "
-                    f"{tuple(value.shape)}: take the encoder that it was trained with"
+                    f"{label}: {key} is {tuple(tensors[key].shape)}, and with this encoder {name} needs "
+                    f"{tuple(value.shape)}: it was trained with another encoder, or for another method"
                 )
-        trained_on = about.get("encoder_fingerprint", model.encoder.fingerprint)
-        if trained_on != model.encoder.fingerprint:
+        trained_on = about.get("encoder_fingerprint", self.encoder.fingerprint)
+        if trained_on != self.encoder.fingerprint:
             raise ValueError(
                 f"{label} was trained on the encoder {about.get('encoder', '')!r} with fingerprint {trained_on}, and this "
-                f"encoder has {model.encoder.fingerprint}: their features differ"
+                f"encoder has {self.encoder.fingerprint}: their features differ"
             )
-        model.network.load_state_dict(dict(tensors))
-        return model
+        module.load_state_dict(dict(tensors))
 
     @classmethod
     def _from_parts(
@@ -421,6 +437,17 @@ def standardize(x: Tensor, statistics: tuple[Tensor, Tensor]) -> Tensor:
 def total(terms: Iterable[Tensor]) -> Tensor:
     """The sum of scalars."""
     return torch.stack(list(terms)).sum()
+
+
+def _decoder_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix("decoder."): value for key, value in tensors.items() if key.startswith("decoder.")}
+
+
+def _decoder_widths(state: Mapping[str, Tensor], label: str) -> dict[str, int]:
+    try:
+        return decoder_channels(state)
+    except KeyError as error:
+        raise ValueError(f"{label} lacks {error} of a decoder") from None
 
 
 def _blend(maps: Sequence[Mapping[str, Tensor]], weights: Tensor) -> dict[str, Tensor]:
@@ -487,6 +514,11 @@ class Trainer(nn.Module):
         """Features of both pictures, without gradients."""
         if style is None:
             raise ValueError(f"{self.model.method} sees a new painting at every step: name a folder of styles")
+        if any(side % self.model.stride for side in (*content.shape[2:], *style.shape[2:])):
+            raise ValueError(
+                f"{self.model.method} is trained on pictures whose sides are a multiple of {self.model.stride}, got "
+                f"{tuple(content.shape[2:])} and {tuple(style.shape[2:])}"
+            )
         with torch.no_grad():
             return self.encoder(content), self.encoder(style)
 

@@ -116,6 +116,11 @@ class Decoder(nn.Module):
                 conv.weight.zero_()
             conv.weight[:, : there.in_channels].copy_(there.weight)
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The layers whose features it takes."""
+        return ("relu4_1", "relu3_1") if self.skip else ("relu4_1",)
+
     def _layers(self) -> Iterator[tuple[str, nn.Conv2d]]:
         for name, conv in self.convs.items():
             assert isinstance(conv, nn.Conv2d)

@@ -143,7 +143,8 @@ def train(
         size: side of the random crops in pixels.
         learning_rate: Adam's.
         schedule: `"constant"`, `"cosine"` (to zero at the last step) or `"adain"` (lr / (1 + 5e-5 i) at step i).
-        clip: the norm that gradients are clipped to; None leaves them alone.
+        clip: the norm that gradients are clipped to, and steps whose gradient isn't finite are not taken; None leaves
+            gradients alone.
         precision: `"float32"`, or `"bfloat16"` or `"float16"` for automatic mixed precision.
         compile: compile the objective with `torch.compile`.
         ema: decay of a moving average of the weights, such as 0.999. It is then the average that is saved for use and
@@ -269,16 +270,22 @@ def train(
                 total = torch.stack(list(terms.values())).sum()
                 optimizer.zero_grad(set_to_none=True)
                 scaler.scale(total).backward()
+                usable = True
                 if clip is not None:
                     scaler.unscale_(optimizer)
-                    nn.utils.clip_grad_norm_(trained, clip)
+                    norm = nn.utils.clip_grad_norm_(trained, clip)
+                    # a scaler looks for itself
+                    usable = scaler.is_enabled() or bool(norm.isfinite())
+                if not usable:
+                    warnings.warn(f"step {step} is not taken: its gradient is not finite", stacklevel=2)
                 log.add(step, rate, {"total": total, **terms})
                 last, due = step == steps, step % save_every == 0
                 looked_at = last or due or step % every == 0 or step % sample_every == 0
                 # before the weights change, so that on a CPU no step is taken on a loss that isn't finite
                 stop = log.flush(interrupt.asked) if looked_at else False
-                scaler.step(optimizer)
-                scaler.update()
+                if usable:
+                    scaler.step(optimizer)
+                    scaler.update()
                 state.advance()
 
                 for file in sorted(samples.broken.keys() - skipped.keys()):

@@ -166,12 +166,12 @@ def relative_error(found: Tensor, expected: Tensor) -> float:
 
 def lively(model: Any) -> Any:
     """Scale the last convolution so that what is painted has contrast: of grey pictures, all are equal."""
+    pair = picture(1, 3, 64, 64, seed=8), picture(1, 3, 64, 64, seed=9)
+    conv, random = model.network["decoder"].convs["conv1_1"], torch.Generator().manual_seed(7)
     with torch.no_grad():
         for name, value in model.network.state_dict().items():
             if name.endswith("bias"):
-                value += 0.1 * torch.randn(value.shape, generator=torch.Generator().manual_seed(7))
-        conv = model.network["decoder"].convs["conv1_1"]
-        painted = model(picture(1, 3, 64, 64, seed=8), picture(1, 3, 64, 64, seed=9))
-        conv.weight *= 0.2 / painted.std()
-        conv.bias += 0.5 - model(picture(1, 3, 64, 64, seed=8), picture(1, 3, 64, 64, seed=9)).mean((0, 2, 3))
+                value += 0.1 * torch.randn(value.shape, generator=random)
+        conv.weight *= 0.2 / model(*pair).std((0, 2, 3))[:, None, None, None]
+        conv.bias += 0.5 - model(*pair).mean((0, 2, 3))
     return model

@@ -317,6 +317,24 @@ def test_the_newest_readable_checkpoint_serves(photos: Path, tmp_path: Path) -> 
         run(Tint(), photos, tmp_path / "b", 6)
 
 
+def test_a_step_without_a_finite_gradient_is_not_taken(photos: Path, tmp_path: Path) -> None:
+    class Root(Tint):
+        def forward(self, content: Tensor, style: Tensor | None) -> dict[str, Tensor]:
+            terms = super().forward(content, style)
+            if len(self.seen) == 2:
+                terms["tv"] = terms["tv"] + (0 * self.network(content)).abs().sqrt().sum()  # 0, with a slope of 0 / 0
+            return terms
+
+    with pytest.warns(UserWarning, match="step 2 is not taken: its gradient is not finite"):
+        result = nst.train(
+            Root(), photos, steps=3, size=32, batch=2, out=tmp_path / "clipped", clip=1.0, progress=False
+        )
+    assert all(value.isfinite().all() for value in load_file(result.weights).values())
+    assert result.step == 3
+    with pytest.raises(FloatingPointError, match="clip=1"):
+        nst.train(Root(), photos, steps=3, size=32, batch=2, out=tmp_path / "plain", progress=False)
+
+
 def test_nan_stops_at_once_and_keeps_the_last_good_checkpoint(photos: Path, tmp_path: Path) -> None:
     objective = Tint(nan_at=6)
     with pytest.raises(

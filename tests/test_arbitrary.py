@@ -1,0 +1,675 @@
+"""What AdaIN, SANet and AdaAttN share, tested of each."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from networks import lively, normalised_state, picture, random_convs, torchvision_state
+from torch import Tensor
+
+import nstlib as nst
+from nstlib import arbitrary
+from nstlib.adaattn import AdaAttN, AdaAttNObjective
+from nstlib.adain import AdaIN, AdaINObjective
+from nstlib.arbitrary import ArbitraryStyle, Trainer
+from nstlib.sanet import SANet, SANetObjective
+from nstlib.weights import save_file
+
+METHODS: dict[str, type[ArbitraryStyle]] = {"adain": AdaIN, "sanet": SANet, "adaattn": AdaAttN}
+OBJECTIVES: dict[str, type[Trainer]] = {"adain": AdaINObjective, "sanet": SANetObjective, "adaattn": AdaAttNObjective}
+EVERY = pytest.mark.parametrize("method", METHODS)
+
+
+def encoder_state(seed: int = 0, widths: tuple[int, ...] = (4, 6, 8, 10, 12)) -> dict[str, Tensor]:
+    return torchvision_state(random_convs(widths, seed))
+
+
+@functools.cache
+def model_of(method: str, layout: str = "torchvision") -> Any:
+    """A small network with random weights. Those that change it make their own."""
+    convs = random_convs((4, 6, 8, 10, 10) if layout == "normalised" else (4, 6, 8, 10, 12))
+    color = torch.eye(3)[:, :, None, None], torch.zeros(3)
+    torch.manual_seed(0)
+    state = normalised_state(convs, color) if layout == "normalised" else torchvision_state(convs)
+    return lively(METHODS[method](state).requires_grad_(False))
+
+
+def new(method: str, seed: int = 1) -> Any:
+    torch.manual_seed(seed)
+    return lively(METHODS[method](encoder_state()))
+
+
+CONTENT, STYLE, OTHER = picture(1, 3, 48, 64, seed=1), picture(1, 3, 40, 56, seed=2), 1 - picture(1, 3, 33, 70, seed=3)
+
+
+def differ(one: Tensor, other: Tensor) -> bool:
+    """Clearly, in a picture of contrast: what tests of equality would notice."""
+    return bool((one - other).abs().max() > 0.05)
+
+
+# ---------------------------------------------------------------- sizes and values
+
+
+@EVERY
+@pytest.mark.parametrize(
+    ("size", "style_size"), [((1, 1), (40, 30)), ((1, 40), (1, 1)), ((33, 50), (3, 37)), ((37, 18), (50, 1))]
+)
+def test_every_size_comes_back(method: str, size: tuple[int, int], style_size: tuple[int, int]) -> None:
+    model = model_of(method)
+    content, style = picture(2, 3, *size), picture(1, 3, *style_size, seed=1)
+    raw, painted = model(content, style), model.stylize(content, style)
+    assert raw.shape == painted.shape == content.shape
+    assert torch.isfinite(raw).all()
+    assert torch.equal(raw.clamp(0, 1), painted)
+
+
+@EVERY
+def test_sizes_are_filled_up_by_mirroring_and_cropped_back(method: str) -> None:
+    model, content = model_of(method), picture(1, 3, 45, 62)
+    filled = torch.cat([content, content.flip(2)[:, :, 1:4]], 2)  # row 45 is row 43, ...
+    filled = torch.cat([filled, filled.flip(3)[..., 1:3]], 3)
+    torch.testing.assert_close(model(content, STYLE), model(filled, STYLE)[..., :45, :62])
+
+
+@EVERY
+@pytest.mark.parametrize("flat", ["content", "style", "both"])
+def test_pictures_of_one_colour_are_no_trouble_and_give_finite_gradients(method: str, flat: str) -> None:
+    model = new(method)
+    content = torch.full_like(CONTENT, 0.4) if flat != "style" else CONTENT.clone()
+    style = torch.zeros_like(STYLE) if flat != "content" else STYLE.clone()
+    content, style = content.requires_grad_(), style.requires_grad_()
+    painted = model(content, style, 0.7)
+    assert torch.isfinite(painted).all()
+    (painted - 0.3).square().sum().backward()
+    gradients = {"content": content.grad, "style": style.grad}
+    gradients |= {name: p.grad for name, p in model.network.named_parameters()}
+    for name, gradient in gradients.items():
+        assert gradient is not None, name
+        assert torch.isfinite(gradient).all(), name
+
+
+@EVERY
+def test_in_double_precision_it_paints_the_same(method: str) -> None:
+    model = new(method).double()
+    painted = model.stylize(CONTENT, STYLE)  # pictures of another dtype are taken along
+    assert painted.dtype == torch.float64
+    assert (painted - new(method).stylize(CONTENT, STYLE)).abs().max() < 1e-4
+
+
+@EVERY
+def test_inputs_are_left_alone_and_results_may_take_part_in_a_training(method: str) -> None:
+    content, style = CONTENT.clone(), STYLE.clone()
+    painted = model_of(method).stylize(content, style)
+    assert torch.equal(content, CONTENT)
+    assert torch.equal(style, STYLE)
+    assert not painted.requires_grad
+    assert not painted.is_inference()
+
+
+# ---------------------------------------------------------------- tiles
+
+
+def two_halves(height: int, width: int) -> Tensor:
+    """A soft left half and the rest."""
+    left = torch.linspace(3, -2, width).clamp(0, 1).expand(height, width)
+    return torch.stack([left, 1 - left])
+
+
+@EVERY
+@pytest.mark.parametrize("layout", ["torchvision", "normalised"])
+@pytest.mark.parametrize(("size", "tile"), [((39, 293), 47), ((251, 21), 32)])
+def test_tiles_fit_together_without_a_seam(method: str, layout: str, size: tuple[int, int], tile: int) -> None:
+    model = model_of(method, layout)
+    content, options = picture(1, 3, *size, seed=4), {"mask": two_halves(*size), "alpha": 0.8}
+    whole = model.stylize(content, [STYLE, OTHER], **options)
+    assert whole.std() > 0.05
+    tiled = model.stylize(content, [STYLE, OTHER], tile=tile, **options)
+    assert tiled.shape == content.shape
+    assert (tiled - whole).abs().max() < 1e-4
+    batch = torch.cat([content, content.flip(3)])
+    assert (model.stylize(batch, STYLE, tile=tile) - model.stylize(batch, STYLE)).abs().max() < 1e-4
+
+
+@EVERY
+def test_tiles_that_see_too_little_would_be_noticed(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, content = model_of(method), picture(1, 3, 39, 293, seed=4)
+    whole = model.stylize(content, STYLE)
+    assert (model.stylize(content, STYLE, tile=48) - whole).abs().max() < 1e-4
+    with monkeypatch.context() as patch:
+        patch.setattr(arbitrary, "RADIUS", 8)
+        assert (model.stylize(content, STYLE, tile=48) - whole).abs().max() > 1e-3
+    monkeypatch.setattr(ArbitraryStyle, "_reach", model.stride)
+    assert (model.stylize(content, STYLE, tile=48) - whole).abs().max() > 1e-3
+
+
+@EVERY
+def test_the_encoder_sees_no_further_than_its_reach(method: str) -> None:
+    """Of an encoder that lets everything through: all weights positive, and means instead of maxima."""
+    state = {key: value.abs() + 0.01 for key, value in encoder_state().items()}
+    model = METHODS[method](nst.Encoder(state, pooling="average"))
+    side = 16 * 17
+    pixels = torch.rand(1, 3, side, side, dtype=torch.float64, requires_grad=True)
+    maps = model.double()._encode({"picture": pixels})
+    for one in maps.values():
+        stride = side // one.shape[2]
+        cell = 128 // stride
+        (gradient,) = torch.autograd.grad(one[0, :, cell, cell].sum(), pixels, retain_graph=True)
+        rows = gradient[0].abs().sum((0, 2)).nonzero()
+        assert 128 - model._reach <= rows.min()
+        assert rows.max() < 128 + stride + model._reach
+    # the last map is the deepest: the reach is no larger than it must be
+    assert 128 - rows.min() > model._reach - model.stride
+
+
+@EVERY
+def test_only_big_pictures_are_painted_in_tiles(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, real, calls = model_of(method), arbitrary.in_tiles, []
+
+    def counted(function: Any, maps: Any, size: tuple[int, int], *rest: int) -> dict[str, Tensor]:
+        calls.append(size)
+        return real(function, maps, size, *rest)
+
+    monkeypatch.setattr(arbitrary, "in_tiles", counted)
+    model.stylize(CONTENT, STYLE, tile=56)  # 48 x 64 < 56^2
+    assert not calls
+    model.stylize(CONTENT, STYLE, tile=55)
+    assert calls == [(48, 64), (48, 64)]  # read, and painted
+    for wrong in (0, 7, 32.0, -64):
+        with pytest.raises(ValueError, match=rf"tile must be a whole number of at least \d+ pixels, got {wrong}"):
+            model.stylize(CONTENT, STYLE, tile=wrong)
+
+
+# ---------------------------------------------------------------- strength
+
+
+@EVERY
+def test_alpha_0_is_the_content_in_its_own_style_whatever_the_style(method: str) -> None:
+    model = model_of(method)
+    features = model.encoder(CONTENT)
+    expected = model.network["decoder"](model.transfer(features, features))
+    torch.testing.assert_close(model(CONTENT, STYLE, 0), expected)
+    assert torch.equal(model(CONTENT, STYLE, alpha=0.0), model(CONTENT, [OTHER, STYLE], alpha=0.0))
+    assert differ(model(CONTENT, STYLE), expected)
+
+
+@EVERY
+def test_alpha_goes_from_the_contents_own_style_to_the_other(method: str) -> None:
+    model = model_of(method)
+    c, s = model.encoder(CONTENT), model.encoder(STYLE)
+    own, other = model.transfer(c, c), model.transfer(c, s)
+    for alpha in (0.3, 1.0):
+        mixed = {layer: alpha * other[layer] + (1 - alpha) * own[layer] for layer in own}
+        expected = model.network["decoder"](mixed)
+        torch.testing.assert_close(model(CONTENT, STYLE, alpha), expected, rtol=1e-4, atol=1e-5)
+
+
+@EVERY
+@pytest.mark.parametrize("alpha", [-0.01, 1.01, float("nan"), float("inf")])
+def test_alpha_lies_between_0_and_1(method: str, alpha: float) -> None:
+    for paint in (model_of(method), model_of(method).stylize):
+        with pytest.raises(ValueError, match=r"alpha must lie in \[0, 1\], got"):
+            paint(CONTENT, STYLE, alpha)
+
+
+# ---------------------------------------------------------------- several styles
+
+
+@EVERY
+def test_a_style_of_all_the_weight_is_alone(method: str) -> None:
+    model = model_of(method)
+    first, second = model(CONTENT, STYLE), model(CONTENT, OTHER)
+    assert differ(first, second)
+    torch.testing.assert_close(model(CONTENT, [STYLE, OTHER], style_weights=[1, 0]), first)
+    torch.testing.assert_close(model(CONTENT, [STYLE, OTHER], style_weights=[0, 7]), second)
+    torch.testing.assert_close(model(CONTENT, (STYLE,)), first)
+    torch.testing.assert_close(model(CONTENT, [STYLE, STYLE, STYLE]), first)
+
+
+@EVERY
+def test_styles_are_blended_as_features_by_their_shares(method: str) -> None:
+    model = model_of(method)
+    c = model.encoder(CONTENT)
+    changed = [model.transfer(c, model.encoder(style)) for style in (STYLE, OTHER)]
+    for weights, shares in ((None, (0.5, 0.5)), ([3, 1], (0.75, 0.25)), (torch.tensor([0.2, 0.6]), (0.25, 0.75))):
+        mixed = {layer: shares[0] * changed[0][layer] + shares[1] * changed[1][layer] for layer in changed[0]}
+        found = model(CONTENT, [STYLE, OTHER], style_weights=weights)
+        torch.testing.assert_close(found, model.network["decoder"](mixed), rtol=1e-4, atol=1e-5)
+
+
+@EVERY
+def test_a_mask_gives_each_region_its_style(method: str) -> None:
+    model, content = model_of(method), picture(1, 3, 37, 190, seed=5)
+    alone = [model(content, style) for style in (STYLE, OTHER)]
+    left = torch.zeros(37, 190)
+    left[:, :96] = 1
+    painted = model(content, [STYLE, OTHER], mask=torch.stack([left, 1 - left]))
+    # the decoder sees 32 px far, and at relu5_1 the convolution that joins the levels one position more
+    torch.testing.assert_close(painted[..., :48], alone[0][..., :48], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(painted[..., 144:], alone[1][..., 144:], rtol=1e-4, atol=1e-5)
+    assert differ(painted[..., :48], alone[1][..., :48])
+    swapped = model(content, [OTHER, STYLE], mask=torch.stack([1 - left, left]).bool())
+    torch.testing.assert_close(swapped, painted, rtol=1e-4, atol=1e-5)
+
+
+@EVERY
+def test_masks_of_ones_and_of_constants_are_weights(method: str) -> None:
+    model, content = model_of(method), picture(1, 3, 37, 51, seed=5)
+    ones = torch.ones(1, 37, 51)
+    torch.testing.assert_close(model(content, STYLE, mask=ones), model(content, STYLE))
+    both = torch.cat([0.25 * ones, 0.75 * ones])
+    expected = model(content, [STYLE, OTHER], style_weights=[1, 3])
+    torch.testing.assert_close(model(content, [STYLE, OTHER], mask=both), expected)
+
+
+@EVERY
+def test_masks_that_dont_fit_are_told(method: str) -> None:
+    model, styles = model_of(method), [STYLE, OTHER]
+    ones = torch.ones(2, 48, 64)
+    fits = r"mask must be \(K, H, W\) = \(2, 48, 64\), one region per style, got \("
+    total = "masks must be at least 0 and have the sum 1 at every pixel, found sums from"
+    hole = 0.5 * ones
+    hole[:, 7, 9] = 0.4
+    for mask, words in (
+        (ones[:1], fits),
+        (ones[None], fits),
+        (0.5 * ones[..., 1:], fits),
+        (0.5 * torch.ones(2, 6, 8), fits),
+        (ones, f"{total} 2 to 2; divide them by their sum"),
+        (hole, f"{total} 0.8 to 1;"),
+        (torch.stack([2 * ones[0], -ones[0]]), total),
+        (0.5 * ones * float("nan"), total),
+    ):
+        with pytest.raises(ValueError, match=words) as caught:
+            model.stylize(CONTENT, styles, mask=mask)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"mask and style_weights .* give one of them"):
+        model.stylize(CONTENT, styles, mask=0.5 * ones, style_weights=[1, 1])
+
+
+@EVERY
+@pytest.mark.parametrize("weights", [[1], [1, 1, 1], [], [0, 0], [2, -1], [float("nan"), 1], [float("inf"), 1]])
+@pytest.mark.parametrize("kind", [list, torch.tensor])
+def test_weights_that_dont_fit_are_told(method: str, weights: list[float], kind: Any) -> None:
+    words = "2 styles need 2 style_weights of at least 0, not all of them 0, got"
+    with pytest.raises(ValueError, match=words) as caught:
+        model_of(method).stylize(CONTENT, [STYLE, OTHER], style_weights=kind(weights))
+    assert "\n" not in str(caught.value)
+
+
+# ---------------------------------------------------------------- batches, and styles that are kept
+
+
+@EVERY
+def test_pictures_of_a_batch_dont_know_each_other(method: str) -> None:
+    model = model_of(method)
+    contents, styles = torch.cat([CONTENT, 1 - CONTENT]), torch.cat([STYLE, STYLE.flip(1)])
+    for batch in (styles, STYLE):
+        painted = model(contents, batch, 0.6)
+        for i in range(2):
+            alone = model(contents[i : i + 1], batch[i : i + 1] if len(batch) > 1 else batch, 0.6)
+            torch.testing.assert_close(painted[i : i + 1], alone, rtol=1e-4, atol=1e-5)
+    assert differ(model(contents, styles)[1], model(contents, STYLE)[1])
+
+
+@EVERY
+def test_batches_may_have_several_styles_and_masks(method: str) -> None:
+    model, mask = model_of(method), two_halves(48, 64)
+    contents, styles = torch.cat([CONTENT, 1 - CONTENT]), torch.cat([STYLE, STYLE.flip(1)])
+    painted = model(contents, [styles, OTHER], mask=mask)
+    for i in range(2):
+        alone = model(contents[i : i + 1], [styles[i : i + 1], OTHER], mask=mask)
+        torch.testing.assert_close(painted[i : i + 1], alone, rtol=1e-4, atol=1e-5)
+
+
+@EVERY
+def test_batches_that_dont_fit_are_told(method: str) -> None:
+    model = model_of(method)
+    for contents, styles in ((2, 3), (1, 2), (3, 2)):
+        words = f"{contents} contents? needs? 1 style or {contents}, got a batch of {styles}"
+        if contents == 1:
+            words = "1 content needs 1 style, got a batch of 2"
+        batch = STYLE.expand(styles, -1, -1, -1)
+        for given in (batch, [STYLE, batch], model.encode_style(batch)):
+            with pytest.raises(ValueError, match=words):
+                model.stylize(CONTENT.expand(contents, -1, -1, -1), given)
+    with pytest.raises(ValueError, match="no style: give at least one picture"):
+        model.stylize(CONTENT, [])
+
+
+@EVERY
+def test_one_style_on_many_pictures_is_encoded_once(method: str) -> None:
+    model, read = new(method), []
+    model.encoder.register_forward_hook(lambda module, inputs, output: read.append(inputs[0].shape))
+    kept = model.encode_style(STYLE)
+    contents = [picture(1, 3, 16 + i, 32, seed=i) for i in range(20)]
+    painted = [model.stylize(content, kept, 0.9) for content in contents]
+    assert len(read) == 1 + 20
+    read.clear()
+    assert torch.equal(painted[3], model.stylize(contents[3], STYLE, 0.9))
+    assert len(read) == 2
+
+
+@EVERY
+def test_a_kept_style_is_the_picture(method: str) -> None:
+    model = model_of(method)
+    kept = model.encode_style(STYLE)
+    assert kept.method == method
+    assert torch.equal(model.stylize(CONTENT, kept), model.stylize(CONTENT, STYLE))
+    mixed = model.stylize(CONTENT, [OTHER, kept], style_weights=[1, 2], tile=32)
+    torch.testing.assert_close(mixed, model.stylize(CONTENT, [OTHER, STYLE], style_weights=[1, 2], tile=32))
+
+
+@EVERY
+def test_a_kept_style_has_no_gradients_and_serves_again_and_again(method: str) -> None:
+    model = new(method)
+    kept = model.encode_style(STYLE)
+    assert not any(tensor.requires_grad for tensor in kept.code.values())
+    for _ in range(2):
+        model(CONTENT, kept).sum().backward()
+
+
+@EVERY
+def test_a_style_of_another_method_is_refused(method: str) -> None:
+    for other in METHODS.keys() - {method}:
+        kept = model_of(other).encode_style(STYLE)
+        with pytest.raises(ValueError, match=f"encoded by '{other}', and '{method}' needs its own encode_style"):
+            model_of(method).stylize(CONTENT, [STYLE, kept])
+
+
+@EVERY
+def test_pictures_that_are_none_are_told(method: str) -> None:
+    model = model_of(method)
+    for paint in (model, model.stylize):
+        with pytest.raises(ValueError, match=r"content must have the shape \(B, 3, H, W\), not \(3, 48, 64\)"):
+            paint(CONTENT[0], STYLE)
+        with pytest.raises(ValueError, match=r"style must have the shape \(B, 3, H, W\), not \(3, 40, 56\)"):
+            paint(CONTENT, STYLE[0])
+        with pytest.raises(TypeError, match="style must be a tensor"):
+            paint(CONTENT, "wave")
+        with pytest.raises(TypeError, match=r"content must hold floats in \[0, 1\], not torch\.uint8"):
+            paint((255 * CONTENT).byte(), STYLE)
+        with pytest.raises(ValueError, match="content"):
+            paint(CONTENT[:0], STYLE)
+    with pytest.raises(ValueError, match="style"):
+        model.encode_style(255 * STYLE)
+
+
+# ---------------------------------------------------------------- encoders and files
+
+
+@EVERY
+def test_an_encoder_that_lacks_a_layer_is_told(method: str) -> None:
+    with pytest.raises(ValueError, match=r"the encoder gives \['relu1_1'\], and lacks \['relu"):
+        METHODS[method](nst.Encoder(encoder_state(), ["relu1_1"]))
+    shallow = {key: value for key, value in encoder_state().items() if int(key.split(".")[1]) < 19}
+    with pytest.raises(ValueError, match=r"this network has no layer 'relu[45]_1'"):
+        METHODS[method](shallow)
+
+
+@EVERY
+def test_encoders_with_more_layers_paint_the_same(method: str) -> None:
+    layers = ["relu1_1", "conv1_2", "relu2_1", "relu3_1", "conv4_1", "relu4_1", "relu5_1"]
+    model, other = new(method), METHODS[method](nst.Encoder(encoder_state(), layers))
+    other.network.load_state_dict(model.network.state_dict())
+    torch.testing.assert_close(other.stylize(CONTENT, STYLE), model.stylize(CONTENT, STYLE))
+
+
+def saved(method: str, path: Path, **about: str) -> tuple[Any, Path]:
+    model = new(method)
+    about = {**OBJECTIVES[method](with_all_layers(model)).describe(), "steps": "12", **about}
+    return model, save_file(path, model.network.state_dict(), about)
+
+
+def with_all_layers(model: Any) -> Any:
+    """On an encoder that has the layers of the loss, too."""
+    model.encoder = nst.Encoder(encoder_state())
+    return model
+
+
+@EVERY
+def test_our_own_files_come_back_with_what_they_say(method: str, tmp_path: Path) -> None:
+    model, path = saved(method, tmp_path / "own.safetensors")
+    again = METHODS[method].from_file(path, encoder=encoder_state())
+    assert again.about["method"] == method
+    assert again.about["encoder_fingerprint"] == model.encoder.fingerprint
+    assert again.about["steps"] == "12"
+    assert not again.training
+    assert (again.stylize(CONTENT, STYLE) - model.stylize(CONTENT, STYLE)).abs().max() < 0.02  # half precision on disk
+    names = {name for name, p in again.named_parameters() if p.requires_grad}
+    assert names == {f"network.{name}" for name, _ in model.network.named_parameters()}
+
+
+@EVERY
+def test_a_narrow_decoder_is_read_from_its_file(method: str, tmp_path: Path) -> None:
+    state = encoder_state()
+    channels = nst.Encoder(state).channels
+    torch.manual_seed(0)
+    narrow = METHODS[method](state, widths={**channels, "relu1_1": 3, "relu2_1": 5})
+    path = save_file(tmp_path / "own.safetensors", narrow.network.state_dict(), {"method": method}, half=False)
+    again = METHODS[method].from_file(path, encoder=state)
+    torch.testing.assert_close(again.stylize(CONTENT, STYLE), narrow.stylize(CONTENT, STYLE))
+
+
+@EVERY
+def test_weights_for_another_encoder_are_told(method: str, tmp_path: Path) -> None:
+    model, path = saved(method, tmp_path / "own.safetensors")
+    with pytest.raises(ValueError, match=rf"own\.safetensors was trained on .* {model.encoder.fingerprint}, and this"):
+        METHODS[method].from_file(path, encoder=encoder_state(seed=1))
+    for encoder in ("vgg19_mini", encoder_state(widths=(4, 6, 8, 9, 12))):
+        with pytest.raises(ValueError, match=r"the decoder takes 10 channels at relu4_1, .* take the encoder that"):
+            METHODS[method].from_file(path, encoder=encoder)
+
+
+@EVERY
+def test_other_files_are_told_by_name(method: str, tmp_path: Path) -> None:
+    model, path = saved(method, tmp_path / "own.safetensors")
+    cls = METHODS[method]
+
+    def refused(error: type[Exception], words: str, path: Path) -> None:
+        with pytest.raises(error, match=words) as caught:
+            cls.from_file(path, encoder=encoder_state())
+        assert "\n" not in str(caught.value)
+
+    for other in METHODS.keys() - {method}:
+        refused(ValueError, f"holds those of '{other}', and", saved(other, tmp_path / "other.safetensors")[1])
+    (tmp_path / "cut.safetensors").write_bytes(path.read_bytes()[:-50])
+    refused(OSError, r"cut\.safetensors is no whole safetensors file", tmp_path / "cut.safetensors")
+    refused(FileNotFoundError, "nowhere", tmp_path / "nowhere.safetensors")
+    torch.save(model.network.state_dict(), tmp_path / "own.pth")
+    (tmp_path / "half.pth").write_bytes((tmp_path / "own.pth").read_bytes()[:4000])
+    refused(OSError, r"half\.pth can't be read", tmp_path / "half.pth")
+    refused(ValueError, r"own\.pth holds .* and \w+ reads what was trained as", tmp_path / "own.pth")
+    refused(ValueError, "an encoder", save_file(tmp_path / "vgg.safetensors", encoder_state(), {}))
+
+    tensors, about = dict(model.network.state_dict()), {"method": method}
+    bias = tensors.pop("decoder.convs.conv3_2.bias")
+    part = save_file(tmp_path / "part.safetensors", tensors, about)
+    refused(ValueError, r"part\.safetensors .*lacks \['decoder\.convs\.conv3_2\.bias'\]", part)
+    more = save_file(tmp_path / "more.safetensors", {**tensors, "decoder.convs.conv3_2.bias": bias, "x": bias}, about)
+    refused(ValueError, r"has besides \['x'\]", more)
+    nothing = save_file(tmp_path / "nothing.safetensors", {"x": bias}, about)
+    refused(ValueError, r"nothing\.safetensors lacks 'convs\.conv1_1\.weight' of a decoder", nothing)
+
+
+def test_nothing_shipped_is_told_and_damage_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    for method, cls in METHODS.items():
+        with monkeypatch.context() as patch:
+            patch.delitem(arbitrary.SHIPPED, method, raising=False)
+            with pytest.raises(FileNotFoundError, match=f"no weights of {cls.__name__} are shipped"):
+                cls.pretrained()
+            patch.setitem(arbitrary.SHIPPED, method, "0" * 64)
+            with pytest.raises(OSError, match=f"the weights '{method}' inside the package are damaged"):
+                cls.pretrained()
+
+
+# ---------------------------------------------------------------- training
+
+
+def objective_of(method: str, **weights: float) -> Any:
+    torch.manual_seed(1)
+    return OBJECTIVES[method](METHODS[method](nst.Encoder(encoder_state())), **weights)
+
+
+def usual_weights(method: str) -> dict[str, float]:
+    return {name: weight for name, weight in OBJECTIVES[method].weights.items() if weight}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folders = [tmp_path_factory.mktemp(name) for name in ("photos", "paintings")]
+    for i in range(2):
+        nst.save_image(picture(1, 3, 40, 52, seed=i), folders[0] / f"{i}.png")
+        nst.save_image(1 - picture(1, 3, 45, 37, seed=10 + i), folders[1] / f"{i}.png")
+    return folders
+
+
+@EVERY
+def test_the_loop_trains_saves_and_starts_others(method: str, folders: list[Path], tmp_path: Path) -> None:
+    def train(objective: Any, out: str, steps: int = 3) -> nst.training.TrainingResult:
+        options: dict[str, Any] = {"batch": 2, "size": 32, "learning_rate": 1e-3, "schedule": "adain", "device": "cpu"}
+        return nst.train(objective, *folders, steps=steps, out=tmp_path / out, progress=False, **options)
+
+    objective = objective_of(method)
+    before = {key: value.clone() for key, value in objective.state_dict().items()}
+    result = train(objective, "run")
+    assert result.finished
+    assert set(result.history[0]) == {"step", "learning_rate", "total", *usual_weights(method)}
+    assert (tmp_path / "run" / "samples-3.png").exists()
+    for key, value in objective.state_dict().items():  # every weight of the network learns, and nothing else
+        assert torch.equal(value, before[key]) == (".encoder." in f".{key}"), key
+    model = METHODS[method].from_file(result.weights, encoder=encoder_state())
+    assert (model.stylize(CONTENT, STYLE) - objective.model.stylize(CONTENT, STYLE)).abs().max() < 0.01
+
+    # the same method goes on with all of it
+    again = objective_of(method)
+    again.model.start_from(result.weights)
+    assert again.describe()["start"] == f"weights of {method} after 3 steps"
+    assert torch.equal(again.model.stylize(CONTENT, STYLE), model.stylize(CONTENT, STYLE))
+    # another begins with the decoder, where it can
+    x = {"relu4_1": torch.randn(1, 10, 4, 5), "relu3_1": torch.randn(1, 8, 8, 10)}
+    for other in METHODS.keys() - {method}:
+        follower = objective_of(other)
+        if method == "adaattn":
+            with pytest.raises(ValueError, match="skip"):
+                follower.model.start_from(str(result.weights))
+            continue
+        follower.model.start_from(str(result.weights))
+        assert follower.describe()["start"] == f"decoder of {method} after 3 steps"
+        torch.testing.assert_close(follower.network["decoder"](x), model.network["decoder"](x))
+    if method == "adain":
+        follower = objective_of("adaattn")
+        follower.model.start_from(result.weights)
+        history = train(follower, "follower", 1).history
+        assert torch.isfinite(torch.tensor(history[0]["total"]))
+
+
+@EVERY
+def test_what_cannot_start_a_training_is_told(method: str, tmp_path: Path) -> None:
+    model = new(method)
+    _, path = saved(method, tmp_path / "own.safetensors")
+
+    def refused(error: type[Exception], words: str, source: Path | str, model: Any = model) -> None:
+        before = {key: value.clone() for key, value in model.network.state_dict().items()}
+        with pytest.raises(error, match=words) as caught:
+            model.start_from(source)
+        assert "\n" not in str(caught.value)
+        assert model.start == "random weights"
+        assert all(torch.equal(value, before[key]) for key, value in model.network.state_dict().items())
+
+    refused(FileNotFoundError, "nowhere", "nowhere.safetensors")
+    johnson = save_file(tmp_path / "j.safetensors", {"conv1.weight": torch.zeros(1)}, {"method": "johnson"})
+    refused(ValueError, r"j\.safetensors .*decoder", johnson)
+    refused(ValueError, "vgg19_mini.* decoder", "vgg19_mini")
+    broken = dict(model.network.state_dict())
+    del broken["decoder.convs.conv2_2.bias"]
+    for about in ({"method": method}, {"method": "else"}):
+        part = save_file(tmp_path / "part.safetensors", broken, about)
+        refused(ValueError, r"part\.safetensors .*lacks \['(decoder\.)?convs\.conv2_2\.bias'\]", part)
+    wider = METHODS[method](encoder_state(widths=(4, 6, 8, 11, 12)))
+    refused(ValueError, "own.safetensors.*encoder|widths", path, wider)
+    stranger = METHODS[method](encoder_state(seed=1))
+    refused(ValueError, "was trained on the encoder", path, stranger)
+
+
+@EVERY
+def test_only_the_network_gets_gradients(method: str) -> None:
+    objective = objective_of(method).train()
+    terms = objective(picture(2, 3, 32, 48), picture(2, 3, 32, 48, seed=1))
+    assert all(term.ndim == 0 and term.dtype == torch.float32 for term in terms.values())
+    torch.stack(list(terms.values())).sum().backward()
+    assert not objective.encoder.training
+    for name, p in objective.named_parameters():
+        assert (p.grad is not None) == name.startswith(("network.", "model.network.")), name
+        assert p.grad is None or torch.isfinite(p.grad).all(), name
+
+
+@EVERY
+@pytest.mark.parametrize("flat", ["content", "style", "both"])
+def test_pictures_of_one_colour_train_without_nan(method: str, flat: str) -> None:
+    objective = objective_of(method)
+    content, style = picture(2, 3, 32, 32), picture(2, 3, 32, 32, seed=1)
+    content[0] = 0.5 if flat != "style" else content[0]
+    style[0] = 0.0 if flat != "content" else style[0]
+    terms = objective(content, style)
+    torch.stack(list(terms.values())).sum().backward()
+    assert all(torch.isfinite(term) for term in terms.values())
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in objective.network.parameters())
+
+
+@EVERY
+def test_terms_are_weighted_and_those_of_no_weight_left_out(method: str) -> None:
+    content, style = picture(1, 3, 32, 32), picture(1, 3, 32, 32, seed=1)
+    usual = objective_of(method)(content, style)
+    weights = usual_weights(method)
+    assert usual.keys() == weights.keys()
+    for name, weight in weights.items():
+        changed = objective_of(method, **{name: 3 * weight})(content, style)
+        for other, term in changed.items():
+            torch.testing.assert_close(term, (3 if other == name else 1) * usual[other], msg=f"{name}, {other}")
+        assert objective_of(method, **{name: 0})(content, style).keys() == weights.keys() - {name}
+        assert objective_of(method, **{name: 0.5}).describe()[f"weight of {name}"] == "0.5"
+    terms = ", ".join(OBJECTIVES[method].weights)
+    with pytest.raises(TypeError, match=f"{method} has no term 'tv'; there are: {terms}"):
+        objective_of(method, tv=1)
+    for wrong in (-1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"the weight of {name} must be a number of at least 0, got"):
+            objective_of(method, **{name: wrong})
+
+
+@EVERY
+def test_an_objective_names_bad_input(method: str) -> None:
+    objective = objective_of(method)
+    with pytest.raises(ValueError, match=f"{method} sees a new painting at every step: name a folder of styles"):
+        objective(picture(1, 3, 32, 32), None)
+    with pytest.raises(ValueError, match=rf"multiple of {objective.model.stride}.*36"):
+        objective(picture(1, 3, 36, 36), picture(1, 3, 36, 36, seed=1))
+    without = METHODS[method](encoder_state())
+    without.encoder = nst.Encoder(encoder_state(), ["relu4_1", "relu5_1"])
+    with pytest.raises(ValueError, match=r"lacks \['relu1_1', 'relu2_1', 'relu3_1'\]"):
+        OBJECTIVES[method](without)
+
+
+@EVERY
+def test_training_in_half_precision_is_nearly_the_same(method: str) -> None:
+    objective = objective_of(method)
+    pair = picture(1, 3, 32, 32), picture(1, 3, 32, 32, seed=1)
+    exact = objective(*pair)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = objective(*pair)
+    torch.stack(list(rounded.values())).sum().backward()
+    for name, term in rounded.items():
+        assert term.dtype == torch.float32
+        assert term.item() == pytest.approx(exact[name].item(), rel=0.1), name
+
+
+@EVERY
+def test_describe_says_what_there_is_to_know(method: str) -> None:
+    objective = objective_of(method)
+    about = objective.describe()
+    assert all(isinstance(value, str) for value in about.values())
+    assert (about["method"], about["start"]) == (method, "random weights")
+    assert about["encoder_fingerprint"] == objective.encoder.fingerprint
