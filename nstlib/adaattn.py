@@ -91,7 +91,8 @@ class AdaAttN(ArbitraryStyle):
 
         Raises:
             ValueError: weights of another method, or of other widths than the encoder's.
-            FileNotFoundError, OSError: no file, or a damaged one.
+            FileNotFoundError: no file at that path.
+            OSError: a damaged file.
         """
         return cls._from_parts(encoder, adaattn_3=adaattn_3, transformer=transformer, decoder=decoder)
 

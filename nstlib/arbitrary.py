@@ -138,7 +138,8 @@ class ArbitraryStyle(nn.Module, ABC):
 
         Raises:
             ValueError: weights of another method, or trained on another encoder.
-            FileNotFoundError, OSError: no file, or a damaged one.
+            FileNotFoundError: no file at that path.
+            OSError: a damaged file.
         """
         path = Path(path)
         about = load_metadata(path) if path.suffix == ".safetensors" else {}
@@ -195,7 +196,7 @@ class ArbitraryStyle(nn.Module, ABC):
 
         Args:
             content: as for a call, as are style, alpha, style_weights and mask.
-            tile: side of a tile in pixels; pictures up to `tile`^2 pixels are painted whole.
+            tile: side of a tile in pixels; pictures with no more pixels than such a tile are painted whole.
             progress: there is no bar for so short a time.
 
         Returns:
@@ -227,7 +228,8 @@ class ArbitraryStyle(nn.Module, ABC):
 
         Raises:
             ValueError: weights without a decoder, or made for another encoder.
-            FileNotFoundError, OSError: no file, or a damaged one.
+            FileNotFoundError: no file at that path.
+            OSError: a damaged file.
         """
         path = shipped_file(str(source)) if source in SHIPPED else Path(source)
         about, tensors = load_metadata(path), load_file(path)

@@ -87,7 +87,8 @@ class SANet(ArbitraryStyle):
 
         Raises:
             ValueError: weights of another method, or of other widths than the encoder's.
-            FileNotFoundError, OSError: no file, or a damaged one.
+            FileNotFoundError: no file at that path.
+            OSError: a damaged file.
         """
         return cls._from_parts(encoder, decoder=decoder, transformer=transformer)
 
