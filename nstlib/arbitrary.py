@@ -67,8 +67,6 @@ class ArbitraryStyle(nn.Module, ABC):
 
     method: ClassVar[str]
     layers: ClassVar[tuple[str, ...]]
-    parts: ClassVar[tuple[str, ...]]
-    """Parts of `network`, as published weights are divided into files."""
 
     def __init__(
         self,

@@ -8,6 +8,8 @@ import torch
 
 import nstlib as nst
 from nstlib.cli import main
+from nstlib.stylize import METHODS, painter
+from nstlib.weights import load_file, load_metadata, save_file
 
 QUICK: dict[str, Any] = {"steps": 3, "progress": False}
 
@@ -94,3 +96,90 @@ def test_help_teaches(arguments: list[str], capsys: pytest.CaptureFixture[str]) 
     else:
         assert main(arguments) == 0
     assert "stylize" in capsys.readouterr().out or arguments == ["samples", "--help"]
+
+
+# ---------------------------------------------------------------- methods that take any painting
+
+
+@pytest.mark.parametrize("method", ["adain", "sanet", "adaattn"])
+def test_own_weights_of_any_style_methods_paint(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = METHODS[method]
+    torch.manual_seed(0)
+    model = kind()
+    path = save_file(tmp_path / "mine.safetensors", model.network.state_dict(), {"method": method}, half=False)
+    content, styles = nst.samples.content("cat", 65), [nst.samples.style(name, 80) for name in ("swirl", "glass")]
+    options: dict[str, Any] = {"method": method, "weights": path, "style_size": 64, "device": "cpu"}
+    painted = nst.stylize(content, styles, alpha=0.5, style_weights=[1, 3], **options)
+    small = [nst.load_image(style, size=64) for style in styles]
+    expected = model.stylize(content, small, 0.5, style_weights=[1, 3])
+    assert painted.shape == content.shape
+    assert (painted - expected).abs().max() < 1e-4
+
+    calls: list[int] = []
+    encode = kind.encode_style
+
+    def count(self: Any, style: torch.Tensor) -> Any:
+        calls.append(1)
+        return encode(self, style)
+
+    monkeypatch.setattr(kind, "encode_style", count)
+    paint = painter(styles[0], **options)
+    for name in ("cat", "coffee", "rocket"):
+        paint(nst.samples.content(name, 48))
+    assert len(calls) == 1  # one style for many pictures
+    kept = nst.stylize(content, styles[0], keep_color="coral", **options)
+    assert kept.shape == content.shape
+
+
+def test_any_style_methods_name_what_is_missing(tmp_path: Path) -> None:
+    content, style = nst.samples.content("cat", 64), nst.samples.style("swirl", 64)
+    with pytest.raises(FileNotFoundError, match=r"no weights of SANet are shipped.*train them, or use from_checkpoint"):
+        nst.stylize(content, style, method="sanet")
+    with pytest.raises(TypeError, match="steps"):
+        nst.stylize(content, style, method="adain", steps=3)
+    path = save_file(tmp_path / "other.safetensors", {"x": torch.ones(1)}, {"method": "johnson"})
+    with pytest.raises(ValueError, match=r"other\.safetensors holds those of 'johnson', and AdaIN reads"):
+        nst.stylize(content, style, method="adain", weights=path)
+
+
+@pytest.mark.parametrize("method", ["adain", "sanet", "adaattn"])
+def test_the_command_line_trains_and_paints_any_style(
+    method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("cat", "coffee"):
+        nst.save_image(nst.samples.content(name, 64), tmp_path / "photos" / f"{name}.png")
+    nst.save_image(nst.samples.style("swirl", 64), tmp_path / "paintings" / "swirl.png")
+    train = ["train", method, "--content", str(tmp_path / "photos"), "--out", str(tmp_path / "run"), "-q"]
+    small = ["--steps", "2", "--batch", "1", "--size", "32", "--style"]
+    assert main([*train, *small, str(tmp_path / "paintings"), "--style-weight", "3"]) == (
+        1 if method == "adaattn" else 0
+    )
+    if method == "adaattn":
+        assert "adaattn has no term 'style'; there are: global, local" in capsys.readouterr().err
+        assert main([*train, *small, str(tmp_path / "paintings")]) == 0
+    weights = tmp_path / "run" / "weights.safetensors"
+    about = load_metadata(weights)
+    assert (about["method"], about["encoder"], about["start"]) == (method, "vgg19_mini", "random weights")
+    out = tmp_path / "out.png"
+    paint = ["stylize", "cat", "wave", "--method", method, "--weights", str(weights), "-o", str(out), "--size", "48"]
+    assert main([*paint, "--alpha", "0.5", "--style-size", "64"]) == 0
+    assert nst.load_image(out, size=None).shape == (1, 3, 48, 72)
+    capsys.readouterr()
+    assert main([*train, *small, str(tmp_path / "paintings" / "swirl.png")]) == 1
+    assert "name folders of paintings with --style" in capsys.readouterr().err
+
+
+def test_the_command_line_starts_from_trained_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nst.save_image(nst.samples.content("cat", 64), tmp_path / "photos" / "cat.png")
+    train = ["train", "johnson", "--content", str(tmp_path / "photos"), "-q", "--style", "ink", "--style-size", "64"]
+    small = ["--steps", "1", "--batch", "1", "--size", "32"]
+    assert main([*train, *small, "--out", str(tmp_path / "run"), "--start", "wave", "--name", "brush"]) == 0
+    about = load_metadata(tmp_path / "run" / "weights.safetensors")
+    assert (about["style"], about["width"]) == ("brush", "16")
+    assert about["start"].startswith("wave after ")
+    begun = nst.Johnson.pretrained("wave").network.state_dict()
+    moved = load_file(tmp_path / "run" / "weights.safetensors")
+    assert (begun["res1.conv1.weight"] - moved["res1.conv1.weight"]).abs().max() < 3e-3  # one step of 0.001
+    capsys.readouterr()
+    assert main([*train, *small, "--out", str(tmp_path / "b"), "--start", "wave", "--width", "8"]) == 1
+    assert "--start wave is a network of width 16: leave --width out" in capsys.readouterr().err
