@@ -94,7 +94,7 @@ def mean_and_std(query: Tensor, key: Tensor, value: Tensor, *, budget: int = BUD
     v = v - center.reshape(*v.shape[:2], *[1] * (v.ndim - 2))
     # M = A V,  S = sqrt(relu(A V^2 - M^2)): one attention for both
     mean, square = attend(query, key, torch.cat([v, v.square()], 1), budget=budget).chunk(2, 1)  # (B, E, h, w)
-    # the root of 0 has an infinite slope, and relu lets none of it through; clamp(min=0) would
+    # the root of 0 has an infinite slope, and relu lets none of it through; in older PyTorch, clamp(min=0) did
     std = (square - mean.square()).relu().sqrt()
     return (mean + center).to(value.dtype), std.to(value.dtype)
 
