@@ -70,7 +70,7 @@ class AdaAttN(ArbitraryStyle):
 
     Example:
         >>> from nstlib import samples
-        >>> model = AdaAttN()  # untrained; AdaAttN.pretrained() is trained
+        >>> model = AdaAttN()  # untrained: it paints nothing of use yet
         >>> tuple(model.stylize(samples.content("cat", 65), samples.style("swirl", 64)).shape)
         (1, 3, 65, 98)
     """
@@ -106,8 +106,8 @@ class AdaAttN(ArbitraryStyle):
         return nn.ModuleDict({"adaattn_3": modules["relu3_1"], "transformer": transformer, "decoder": decoder})
 
     def _read(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """For every level, all layers up to it, at its size: 'relu4_1/relu2_1' is relu2_1 at the size of relu4_1."""
-        return {f"{level}/{layer}": one for level in LEVELS for layer, one in resized(features, level).items()}
+        """For every level, all layers up to it, at its size."""
+        return {name: one for level in LEVELS for name, one in resized(features, level).items()}
 
     def _keep(self, maps: Maps, statistics: Statistics) -> dict[str, Tensor]:
         code: dict[str, Tensor] = {}
@@ -181,8 +181,7 @@ def plain_adaattn(content: Mapping[str, Tensor], style: Mapping[str, Tensor], la
     keys = []
     for features in (content, style):
         maps = resized({name: one.float() for name, one in features.items()}, layer)
-        statistics = measure(maps)
-        keys.append(torch.cat([standardize(one, statistics[name]) for name, one in maps.items()], 1))
+        keys.append(_key(maps, measure(maps), layer))
     mean, std = mean_and_std(keys[0], keys[1], style[layer].float())
     x = content[layer].float()
     return std * standardize(x, measure({"x": x})["x"]) + mean
@@ -194,9 +193,9 @@ def up_to(level: str) -> tuple[str, ...]:
 
 
 def resized(features: Mapping[str, Tensor], level: str) -> dict[str, Tensor]:
-    """The layers up to a level, at its size (nearest neighbour)."""
+    """The layers up to a level, at its size (nearest neighbour): 'relu4_1/relu2_1' is relu2_1 at the size of relu4_1."""
     size = features[level].shape[2:]
-    return {layer: F.interpolate(features[layer], size) for layer in up_to(level)}
+    return {f"{level}/{layer}": F.interpolate(features[layer], size) for layer in up_to(level)}
 
 
 def _key(maps: Maps, statistics: Statistics, level: str) -> Tensor:

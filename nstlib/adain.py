@@ -58,7 +58,7 @@ class AdaIN(ArbitraryStyle):
 
     Example:
         >>> from nstlib import samples
-        >>> model = AdaIN()  # untrained; AdaIN.pretrained() is trained
+        >>> model = AdaIN()  # untrained: it paints nothing of use yet
         >>> tuple(model.stylize(samples.content("cat", 65), samples.style("swirl", 64)).shape)
         (1, 3, 65, 98)
     """
@@ -100,7 +100,7 @@ class AdaINObjective(Trainer):
     Args:
         model: an `AdaIN` on an encoder that has all `layers`.
         **weights: of the terms `content` (1), `style` (10) and `identity` (0), which is ours: the decoder paints the
-            content's own features, and is compared pixel by pixel. It is quickly learnt, and a good start for the others.
+            content's own features, and is compared pixel by pixel.
 
     Example:
         >>> from nstlib import samples

@@ -24,9 +24,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nstlib.decoder import RADIUS, Decoder, decoder_channels, translate_decoder
-from nstlib.encoder import Encoder, as_encoder
-from nstlib.image import check_picture
-from nstlib.losses import moments
+from nstlib.encoder import Encoder, as_encoder, check_weights
+from nstlib.image import check_mask, check_picture
+from nstlib.losses import moments, share_styles
 from nstlib.tiling import Maps, fill_up, in_tiles
 from nstlib.weights import SHIPPED, compare_keys, load_file, load_metadata, name_layout, shipped_file
 
@@ -349,19 +349,10 @@ class ArbitraryStyle(nn.Module, ABC):
             if style_weights is not None:
                 raise ValueError("mask and style_weights both say how much of each style: give one of them")
             return self._mask(mask, styles, content)
-        shares = torch.ones(styles) if style_weights is None else torch.tensor([float(w) for w in style_weights])
-        if len(shares) != styles or not 0 < shares.sum() < math.inf or shares.min() < 0:
-            raise ValueError(
-                f"{styles} styles need {styles} style_weights of at least 0, not all of them 0, got {shares.tolist()}"
-            )
-        return (shares / shares.sum()).to(self.encoder.color_bias)[:, None, None, None]
+        return share_styles(style_weights, styles).to(self.encoder.color_bias)[:, None, None, None]
 
     def _mask(self, mask: Tensor, styles: int, content: Tensor) -> Tensor:
-        if mask.ndim != 3 or len(mask) != styles or mask.shape[1:] != content.shape[2:]:
-            raise ValueError(
-                f"mask must be (K, H, W) = ({styles}, {content.shape[2]}, {content.shape[3]}), one region per style, "
-                f"got {tuple(mask.shape)}"
-            )
+        check_mask(mask, styles, content)
         mask = mask.to(self.encoder.color_bias)
         total = mask.sum(0)
         if not bool(torch.isfinite(mask).all()) or mask.min() < 0 or (total - 1).abs().max() > 1e-3:
@@ -506,9 +497,7 @@ class Trainer(nn.Module):
         if unknown:
             raise TypeError(f"{model.method} has no term {unknown.pop()!r}; there are: {', '.join(self.weights)}")
         self.weight = {**self.weights, **weights}
-        for term, weight in self.weight.items():
-            if not 0 <= weight < math.inf:
-                raise ValueError(f"the weight of {term} must be a number of at least 0, got {weight!r}")
+        check_weights({f"the weight of {term}": weight for term, weight in self.weight.items()})
 
     def read_pair(self, content: Tensor, style: Tensor | None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Features of both pictures, without gradients."""

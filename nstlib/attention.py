@@ -15,8 +15,8 @@ row needs another, so we compute a few at a time, use them and forget them; back
 Staats 2021, https://arxiv.org/abs/2112.05682). The result is exact.
 
 PyTorch's `scaled_dot_product_attention` is not used. On a CPU it silently holds the whole matrix where D and E differ,
-or where channels aren't last in memory; where it doesn't, it takes as long as ours or a little less without gradients,
-and more with them (`benchmarks/attention.py`).
+or where channels aren't last in memory. Padded to equal widths and made contiguous it doesn't, and took 4 to 20 % less
+time than ours (`benchmarks/attention.py`): not enough for a second path.
 """
 
 from __future__ import annotations

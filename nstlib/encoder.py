@@ -12,6 +12,7 @@ and layers are named by block and place: `conv3_1`, `relu3_1`, `pool3`.
 from __future__ import annotations
 
 import difflib
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -208,6 +209,13 @@ def nearest(asked: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(asked, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"{hint} (there are: {', '.join(known)})"
+
+
+def check_weights(weights: Mapping[str, float]) -> None:
+    """Weights of terms, by what to call them in an error message."""
+    for name, weight in weights.items():
+        if not 0 <= weight < math.inf:
+            raise ValueError(f"{name} must be a number of at least 0, got {weight!r}")
 
 
 def check_option(option: str, value: str, known: Sequence[str]) -> None:

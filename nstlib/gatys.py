@@ -30,9 +30,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from nstlib.encoder import Encoder, Pooling, as_encoder, check_option
-from nstlib.image import check_picture
-from nstlib.losses import gram_matrix, sum_content, sum_style, total_variation
+from nstlib.encoder import Encoder, Pooling, as_encoder, check_option, check_weights
+from nstlib.image import check_mask, check_picture
+from nstlib.losses import gram_matrix, share_styles, sum_content, sum_style, total_variation
 from nstlib.weights import Padding
 
 Optimizer = Literal["lbfgs", "adam"]
@@ -132,13 +132,7 @@ class Gatys(nn.Module):
         for option, number in (("steps", steps), ("pyramid", pyramid), ("history_size", history_size)):
             if not isinstance(number, int) or number < 1:
                 raise ValueError(f"{option} must be a whole number of at least 1, got {number!r}")
-        for option, weight in (
-            ("content_weight", content_weight),
-            ("style_weight", style_weight),
-            ("tv_weight", tv_weight),
-        ):
-            if not 0 <= weight < math.inf:
-                raise ValueError(f"{option} must be a number of at least 0, got {weight!r}")
+        check_weights({"content_weight": content_weight, "style_weight": style_weight, "tv_weight": tv_weight})
         if not 0 <= smoothness <= 1:
             raise ValueError(f"smoothness must lie in [0, 1], got {smoothness!r}")
         if not style_scale > 0:
@@ -462,11 +456,7 @@ def _layer_weights(weights: Mapping[str, float] | None, layers: Sequence[str]) -
 
 
 def _check_mask(mask: Tensor, styles: int, content: Tensor) -> Tensor:
-    if mask.ndim != 3 or len(mask) != styles or mask.shape[1:] != content.shape[2:]:
-        raise ValueError(
-            f"mask must be (K, H, W) = ({styles}, {content.shape[2]}, {content.shape[3]}), one region per style, "
-            f"got {tuple(mask.shape)}"
-        )
+    check_mask(mask, styles, content)
     mask = mask.to(content.dtype)
     if not bool(torch.isfinite(mask).all()) or mask.min() < 0 or mask.max() > 1:
         raise ValueError(f"mask values must lie in [0, 1], found {mask.min():.3g} to {mask.max():.3g}")
@@ -477,10 +467,6 @@ def _check_mask(mask: Tensor, styles: int, content: Tensor) -> Tensor:
 
 def _check_shares(weights: Sequence[float] | None, styles: int, mask: Tensor | None) -> Tensor:
     """Weights of the styles, with sum 1; regions weigh as much as their areas."""
-    if weights is None:
-        shares = torch.ones(styles) if mask is None else mask.sum((1, 2)).cpu()
-    else:
-        shares = torch.tensor([float(weight) for weight in weights])
-        if len(shares) != styles or not shares.sum() > 0 or shares.min() < 0:
-            raise ValueError(f"{styles} styles need {styles} style_weights of at least 0, got {list(weights)}")
-    return shares / shares.sum().clamp(min=1e-12)
+    if weights is None and mask is not None:
+        weights = mask.sum((1, 2)).tolist()
+    return share_styles(weights, styles)

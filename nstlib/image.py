@@ -475,6 +475,24 @@ def _resize(pixels: Pixels, size: int, box: tuple[float, float, float, float] | 
 # --------------------------------------------------------------------------------------------------- check
 
 
+def check_mask(mask: Tensor, styles: int, content: Tensor) -> None:
+    """Check that a mask says for every style where in the content it applies.
+
+    Args:
+        mask: What should be `(K, H, W)`.
+        styles: K.
+        content: `(B, 3, H, W)`.
+
+    Raises:
+        ValueError: Its shape is another.
+    """
+    if mask.ndim != 3 or len(mask) != styles or mask.shape[1:] != content.shape[2:]:
+        raise ValueError(
+            f"mask must be (K, H, W) = ({styles}, {content.shape[2]}, {content.shape[3]}), one region per style, "
+            f"got {tuple(mask.shape)}"
+        )
+
+
 def check_picture(picture: Tensor, name: str = "picture") -> Tensor:
     """Check that a tensor is a batch of pictures, and hand it back unchanged.
 

@@ -33,7 +33,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.encoder import Encoder, as_encoder, check_option, nearest
+from nstlib.encoder import Encoder, as_encoder, check_option, check_weights, nearest
 from nstlib.image import check_picture
 from nstlib.losses import gram_matrix, sum_content, sum_style, total_variation
 from nstlib.tiling import fill_up
@@ -84,7 +84,7 @@ class TransformerNet(nn.Module):
         self.up1, self.norm4 = _conv(4 * width, 2 * width, 3), _norm(2 * width, norm)
         self.up2, self.norm5 = _conv(2 * width, width, 3), _norm(width, norm)
         self.out = _conv(width, 3, 9)
-        # Before training every block passes on what comes in, and the picture is grey: it learns in fewer steps
+        # Before training every block passes on what comes in, and the picture is grey
         for block in self._blocks():
             nn.init.zeros_(block.norm2.weight)
         assert self.out.bias is not None
@@ -206,13 +206,7 @@ class JohnsonObjective(nn.Module):
         tv_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        for option, weight in (
-            ("content_weight", content_weight),
-            ("style_weight", style_weight),
-            ("tv_weight", tv_weight),
-        ):
-            if not 0 <= weight < float("inf"):
-                raise ValueError(f"{option} must be a number of at least 0, got {weight!r}")
+        check_weights({"content_weight": content_weight, "style_weight": style_weight, "tv_weight": tv_weight})
         if not content_layers or not style_layers:
             raise ValueError("an objective needs at least one content layer and one style layer")
         layers = (*content_layers, *style_layers)

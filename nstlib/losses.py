@@ -220,6 +220,25 @@ def sum_style(
     return torch.stack([weights[layer] * loss for layer, loss in layers.items()]).sum(), layers
 
 
+def share_styles(weights: Sequence[float] | None, styles: int) -> Tensor:
+    """How much of each of K styles: `(K,)`, with sum 1.
+
+    Args:
+        weights: K numbers of at least 0; None is equal parts.
+        styles: K.
+
+    Example:
+        >>> share_styles([1, 3], 2)
+        tensor([0.2500, 0.7500])
+    """
+    shares = torch.ones(styles) if weights is None else torch.tensor([float(weight) for weight in weights])
+    if len(shares) != styles or (styles and (not 0 < shares.sum() < float("inf") or shares.min() < 0)):
+        raise ValueError(
+            f"{styles} styles need {styles} style_weights of at least 0, not all of them 0, got {shares.tolist()}"
+        )
+    return shares / shares.sum()
+
+
 def moments_loss(features: Mapping[str, Tensor], targets: Mapping[str, Tensor], layers: Sequence[str]) -> Tensor:
     """How far means and standard deviations are from the style's, summed over layers.
 
