@@ -230,7 +230,9 @@ def test_a_key_is_all_layers_up_to_its_own_at_its_size() -> None:
     small = resized(features, "relu4_1")
     assert list(small) == [f"relu4_1/{layer}" for layer in LAYERS[:4]]
     assert all(one.shape == (1, 2, 4, 12) for one in small.values())
-    assert torch.equal(small["relu4_1/relu1_1"], features["relu1_1"][..., ::8, ::8])  # nearest: the upper left of each cell
+    assert torch.equal(
+        small["relu4_1/relu1_1"], features["relu1_1"][..., ::8, ::8]
+    )  # nearest: the upper left of each cell
     model = AdaAttN(torchvision_state(random_convs(SMALL)))
     for level, channels in (("relu3_1", 18), ("relu4_1", 28), ("relu5_1", 38)):
         assert model.encode_style(picture(1, 3, 32, 32)).code[f"{level}/key"].shape[1] == channels
