@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -33,7 +33,7 @@ from nstlib.weights import SHIPPED, compare_keys, load_file, load_metadata, name
 Statistics = Mapping[str, tuple[Tensor, Tensor]]
 """Name of a map -> mean and standard deviation of the whole picture, each `(B, C, 1, 1)`."""
 
-TILE = 1024
+TILE = 512
 """Pictures with more pixels than a square of this side are painted in tiles of this side."""
 
 _Model = TypeVar("_Model", bound="ArbitraryStyle")
@@ -200,22 +200,23 @@ class ArbitraryStyle(nn.Module, ABC):
         Returns:
             `(B, 3, H, W)` in [0, 1].
         """
-        if not isinstance(tile, int) or tile < self.stride:
-            raise ValueError(f"tile must be a whole number of at least {self.stride} pixels, got {tile!r}")
+        self._check_tile(tile)
         check_picture(content, "content")
         return self._paint(content, style, alpha, style_weights, mask, tile).clamp_(0, 1)
 
     @torch.no_grad()
-    def encode_style(self, style: Tensor) -> Style:
+    def encode_style(self, style: Tensor, *, tile: int = TILE) -> Style:
         """Read a painting once, for many photographs.
 
         Args:
             style: `(B or 1, 3, h, w)` in [0, 1].
+            tile: as for `stylize`. A painting is read in tiles if its sides are multiples of the encoder's stride.
 
         Returns:
             What takes the place of the painting in any call; without gradients.
         """
-        return Style(self.method, self._encode_style(style))
+        self._check_tile(tile)
+        return Style(self.method, self._encode_style(style, tile))
 
     @torch.no_grad()
     def start_from(self, source: str | os.PathLike[str]) -> None:
@@ -263,15 +264,10 @@ class ArbitraryStyle(nn.Module, ABC):
             raise TypeError(f"content must hold floats in [0, 1], not {content.dtype}")
         if not 0 <= alpha <= 1:
             raise ValueError(f"alpha must lie in [0, 1], got {alpha!r}; 0 is the content itself, 1 all of the style")
-        codes = self._codes(style, len(content))
+        codes = self._codes(style, len(content), tile)
         weights = self._weights(style_weights, mask, len(codes), content)
         filled = fill_up(content.to(self.encoder.color_bias), self.stride, self._least)
-        size = (filled.shape[2], filled.shape[3])
-        whole = size[0] * size[1] <= tile**2
-        side = max(size) if whole else int(tile) // self.stride * self.stride
-
-        maps: Maps = {"picture": filled}  # (B, 3, H, W)
-        maps = self._encode(maps) if whole else in_tiles(self._encode, maps, size, side, self._reach)
+        maps = self._encode(filled, tile)
         statistics = measure(maps)
         # The content in its own style is what the decoder makes of it alone: alpha goes from there to the style
         changed = [self._transfer(maps, statistics, code) for code in codes]
@@ -281,24 +277,36 @@ class ArbitraryStyle(nn.Module, ABC):
             # alpha t + (1 - alpha) c
             result = {layer: torch.lerp(own[layer], one, alpha) for layer, one in result.items()}
         del maps, changed
-        painted = (
-            self._decode(result)
-            if whole
-            else in_tiles(self._decode, result, size, side, -(-RADIUS // self.stride) * self.stride)
-        )
-        return painted["picture"][..., : content.shape[2], : content.shape[3]]
+        painted = self._in_tiles(self._decode_window, result, filled, tile, RADIUS)["picture"]
+        return painted[..., : content.shape[2], : content.shape[3]]
 
-    def _encode_style(self, style: Tensor) -> dict[str, Tensor]:
+    def _encode_style(self, style: Tensor, tile: float) -> dict[str, Tensor]:
         check_picture(style, "style")
-        style = fill_up(style.to(self.encoder.color_bias), 1, self._least)
-        maps = self._read(self.encoder(style, self.layers))
+        maps = self._encode(fill_up(style.to(self.encoder.color_bias), 1, self._least), tile)
         return self._keep(maps, measure(maps))
 
-    def _encode(self, maps: Maps) -> dict[str, Tensor]:
+    def _encode(self, picture: Tensor, tile: float) -> dict[str, Tensor]:
+        return self._in_tiles(self._encode_window, {"picture": picture}, picture, tile, self._reach)
+
+    def _encode_window(self, maps: Maps) -> dict[str, Tensor]:
         return self._read(self.encoder(maps["picture"], self.layers))
 
-    def _decode(self, maps: Maps) -> dict[str, Tensor]:
+    def _decode_window(self, maps: Maps) -> dict[str, Tensor]:
         return {"picture": self._decoder(maps)}
+
+    def _in_tiles(
+        self, function: Callable[[Maps], dict[str, Tensor]], maps: Maps, picture: Tensor, tile: float, reach: int
+    ) -> dict[str, Tensor]:
+        """`function(maps)`, in tiles if the picture has more pixels than one. Tiles are cut at multiples of the stride."""
+        height, width = picture.shape[2:]
+        if height * width <= tile**2 or height % self.stride or width % self.stride:
+            return function(maps)
+        side, margin = int(tile) // self.stride * self.stride, -(-reach // self.stride) * self.stride
+        return in_tiles(function, maps, (height, width), side, margin)
+
+    def _check_tile(self, tile: int) -> None:
+        if not isinstance(tile, int) or tile < self.stride:
+            raise ValueError(f"tile must be a whole number of at least {self.stride} pixels, got {tile!r}")
 
     @property
     def _decoder(self) -> Decoder:
@@ -321,9 +329,9 @@ class ArbitraryStyle(nn.Module, ABC):
                 stride *= 2
             if step in self.layers:
                 deepest = reach
-        return -(-deepest // self.stride) * self.stride
+        return deepest
 
-    def _codes(self, style: Any, batch: int) -> list[dict[str, Tensor]]:
+    def _codes(self, style: Any, batch: int, tile: float) -> list[dict[str, Tensor]]:
         styles = list(style) if isinstance(style, (list, tuple)) else [style]
         if not styles:
             raise ValueError("no style: give at least one picture")
@@ -333,7 +341,7 @@ class ArbitraryStyle(nn.Module, ABC):
                 raise ValueError(
                     f"this style was encoded by {one.method!r}, and {self.method!r} needs its own encode_style"
                 )
-            code = one.code if isinstance(one, Style) else self._encode_style(one)
+            code = one.code if isinstance(one, Style) else self._encode_style(one, tile)
             found = len(next(iter(code.values())))
             if found not in (1, batch):
                 need = f"{batch} contents need 1 style or {batch}" if batch > 1 else "1 content needs 1 style"

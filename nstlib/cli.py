@@ -288,7 +288,7 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--alpha", type=float, help="strength from 0 to 1 (default: 1)")
     group.add_argument("--weights", help="a file of trained weights (default: those in the package)")
     group.add_argument("--style-size", type=int, help="short side of the painting in pixels (default: 512)")
-    group.add_argument("--tile", type=int, help="side of the tiles that big pictures are painted in (default: 1024)")
+    group.add_argument("--tile", type=int, help="side of the tiles that big pictures are painted in (default: 512)")
     gatys = command.add_argument_group("options of gatys")
     gatys.add_argument("--style-weight", type=float, help="more is more painting, less photograph")
     gatys.add_argument("--tv-weight", type=float, help="more is smoother")

@@ -153,7 +153,7 @@ def test_the_encoder_sees_no_further_than_its_reach(method: str) -> None:
     model = METHODS[method](nst.Encoder(state, pooling="average"))
     side = 16 * 17
     pixels = torch.rand(1, 3, side, side, dtype=torch.float64, requires_grad=True)
-    maps = model.double()._encode({"picture": pixels})
+    maps = model.double()._encode(pixels, side)
     for one in maps.values():
         stride = side // one.shape[2]
         cell = 128 // stride
@@ -162,7 +162,23 @@ def test_the_encoder_sees_no_further_than_its_reach(method: str) -> None:
         assert 128 - model._reach <= rows.min()
         assert rows.max() < 128 + stride + model._reach
     # the last map is the deepest: the reach is no larger than it must be
-    assert 128 - rows.min() > model._reach - model.stride
+    assert 128 - rows.min() == model._reach
+
+
+@EVERY
+def test_big_paintings_are_read_in_tiles(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, real, calls = model_of(method), arbitrary.in_tiles, []
+    monkeypatch.setattr(arbitrary, "in_tiles", lambda *args: calls.append(args[2:4]) or real(*args))
+    painting = picture(1, 3, 16 * 6, 16 * 7, seed=3)
+    whole, tiled = model.encode_style(painting), model.encode_style(painting, tile=48)
+    assert calls == [((96, 112), 48)]
+    for name, one in whole.code.items():
+        # place by place, but for rounding: the statistics are of the whole painting
+        assert (tiled.code[name] - one).abs().max() < 1e-4 * max(1.0, float(one.abs().max())), name
+    model.encode_style(painting[..., 1:, :], tile=48)  # sides that no tile fits
+    assert len(calls) == 1
+    with pytest.raises(ValueError, match="tile must be a whole number of at least"):
+        model.encode_style(painting, tile=0)
 
 
 @EVERY
