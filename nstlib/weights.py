@@ -13,6 +13,7 @@ whole or not at all.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,7 @@ FORMAT = 1
 
 SHIPPED = {
     "vgg19_mini": "87805c77170d9a6d64e5deb802e4a314ad42e672461fab0e86ad7c638cc73232",
+    "adain": "b41a2411ac0800f173bfc379fa7a6dc1b17beebe0f75cc9ae1661eb7b54c47e5",
     "johnson_cypresses": "0f38cc3200c1f0b1f660c408e9ef2e89711fcc9be533145fa0266534befb3c77",
     "johnson_glass": "d211adb1a098a7f74004f1cd84cb1e115d08df7720e4e8619ee6d71688ddb3ec",
     "johnson_kirifuri": "c5869d66da9898def0a359e48b8a016780b384ba9b81d78a244904660da5df82",
@@ -92,7 +94,7 @@ def load_network(source: str | os.PathLike[str] | Mapping[str, Tensor]) -> Netwo
     if source in ("vgg16", "vgg19"):
         return parse_network(_load_torchvision(str(source)), str(source))
     path = shipped_file(str(source)) if source in SHIPPED else Path(source)
-    metadata = load_metadata(path) if path.suffix == ".safetensors" else {}
+    metadata = load_metadata(path) if path.suffix.lower() == ".safetensors" else {}
     return parse_network(load_file(path), str(source), padding=metadata.get("padding"))
 
 
@@ -119,12 +121,13 @@ def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no weights file at {str(path)!r}")
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         with _safetensors(path) as file:
-            found = int((file.metadata() or {}).get("format_version", FORMAT))
-            if found > FORMAT:
+            found = (file.metadata() or {}).get("format_version", str(FORMAT))
+            if not (found.isascii() and found.isdecimal() and int(found[:9]) <= FORMAT):
+                shown = found[:20] if found.isdecimal() else repr(found[:20])
                 raise ValueError(
-                    f"{path.name} has format {found}, and this nstlib reads formats up to {FORMAT}: update nstlib"
+                    f"{path.name} has format {shown}, and this nstlib reads formats up to {FORMAT}: update nstlib"
                 )
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
     else:
@@ -138,6 +141,11 @@ def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             ) from None
         if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
             raise ValueError(f"{path.name} holds a {type(tensors).__name__}, not a state dict of tensors")
+    for key, value in tensors.items():
+        if not isinstance(key, str) or value.layout != torch.strided or value.is_quantized or value.is_meta:
+            raise ValueError(f"{path.name} is no state dict of plain tensors: look at {key!r}")
+        if value.is_complex() or (value.is_floating_point() and not bool(value.float().isfinite().all())):
+            raise ValueError(f"{path.name} is damaged: {key} holds NaN, infinity or complex numbers; fetch it again")
     return {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
 
 
@@ -166,30 +174,49 @@ def save_file(
     Args:
         tensors: name -> tensor.
         metadata: what there is to know of them; `format_version` is added.
-        half: store floats in half precision.
+        half: store floats in half precision, but those tensors that would overflow in it.
     """
     path = Path(path)
     kept = {
-        key: (value.detach().half() if half and value.is_floating_point() else value.detach()).cpu().contiguous()
+        key: (value.detach().half() if half and _fits_half(value) else value.detach()).cpu().contiguous()
         for key, value in tensors.items()
     }
-    return write_atomically(path, save(kept, metadata={"format_version": str(FORMAT), **metadata}))
+    return write_atomically(path, _in_order(save(kept, metadata={"format_version": str(FORMAT), **metadata})))
+
+
+def _in_order(data: bytes) -> bytes:
+    """A safetensors file whose metadata, which safetensors writes in a random order, are sorted: same content, same bytes."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # what follows is aligned
+    return len(text).to_bytes(8, "little") + text + data[8 + length :]
+
+
+def _fits_half(value: Tensor) -> bool:
+    return value.is_floating_point() and bool((value.detach().abs() <= torch.finfo(torch.half).max).all())
 
 
 def parse_network(state: Mapping[str, Tensor], label: str, padding: str | None = None) -> Network:
-    """Tell the layout of a state dict by its keys, and name its convolutions; `padding` overrides the layout's."""
+    """Tell the layout of a state dict by its keys, and name its convolutions; `padding` overrides the layout's.
+
+    Raises:
+        ValueError: keys in none of the three layouts, a bias that is missing, or shapes that don't fit together.
+    """
     state = {key.removeprefix("module."): value for key, value in state.items()}
     if "color.weight" in state:
         names = [key.removesuffix(".weight") for key in state if re.fullmatch(r"conv\d_\d\.weight", key)]
-        convs = {name: (state[f"{name}.weight"], state[f"{name}.bias"]) for name in sorted(names)}
-        return Network(convs, (state["color.weight"], state["color.bias"]), padding=_padding(padding, "zeros"))
+        convs = {name: _pair(state, name, label) for name in sorted(names)}
+        _check_chain(convs, color := _pair(state, "color", label), label)
+        return Network(convs, color, padding=_padding(padding, "zeros"))
 
     # Both other layouts number the modules of one nn.Sequential, in order.
     numbered: dict[int, tuple[Tensor, Tensor]] = {}
     for key, value in state.items():
         match = re.fullmatch(r"(?:features\.)?(\d+)\.weight", key)
         if match and value.ndim == 4:
-            numbered[int(match[1])] = (value, state[key.removesuffix("weight") + "bias"])
+            numbered[int(match[1])] = _pair(state, key.removesuffix(".weight"), label)
     indices = sorted(numbered)
     normalised = bool(indices) and numbered[indices[0]][0].shape == (3, 3, 1, 1)
     if normalised:
@@ -207,7 +234,32 @@ def parse_network(state: Mapping[str, Tensor], label: str, padding: str | None =
     for previous, index in zip([indices[0] - step, *indices], indices):
         block, number = (block + 1, 1) if index - previous > step else (block, number + 1)
         convs[f"conv{block}_{number}"] = numbered[index]
+    _check_chain(convs, color, label)
     return Network(convs, color, padding=_padding(padding, "reflect" if normalised else "zeros"), ceil_mode=normalised)
+
+
+def _pair(state: Mapping[str, Tensor], name: str, label: str) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a convolution."""
+    if f"{name}.bias" not in state:
+        raise ValueError(f"{label} has {name}.weight and lacks {name}.bias: it is no whole VGG")
+    return state[f"{name}.weight"], state[f"{name}.bias"]
+
+
+def _check_chain(convs: Mapping[str, tuple[Tensor, Tensor]], color: tuple[Tensor, Tensor], label: str) -> None:
+    """Every convolution takes as many channels as the one before it gives."""
+    if not convs:
+        raise ValueError(f"{label} is no VGG: it has a colour map and no convolution such as 'conv1_1.weight'")
+    channels = 3
+    for name, (weight, bias) in (("color", color), *convs.items()):
+        side = 1 if name == "color" else 3
+        outputs = 3 if name == "color" else weight.shape[0] if weight.ndim else 0
+        wanted = (outputs, channels, side, side)
+        if weight.shape != wanted or bias.shape != (outputs,) or not outputs or not weight.is_floating_point():
+            raise ValueError(
+                f"{label} is no VGG: {name} has a weight {tuple(weight.shape)} and a bias {tuple(bias.shape)} of "
+                f"{weight.dtype}, and floats {wanted} and ({outputs},) would fit"
+            )
+        channels = outputs
 
 
 def _padding(found: str | None, usual: Padding) -> Padding:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nstlib import attention
 from nstlib.attention import attend, mean_and_std
 from nstlib.losses import moments
 
@@ -65,6 +66,24 @@ def test_attention_and_its_gradients_are_those_of_the_explicit_form(
     pairs = zip(gradients(found, inputs), gradients(expected, inputs), strict=True)
     for found, expected in pairs:
         torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_no_weight_is_so_small_that_a_processor_is_slow(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sharp attention: most of exp(score - top) lies below the smallest normal number, or would."""
+    real, seen = attention._weights, []
+    monkeypatch.setattr(attention, "_weights", lambda *args: seen.append(real(*args).clone()) or seen[-1])
+    query, key, value = maps(1, 1, dtype)
+    inputs = [(30 * query).requires_grad_(), (10 * key).requires_grad_(), value.requires_grad_()]
+    found, expected = attend(*inputs), explicit(*inputs)
+    pairs = [*zip(gradients(found, inputs), gradients(expected, inputs), strict=True)]
+    least = torch.finfo(dtype).eps ** 2
+    for weights in seen:
+        assert ((weights == 0) | (weights >= 0.99 * least)).all()
+        assert (weights == 0).float().mean() > 0.3
+    assert len(seen) == 2  # forward and backward
+    for one, other in ((found, expected), *pairs):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("wanted", [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2)])
