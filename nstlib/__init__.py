@@ -9,7 +9,7 @@ Pictures are tensors `(B, 3, H, W)`, RGB, float32, in [0, 1]. The public names, 
     style_loss, total_variation
     Gatys                                           optimise the picture                  chapter 3
     Johnson                                         one network, one style                chapter 4
-    AdaIN, SANet, AdaAttN                           one network, any style
+    AdaIN, SANet, AdaAttN                           one network, any style                chapters 5 to 7
     train                                           the loop that trains networks
     stylize                                         all methods in one call
 """

@@ -30,7 +30,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.arbitrary import ArbitraryStyle, Merge, Statistics, Trainer, measure, standardize, total
+from nstlib.arbitrary import ArbitraryStyle, Merge, Statistics, Trainer, measure, standardize, start_neutral, total
 from nstlib.attention import mean_and_std
 from nstlib.decoder import Decoder
 from nstlib.encoder import Encoder
@@ -54,6 +54,9 @@ class AttentionNorm(nn.Module):
         self.f = nn.Conv2d(key_channels, key_channels, 1)
         self.g = nn.Conv2d(key_channels, key_channels, 1)
         self.h = nn.Conv2d(channels, channels, 1)
+        # without parameters, to begin with: what a decoder of AdaIN can paint already
+        for conv in (self.f, self.g, self.h):
+            start_neutral(conv)
 
     def forward(self, content: Tensor, content_key: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Standardised content `(B, C, H, W)` and its key -> `(B, C, H, W)`."""

@@ -379,7 +379,9 @@ class ArbitraryStyle(nn.Module, ABC):
         about: Mapping[str, str],
     ) -> _Model:
         """The model that these weights, in our keys, belong to."""
-        model = cls(encoder, about=about, widths=_decoder_widths(_decoder_part(tensors), label))
+        widths = _decoder_widths(_decoder_part(tensors), label)
+        with torch.random.fork_rng(devices=[]):  # the first weights are random, and replaced at once
+            model = cls(encoder, about=about, widths=widths)
         model._load(model.network, tensors, label, about)
         return model
 
@@ -463,6 +465,13 @@ def _blend(maps: Sequence[Mapping[str, Tensor]], weights: Tensor) -> dict[str, T
     return blended
 
 
+def start_neutral(conv: nn.Conv2d) -> None:
+    """Let a convolution begin as one that changes nothing."""
+    assert conv.bias is not None
+    nn.init.dirac_(conv.weight)
+    nn.init.zeros_(conv.bias)
+
+
 class Merge(nn.Module):
     """Features at relu4_1 and relu5_1, joined: conv3x3(x + up(y)).
 
@@ -475,7 +484,10 @@ class Merge(nn.Module):
         super().__init__()
         if channels != deep_channels:
             self.widen = nn.Conv2d(deep_channels, channels, 1)
+            for parameter in self.widen.parameters():
+                nn.init.zeros_(parameter)  # relu4_1 alone, to begin with
         self.merge_conv = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect")
+        start_neutral(self.merge_conv)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """`(B, C, h, w)` and `(B, C', h / 2, w / 2)` -> `(B, C, h, w)`."""

@@ -7,6 +7,7 @@ what flickers in the result is where a method answers to small changes strongly.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import signal
@@ -24,6 +25,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from nstlib.image import WRITABLE, save_image
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Errors of a disk that is full or can't be written to."""
 
 VIDEOS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm")
 """Suffixes of video files."""
@@ -58,6 +62,7 @@ def paint_folder(
     Raises:
         FileNotFoundError, NotADirectoryError: no such folder, or `out` is a file.
         ValueError: no picture in it, or `out` is the folder itself.
+        OSError: the disk is full; the same call goes on when there is room again.
         KeyboardInterrupt: Ctrl-C, also if `paint` would have caught it; the picture it met is not written.
     """
     folder, out = Path(folder), Path(out)
@@ -67,20 +72,27 @@ def paint_folder(
     if out.resolve() == folder.resolve():
         raise ValueError(f"the results would replace the photographs in '{folder}': name another folder for them")
     report = Report()
+    taken: dict[Path, Path] = {}
     bar = tqdm(files, disable=not progress, leave=False, unit="picture")
     with _noted_interrupts() as interrupted:
         for file in bar:
             bar.set_description(file.name, refresh=False)
             target = out / (file.name if file.suffix.lower() in WRITABLE else f"{file.name}.png")
-            if target.exists() and target.stat().st_mtime >= file.stat().st_mtime:
-                report.skipped.append(target)
+            other = taken.setdefault(target, file)
+            if other != file:
+                report.failed[file] = f"its result would replace that of '{other.name}', '{target.name}': rename one"
                 continue
             try:
+                if target.is_file() and target.stat().st_mtime >= file.stat().st_mtime:
+                    report.skipped.append(target)
+                    continue
                 picture = paint(file)
                 if interrupted.is_set():
                     raise KeyboardInterrupt
                 report.written.append(save_image(picture, target))
             except (OSError, ValueError, RuntimeError, MemoryError) as error:
+                if isinstance(error, OSError) and error.errno in FULL:
+                    raise  # so would all others fail, after the time that it takes to paint them
                 report.failed[file] = (str(error) or type(error).__name__).splitlines()[0]
     return report
 

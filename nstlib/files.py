@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -22,13 +23,18 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | memoryview) -> 
         b'whole'
     """
     path = Path(path)
-    target = path.resolve()  # through a link, to the file behind it
+    try:
+        target = path.resolve()  # through a link, to the file behind it
+    except (OSError, RuntimeError) as error:  # Python 3.12 and older call a ring of links a RuntimeError
+        raise OSError(f"'{path}' cannot be written: it is a link that leads back to itself") from error
     if target.is_dir():
         raise IsADirectoryError(f"'{path}' is a folder, and one file is to be written; add a file name")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise NotADirectoryError(f"'{path}' cannot be written: '{target.parent}' is not a folder") from error
+    except OSError as error:
+        raise _named(error, path) from error
     temporary = target.with_name(f".nst-{secrets.token_hex(6)}.tmp")
     try:
         with temporary.open("xb") as file:
@@ -36,7 +42,17 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | memoryview) -> 
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _named(error, path) from error
         raise
     return path
+
+
+def _named(error: OSError, path: Path) -> OSError:
+    """The same error, of the same kind and number, in a sentence that names the file that was asked for."""
+    named = type(error)(f"'{path}' cannot be written: {error.strerror or error}; what was there is untouched")
+    named.errno = error.errno
+    return named

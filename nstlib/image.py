@@ -14,12 +14,13 @@ import math
 import operator
 import os
 import re
+import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -43,6 +44,8 @@ USER_AGENT = "nstlib (neural style transfer in Python)"  # some museums' servers
 RANGE_TOLERANCE = 1e-3  # how far outside [0, 1] rounding may put a value
 READABLE = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF", "JPEG2000", "PPM", "ICO", "QOI")
 WRITABLE = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+
+_opening = threading.Lock()
 
 # EXIF orientation -> (swap rows and columns first?, then flip these dimensions of (B, C, H, W))
 ORIENTATION: dict[int, tuple[bool, list[int]]] = {
@@ -166,8 +169,13 @@ def _decode(
     else:
         path = Path(text).expanduser()
         name = f"'{path}'"
-        _check_path(path)
-        file = path.open("rb")
+        try:
+            _check_path(path)
+            file = path.open("rb")
+        except PermissionError as error:
+            raise PermissionError(
+                f"{name} is there, or may be, and you have no permission to read it; ask its owner, or copy it"
+            ) from error
 
     with file:
         image = _open(file, name)
@@ -207,7 +215,8 @@ def _open(file: BinaryIO, name: str) -> Image.Image:
         raise OSError(f"{name} is empty (0 bytes), not a picture")
     Image.init()
     try:
-        with warnings.catch_warnings():
+        # Filters belong to the whole program: of two threads, one would put back what the other had set.
+        with _opening, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's early warnings; MAX_PIXELS and the errors below decide
             return Image.open(file, formats=[form for form in READABLE if form in Image.OPEN])
     except Image.DecompressionBombError as error:
@@ -232,6 +241,8 @@ def _describe(head: bytes) -> str:
         return "it is a web page (use the address of the picture itself)"
     if head.startswith(b"%PDF"):
         return "it is a PDF (export the page as PNG)"
+    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return "it is a damaged TIFF, or one of a kind that Pillow cannot read (export it with 8 or 16 bits a channel)"
     if re.fullmatch(rb"[\t\n\r -~]+", head):
         return f"it is text and starts with {head[:24].decode('ascii')!r}"
     return f"it starts with the bytes {head[:8].hex(' ')}"
@@ -282,9 +293,13 @@ def _fetch(url: str) -> bytes:
     ):
         opener.add_handler(handler())
     opener.addheaders = [("User-Agent", USER_AGENT), ("Accept", "image/*,*/*;q=0.5")]
-    try:
+
+    def download() -> tuple[bytes, int | None]:
         with opener.open(address, timeout=URL_TIMEOUT) as response:
-            data, whole = _receive(response)
+            return _receive(response)
+
+    try:
+        data, whole = _in_time(download)
     except urllib.error.HTTPError as error:
         error.close()
         raise OSError(
@@ -308,6 +323,26 @@ def _fetch(url: str) -> bytes:
     if len(data) < (whole or 0):
         raise OSError(f"{url!r} broke off after {len(data):,} of {whole:,} bytes; try again")
     return data
+
+
+def _in_time(download: Callable[[], tuple[bytes, int | None]]) -> tuple[bytes, int | None]:
+    """What `download` gives, or TimeoutError: a server that sends its headers byte by byte outlasts any other limit."""
+    answer: list[tuple[bytes, int | None] | Exception] = []
+
+    def work() -> None:
+        try:
+            answer.append(download())
+        except Exception as error:  # raised below, where the caller is
+            answer.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(URL_DEADLINE)
+    if not answer:
+        raise TimeoutError
+    if isinstance(answer[0], Exception):
+        raise answer[0]
+    return answer[0]
 
 
 def _receive(response: http.client.HTTPResponse) -> tuple[bytes, int | None]:

@@ -443,7 +443,8 @@ def _build(cls: type[Johnson], tensors: dict[str, Tensor], label: str, about: Ma
             f"'conv1.weight'; {found}"
         )
     norm: Norm = "batch" if "norm1.running_mean" in state else "instance"
-    network = TransformerNet(first.shape[0], norm=norm)
+    with torch.random.fork_rng(devices=[]):  # the first weights are random, and replaced at once
+        network = TransformerNet(first.shape[0], norm=norm)
     wanted = network.state_dict()
     differs = compare_keys(state, wanted)
     if differs:

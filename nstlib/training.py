@@ -241,6 +241,9 @@ def train(
         )
         first = Crops(contents, styles, size, seed, first=0, count=SHEET)
         sheet = collate([first[i] for i in range(SHEET)]).to(device)
+        drawn = (out / f"samples-{start}.png").exists()
+        if rank == 0 and start and not drawn and (start == steps or start % sample_every == 0):
+            state.draw(objective, sheet)  # stopped between the checkpoint and this
         skipped: dict[str, str] = {}
 
         def write_weights() -> None:
@@ -403,7 +406,7 @@ class _State:
         past = [step for step in list_checkpoints(self.out) if step <= self.step]
         for step, path in list_checkpoints(self.out).items():
             if step not in past[:2]:
-                path.unlink()
+                path.unlink(missing_ok=True)  # another process may train in the same folder
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         self.network.load_state_dict(saved["network"])
@@ -455,7 +458,12 @@ def load_checkpoint(out: Path, settings: Mapping[str, str], steps: int) -> dict[
     for step, path in checkpoints.items():
         try:
             saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-            there = saved["settings"]
+            there = dict(saved["settings"])
+            whole = saved["step"] == step and all(
+                isinstance(saved[part], dict) for part in ("network", "optimizer", "scaler", "average")
+            )
+            if not whole:
+                raise ValueError("it holds something else")
         except Exception as error:  # a damaged file can raise nearly anything
             warnings.warn(f"{path} can't be read ({type(error).__name__}): trying the one before", stacklevel=4)
             continue
@@ -493,12 +501,7 @@ class _Log:
         self.waiting: list[tuple[int, float, dict[str, Tensor]]] = []
         if rank > 0:
             return
-        lines = self.path.read_text(encoding="utf-8").splitlines() if start and self.path.exists() else []
-        # rows after the checkpoint are taken again, and the last may be half a row
-        rows = [row for row in csv.DictReader(lines) if all(row.values()) and None not in row]
-        self.history = [
-            {name: float(value) for name, value in row.items()} for row in rows if int(row["step"]) <= start
-        ]
+        self.history = [row for row in _read_rows(self.path) if row["step"] <= start] if start else []
         header = ",".join(self.history[0]) + "\n" if self.history else ""
         write_atomically(self.path, (header + "".join(map(_row, self.history))).encode())
 
@@ -554,6 +557,26 @@ class _Log:
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=120)
         write_atomically(self.out / "losses.png", buffer.getbuffer())
+
+
+def _read_rows(path: Path) -> list[dict[str, float]]:
+    """The rows of losses.csv that can be read, in order of their steps.
+
+    After a power cut or on a full disk the last may be half a row, or zeros; of a step taken twice, the later one counts.
+    """
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8", errors="replace").replace("\0", "").splitlines()
+    # which need not come first, where two processes wrote
+    header = next((line for line in lines if line.startswith("step,")), "step")
+    rows: dict[float, dict[str, float]] = {}
+    for row in csv.DictReader(lines, header.split(",")):
+        try:
+            numbers = {name: float(value) for name, value in row.items()}  # not of the header
+            rows[numbers["step"]] = numbers
+        except (KeyError, TypeError, ValueError):
+            continue
+    return [rows[step] for step in sorted(rows)]
 
 
 def _row(row: Mapping[str, float]) -> str:

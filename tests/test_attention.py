@@ -72,7 +72,12 @@ def test_attention_and_its_gradients_are_those_of_the_explicit_form(
 def test_no_weight_is_so_small_that_a_processor_is_slow(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sharp attention: most of exp(score - top) lies below the smallest normal number, or would."""
     real, seen = attention._weights, []
-    monkeypatch.setattr(attention, "_weights", lambda *args: seen.append(real(*args).clone()) or seen[-1])
+
+    def noted(scores: Tensor, top: Tensor) -> Tensor:
+        seen.append(real(scores, top).clone())
+        return seen[-1]
+
+    monkeypatch.setattr(attention, "_weights", noted)
     query, key, value = maps(1, 1, dtype)
     inputs = [(30 * query).requires_grad_(), (10 * key).requires_grad_(), value.requires_grad_()]
     found, expected = attend(*inputs), explicit(*inputs)

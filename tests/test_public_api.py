@@ -1,0 +1,79 @@
+"""The public names and how they are called, written down: what changes here changes for users too."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch import nn
+
+import nstlib as nst
+from nstlib.cli import _parser
+
+SNAPSHOT = Path(__file__).with_name("public_api.txt")
+
+COMMANDS = {
+    "stylize": "-h --help --style -o --out --size --method --encoder --keep-color --device -q --quiet --alpha --weights "
+    "--style-size --tile --style-weight --tv-weight --steps --pyramid --optimizer --start --style-scale --pooling --seed",
+    "train": "-h --help --style --content --out --preset --steps --start --batch --size --seed --save-every --sample-every "
+    "--device -q --quiet --learning-rate --schedule --clip --ema --precision --compile --workers --style-weight "
+    "--content-weight --tv-weight --content-layers --style-size --encoder --width --norm --name",
+    "samples": "-h --help --out --size",
+}
+
+
+def signature(function: Callable[..., Any]) -> str:
+    """Names and defaults, without types, of which Python versions write some differently."""
+    parts: list[str] = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name in ("self", "cls"):
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY and not any(part.startswith("*") for part in parts):
+            parts.append("*")
+        several, named = parameter.kind is parameter.VAR_POSITIONAL, parameter.kind is parameter.VAR_KEYWORD
+        stars = "*" * (several + 2 * named)
+        default = "" if parameter.default is parameter.empty else f"={parameter.default!r}"
+        parts.append(f"{stars}{parameter.name}{default}")
+    return f"({', '.join(parts)})"
+
+
+def public(name: str) -> Iterator[str]:
+    value = getattr(nst, name)
+    if inspect.ismodule(value):
+        yield from (f"{name}.{inner}{signature(getattr(value, inner))}" for inner in value.__all__)
+    elif inspect.isclass(value):
+        yield f"{name}{signature(value.__init__)}"
+        for inner in sorted(dir(value)):
+            inherited = hasattr(nn.Module, inner) and inner != "forward"
+            if not inner.startswith("_") and not inherited and callable(getattr(value, inner)):
+                yield f"{name}.{inner}{signature(getattr(value, inner))}"
+    else:
+        yield f"{name}{signature(value)}"
+
+
+def test_the_public_names_and_their_arguments_are_those_written_down() -> None:
+    """If this fails on purpose, write the new lines into tests/public_api.txt, and tell the users."""
+    found = [line for name in nst.__all__ for line in public(name)]
+    assert found == SNAPSHOT.read_text().splitlines()
+
+
+def test_all_public_names_are_there_sorted_and_explained() -> None:
+    assert sorted(nst.__all__) == nst.__all__
+    for name in nst.__all__:
+        assert inspect.getdoc(getattr(nst, name)), name
+        assert name in (nst.__doc__ or ""), name
+    star: dict[str, Any] = {}
+    exec("from nstlib import *", star)
+    assert set(star) - {"__builtins__"} == set(nst.__all__)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_options_of_the_command_line_are_those_written_down(command: str) -> None:
+    subparsers = next(action for action in _parser()._actions if action.dest == "==SUPPRESS==" or action.choices)
+    assert isinstance(subparsers.choices, dict)
+    assert list(subparsers.choices) == list(COMMANDS)
+    found = [option for action in subparsers.choices[command]._actions for option in action.option_strings]
+    assert found == COMMANDS[command].split()

@@ -1,0 +1,240 @@
+"""A server on loopback that misbehaves byte by byte, in more ways than that of tests/test_image.py: it speaks no library's
+HTTP.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nstlib import image as nst_image
+from nstlib.image import load_image
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+BUFFER = io.BytesIO()
+Image.fromarray(PIXELS).save(BUFFER, "PNG")
+BODY = BUFFER.getvalue()
+PICTURE = torch.from_numpy(PIXELS).permute(2, 0, 1)[None].float() / 255
+
+Answer = Callable[[socket.socket, threading.Event], object]
+
+
+def answer(head: str, body: bytes = b"") -> Answer:
+    return lambda connection, over: connection.sendall(head.replace("\n", "\r\n").encode("latin-1") + body)
+
+
+def moved(to: str) -> Answer:
+    return answer(f"HTTP/1.1 302 Moved\nLocation: {to}\nContent-Length: 0\n\n")
+
+
+def chunked(*parts: bytes) -> bytes:
+    return b"".join(f"{len(part):x}\r\n".encode() + part + b"\r\n" for part in parts)
+
+
+def drip(text: bytes) -> Answer:
+    """A byte now and then, for ever: no pause is long."""
+
+    def send(connection: socket.socket, over: threading.Event) -> None:
+        for i in range(10**6):
+            if over.wait(0.02):
+                return
+            connection.sendall(text[i : i + 1] if i < len(text) else b"a")
+
+    return send
+
+
+OK = "HTTP/1.1 200 OK\n"
+WHOLE = f"{OK}Content-Length: {len(BODY)}\n\n"
+CHUNKED = f"{OK}Transfer-Encoding: chunked\n\n"
+
+GOOD: dict[str, Answer] = {
+    "plain": answer(WHOLE, BODY),
+    "until it hangs up": answer(f"{OK}\n", BODY),
+    "of HTTP/1.0": answer("HTTP/1.0 200 OK\n\n", BODY),
+    "chunked": answer(CHUNKED, chunked(BODY[:9], BODY[9:], b"")),
+    "of another type": answer(f"{OK}Content-Type: text/html\nContent-Length: {len(BODY)}\n\n", BODY),
+    "a length that is no number": answer(f"{OK}Content-Length: many\n\n", BODY),
+    "a length below zero": answer(f"{OK}Content-Length: -5\n\n", BODY),
+    "more than it promised": answer(WHOLE, BODY + b"more"),
+    "moved for good": answer("HTTP/1.1 301 Gone\nLocation: /plain\nContent-Length: 0\n\n"),
+    "moved, see other": answer("HTTP/1.1 303 See\nLocation: /moved%20for%20good\nContent-Length: 0\n\n"),
+    "moved, 307": answer("HTTP/1.1 307 Temporarily\nLocation: plain\nContent-Length: 0\n\n"),
+    "bit by bit": lambda connection, over: [*map(connection.sendall, (WHOLE.encode(), BODY[:3], BODY[3:]))],
+}
+
+BAD: dict[str, tuple[Answer, type[Exception], str]] = {
+    "hangs up": (lambda connection, over: None, OSError, "cannot be loaded"),
+    "hangs up in the status": (answer("HTTP/1.1 2"), OSError, "cannot be loaded|is empty"),
+    "hangs up in the headers": (answer(f"{OK}Content-Len"), OSError, "is empty|cannot be loaded|not a picture"),
+    "resets": (
+        lambda connection, over: connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"),
+        OSError,
+        "cannot be loaded",
+    ),
+    "a status that is no number": (answer("HTTP/1.1 fine OK\n\n"), OSError, "cannot be loaded"),
+    "a status of 999999": (answer("HTTP/1.1 999999 OK\n\n"), OSError, "cannot be loaded"),
+    "another protocol": (answer("SSH-2.0-OpenSSH_9.6\n"), OSError, "cannot be loaded"),
+    "TLS where there is none": (
+        lambda connection, over: connection.sendall(bytes([21, 3, 3, 0, 2, 2, 70])),
+        OSError,
+        "cannot be loaded",
+    ),
+    "a line of headers without end": (answer(OK + "X: " + "a" * 70_000 + "\n\n"), OSError, "cannot be loaded"),
+    "headers without end": (answer(OK + "X: y\n" * 300 + "\n"), OSError, "cannot be loaded"),
+    "chunks of nonsense": (
+        answer(CHUNKED, b"zz\r\nnonsense\r\n"),
+        OSError,
+        "cannot be loaded|is empty|is not a picture",
+    ),
+    "chunks below zero": (
+        answer(CHUNKED, b"-5\r\nnonsense\r\n"),
+        OSError,
+        "cannot be loaded|is empty|is not a picture",
+    ),
+    "chunks that break off": (answer(CHUNKED, chunked(BODY[:60])), OSError, "cannot be"),
+    "chunks beyond the limit": (
+        answer(CHUNKED, chunked(*[bytes(5000)] * 50, b"")),
+        ValueError,
+        "more than the limit of 0.1 MB",
+    ),
+    "a promise beyond all limits": (
+        answer(f"{OK}Content-Length: {10**30}\n\n", BODY),
+        ValueError,
+        "more than the limit",
+    ),
+    "nothing": (answer("HTTP/1.1 204 No Content\n\n"), OSError, "is empty"),
+    "not modified": (answer("HTTP/1.1 304 Not Modified\n\n"), OSError, "answered 304"),
+    "a login": (
+        answer('HTTP/1.1 401 No\nWWW-Authenticate: Basic realm="x"\nContent-Length: 0\n\n'),
+        OSError,
+        "answered 401",
+    ),
+    "a proxy's login": (answer("HTTP/1.1 407 No\nContent-Length: 0\n\n"), OSError, "answered 407"),
+    "too many": (answer("HTTP/1.1 429 Slow\nRetry-After: 9\nContent-Length: 0\n\n"), OSError, "answered 429"),
+    "an error without a word": (answer("HTTP/1.1 500\n\n"), OSError, "answered 500"),
+    "moved nowhere": (answer("HTTP/1.1 302 Moved\nContent-Length: 0\n\n"), OSError, "answered 302"),
+    "moved to nobody": (moved("http://"), OSError, "cannot be loaded"),
+    "moved to a port that is none": (moved("http://127.0.0.1:x/"), OSError, "cannot be loaded"),
+    "moved to data": (moved("data:image/png;base64,AAAA"), OSError, "cannot be loaded"),
+    "moved to a file": (moved("file:///etc/hostname"), OSError, "cannot be loaded"),
+    "a picture in gzip": (
+        answer(f"{OK}Content-Encoding: gzip\nContent-Length: 3\n\n", b"\x1f\x8b\x08"),
+        OSError,
+        "1f 8b 08",
+    ),
+    "JSON": (answer(f"{OK}Content-Length: 14\n\n", b'{"error": 404}'), OSError, "it is text and starts with"),
+}
+
+SLOW: dict[str, Answer] = {
+    "says nothing": lambda connection, over: over.wait(20),
+    "a status that drips": drip(b"HTTP/1.1 200 "),
+    "headers that drip": drip(b"HTTP/1.1 200 OK\r\nX: "),
+    "a body that drips": drip(f"{OK}\n".replace("\n", "\r\n").encode()),
+    "a chunk that drips": drip(CHUNKED.replace("\n", "\r\n").encode() + b"ffff\r\n"),
+    "a redirection that drips": drip(b"HTTP/1.1 302 Moved\r\nLocation: /"),
+}
+
+SITES: dict[str, Answer] = {**GOOD, **{name: site for name, (site, _, _) in BAD.items()}, **SLOW}
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    over = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        with connection:
+            connection.settimeout(20)
+            asked = b""
+            try:
+                while b"\r\n\r\n" not in asked:
+                    asked += connection.recv(4096)
+                match = re.match(rb"GET /(\S*) ", asked)
+                name = match[1].decode().replace("%20", " ") if match else ""
+                SITES[name](connection, over)
+            except OSError:  # a client that has had enough
+                pass
+
+    def accept() -> None:
+        while not over.is_set():
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                continue
+            threads.append(threading.Thread(target=serve, args=(connection,)))
+            threads[-1].start()
+
+    threads: list[threading.Thread] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.1)
+        accepting = threading.Thread(target=accept)
+        accepting.start()
+        yield listener.getsockname()[1]
+        over.set()
+        accepting.join()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.fixture
+def site(port: int, monkeypatch: pytest.MonkeyPatch) -> str:
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(nst_image, "URL_MAX_BYTES", 100_000)
+    return f"http://127.0.0.1:{port}/"
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_odd_servers_are_borne_with(name: str, site: str) -> None:
+    assert torch.equal(load_image(site + name, None), PICTURE)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_answers_are_one_sentence(name: str, site: str) -> None:
+    _, kind, words = BAD[name]
+    with pytest.raises(kind, match=words) as caught:
+        load_image(site + name)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert 20 < len(message) < 500
+    assert repr(site + name) in message
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_no_server_holds_us_longer_than_the_deadline(name: str, site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even one that never pauses: each of these would go on for hours, or for 20 seconds at least."""
+    monkeypatch.setattr(nst_image, "URL_TIMEOUT", 15.0)
+    monkeypatch.setattr(nst_image, "URL_DEADLINE", 0.3)
+    begun = time.perf_counter()
+    with pytest.raises(TimeoutError, match=r"not all in 0\.3 s; try later or raise nstlib\.image\.URL_DEADLINE"):
+        load_image(site + name)
+    assert time.perf_counter() - begun < 12
+
+
+def test_a_loop_of_redirections_ends(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SITES, "round", moved("/round"))
+    with pytest.raises(OSError, match="cannot be loaded: the server answered 302"):
+        load_image(site + "round")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["data:image/png;base64,AAAA", "gopher://x/a", "javascript:/alert", "http:///a.png", "https://", "HTTP:/a.png"],
+)
+def test_addresses_of_no_server_open_nothing(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any, **__: Any) -> None:
+        pytest.fail("something was opened")
+
+    monkeypatch.setattr(socket, "create_connection", never)
+    with pytest.raises((ValueError, FileNotFoundError)) as caught:
+        load_image(address)
+    assert "\n" not in str(caught.value)
