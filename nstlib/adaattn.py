@@ -73,7 +73,7 @@ class AdaAttN(ArbitraryStyle):
 
     Example:
         >>> from nstlib import samples
-        >>> model = AdaAttN()  # untrained: it paints nothing of use yet
+        >>> model = AdaAttN.pretrained()
         >>> tuple(model.stylize(samples.content("cat", 65), samples.style("swirl", 64)).shape)
         (1, 3, 65, 98)
     """

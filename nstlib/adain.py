@@ -58,7 +58,7 @@ class AdaIN(ArbitraryStyle):
 
     Example:
         >>> from nstlib import samples
-        >>> model = AdaIN()  # untrained: it paints nothing of use yet
+        >>> model = AdaIN.pretrained()
         >>> tuple(model.stylize(samples.content("cat", 65), samples.style("swirl", 64)).shape)
         (1, 3, 65, 98)
     """

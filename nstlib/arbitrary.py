@@ -119,10 +119,6 @@ class ArbitraryStyle(nn.Module, ABC):
         Raises:
             OSError: its file is damaged.
         """
-        if cls.method not in SHIPPED:
-            raise FileNotFoundError(
-                f"no weights of {cls.__name__} are shipped with this version: train them, or use from_checkpoint"
-            )
         return cls.from_file(shipped_file(cls.method))
 
     @classmethod

@@ -67,7 +67,7 @@ class SANet(ArbitraryStyle):
 
     Example:
         >>> from nstlib import samples
-        >>> model = SANet()  # untrained: it paints nothing of use yet
+        >>> model = SANet.pretrained()
         >>> tuple(model.stylize(samples.content("cat", 65), samples.style("swirl", 64)).shape)
         (1, 3, 65, 98)
     """

@@ -34,8 +34,9 @@ FORMAT = 1
 
 SHIPPED = {
     "vgg19_mini": "87805c77170d9a6d64e5deb802e4a314ad42e672461fab0e86ad7c638cc73232",
-    "adain": "b41a2411ac0800f173bfc379fa7a6dc1b17beebe0f75cc9ae1661eb7b54c47e5",
-    "sanet": "85dafc4849c6b7c3de56fae0aeb152c9acd2c46c1f594a959776aafc45ee7ad9",
+    "adain": "86e6837e881be85c033a18627ed27bdae2b28e0691f118f2ed89125c9a837223",
+    "sanet": "4ce09a63b2c8390702cf1eaf76ee969d7061d19d1fca8b6009e1ffcf71ce20c6",
+    "adaattn": "0598dee10c8f9d75198297d8857532837b4d8d9f1c853b5506a785fb6d5cb4a7",
     "johnson_cypresses": "0f38cc3200c1f0b1f660c408e9ef2e89711fcc9be533145fa0266534befb3c77",
     "johnson_glass": "d211adb1a098a7f74004f1cd84cb1e115d08df7720e4e8619ee6d71688ddb3ec",
     "johnson_kirifuri": "c5869d66da9898def0a359e48b8a016780b384ba9b81d78a244904660da5df82",

@@ -16,8 +16,9 @@ from nstlib import arbitrary
 from nstlib.adaattn import AdaAttN, AdaAttNObjective
 from nstlib.adain import AdaIN, AdaINObjective
 from nstlib.arbitrary import ArbitraryStyle, Trainer
+from nstlib.metrics import content_distance, style_distance
 from nstlib.sanet import SANet, SANetObjective
-from nstlib.weights import save_file
+from nstlib.weights import load_metadata, save_file, shipped_file
 
 METHODS: dict[str, type[ArbitraryStyle]] = {"adain": AdaIN, "sanet": SANet, "adaattn": AdaAttN}
 OBJECTIVES: dict[str, type[Trainer]] = {"adain": AdaINObjective, "sanet": SANetObjective, "adaattn": AdaAttNObjective}
@@ -516,15 +517,36 @@ def test_other_files_are_told_by_name(method: str, tmp_path: Path) -> None:
     refused(ValueError, r"nothing\.safetensors lacks 'convs\.conv1_1\.weight' of a decoder", nothing)
 
 
-def test_nothing_shipped_is_told_and_damage_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    for method, cls in METHODS.items():
-        with monkeypatch.context() as patch:
-            patch.delitem(arbitrary.SHIPPED, method, raising=False)
-            with pytest.raises(FileNotFoundError, match=f"no weights of {cls.__name__} are shipped"):
-                cls.pretrained()
-            patch.setitem(arbitrary.SHIPPED, method, "0" * 64)
-            with pytest.raises(OSError, match=f"the weights '{method}' inside the package are damaged"):
-                cls.pretrained()
+@EVERY
+def test_damage_to_what_is_shipped_is_told(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(arbitrary.SHIPPED, method, "0" * 64)
+    with pytest.raises(OSError, match=f"the weights '{method}' inside the package are damaged"):
+        METHODS[method].pretrained()
+
+
+@EVERY
+def test_shipped_networks_paint_in_the_style_of_any_painting(method: str) -> None:
+    model = METHODS[method].pretrained()
+    encoder = nst.Encoder()
+    for content_name, style_name in (("astronaut", "wave"), ("coffee", "swirl"), ("cat", "geometry")):
+        content, style = nst.samples.content(content_name, 128), nst.samples.style(style_name, 128)
+        painted = model.stylize(content, style)
+        far, near = (style_distance(one, style, kind="moments", encoder=encoder) for one in (content, painted))
+        assert near < 0.5 * far, (content_name, style_name)
+        # the photograph is there still: nearer to it than to the others
+        lost = content_distance(painted, content, encoder=encoder, layers=["relu4_1"])
+        other = nst.samples.content("rocket", 128)[..., : content.shape[2], : content.shape[3]]
+        assert other.shape == content.shape
+        assert lost < 0.8 * content_distance(painted, other, encoder=encoder, layers=["relu4_1"])
+
+
+def test_shipped_networks_are_small_and_say_what_they_are() -> None:
+    files = [shipped_file(method) for method in METHODS]
+    assert sum(file.stat().st_size for file in files) < 10e6
+    for method, file in zip(METHODS, files, strict=True):
+        about = load_metadata(file)
+        assert about["method"] == method
+        assert {"data", "style data", "steps", "losses", "start", "encoder_fingerprint"} <= set(about)
 
 
 # ---------------------------------------------------------------- training
