@@ -11,7 +11,6 @@ and layers are named by block and place: `conv3_1`, `relu3_1`, `pool3`.
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -22,24 +21,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.weights import Padding, load_network
+from nstlib.backbones import BACKBONES, LEAST, Graph, layers_of, load_chain, nearest
+from nstlib.weights import Network, Padding, imagenet_color
 
 Pooling = Literal["max", "average", "l2"]
 
-NETWORKS = ("vgg19_mini", "vgg19", "vgg16")
-"""Networks known by name."""
-
 
 class Encoder(nn.Module):
-    """A frozen VGG, cut after the deepest layer asked for, with its preprocessing inside.
+    """A frozen network, cut after the deepest layer asked for, with its preprocessing inside.
 
     Args:
-        name: `"vgg19_mini"` (in the package: no download), `"vgg19"` or `"vgg16"` (torchvision's weights), the path of
-            a weights file, or a state dict (torchvision's layout, or that of `vgg_normalised.pth`).
-        layers: which layers to return, by name: any `convB_N`, `reluB_N` or `poolB` of the network.
+        name: `"vgg19_mini"` (in the package: no download), a network of torchvision with its weights (`"vgg19"`,
+            `"vgg16"`, `"vgg19_bn"`, `"vgg16_bn"`, `"alexnet"`, `"squeezenet1_0"`, `"squeezenet1_1"`, `"resnet18"`,
+            `"resnet50"`, `"googlenet"`, `"inception_v3"`, `"efficientnet_b0"`, `"convnext_tiny"`), the path of a file with a
+            VGG's weights, or a state dict of one (torchvision's layout, or that of `vgg_normalised.pth`).
+        layers: which layers to return, by name. Of a VGG any `convB_N`, `reluB_N` or `poolB`, where `reluB_N` comes after a
+            batch normalisation if there is one; for the others see `nstlib.backbones.BACKBONES`. None is the network's
+            usual style layers (and content layers, if it is no VGG).
+        weights: None for the network's own, `"random"`, or a path or state dict in torchvision's layout.
         pooling: `"max"`, `"average"` or `"l2"`. The last two are scaled (x2 and x0.78) to keep the size of activations.
+            Only for VGG, as is padding.
         padding: `"zeros"`, `"reflect"` or `"replicate"`; None is what the weights were made for: `"replicate"` for
             `vgg19_mini`, whose features at the border are far off with zeros.
+        seed: of random weights.
 
     Attributes:
         name: what it was asked for by: a network's name or a path, or "given" for a state dict.
@@ -59,25 +63,61 @@ class Encoder(nn.Module):
         {'relu1_1': (64, 96), 'relu4_1': (8, 12)}
     """
 
+    layers: tuple[str, ...]
+    channels: dict[str, int]
+    stride: dict[str, int]
+    chain: tuple[str, ...]
+    padding: Padding
+    color_weight: Tensor
+    color_bias: Tensor
+
     def __init__(
         self,
         name: str | os.PathLike[str] | Mapping[str, Tensor] = "vgg19_mini",
-        layers: Sequence[str] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
+        layers: Sequence[str] | None = None,
         *,
+        weights: str | os.PathLike[str] | Mapping[str, Tensor] | None = None,
         pooling: Pooling = "max",
         padding: Padding | None = None,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         check_option("pooling", pooling, get_args(Pooling))
         if padding is not None:
             check_option("padding", padding, get_args(Padding))
-        if isinstance(name, str) and name not in NETWORKS and not Path(name).exists():
-            raise ValueError(f"no network or weights file {name!r}{nearest(name, NETWORKS)}")
-        network = load_network(name)
+        if isinstance(name, str) and name not in BACKBONES and not Path(name).exists():
+            raise ValueError(f"no network or weights file {name!r}{nearest(name, tuple(BACKBONES))}")
+        if layers is not None and (isinstance(layers, str) or not layers):
+            raise ValueError(f"layers must be a list of layer names such as ['relu4_1'], got {layers!r}")
         self.name = "given" if isinstance(name, Mapping) else os.fspath(name)
+        self.pooling: Pooling = pooling
+        self.graph: Graph | None = None
+        if isinstance(name, str) and name in BACKBONES and BACKBONES[name].nodes:
+            if pooling != "max" or padding is not None:
+                raise ValueError(
+                    f"pooling and padding can be chosen for networks of the VGG family, and {name} is none"
+                )
+            self._take_graph(Graph(name, layers, weights=weights, seed=seed))
+        else:
+            self._take_chain(load_chain(name, weights, seed), layers or layers_of(self.name, "style"), padding)
+        self.requires_grad_(False)
+        self.to(memory_format=torch.channels_last)
+        self.eval()
+
+    def _take_graph(self, graph: Graph) -> None:
+        """A network that branches, run by torchvision's graph of it."""
+        self.graph, self.chain, self.convs = graph, (), nn.ModuleDict()
+        self.layers, self.channels, self.stride = graph.layers, graph.channels, graph.stride
+        self.fingerprint = graph.fingerprint
+        weight, bias = imagenet_color()
+        self.register_buffer("color_weight", weight)
+        self.register_buffer("color_bias", bias)
+
+    def _take_chain(self, network: Network, layers: Sequence[str], padding: Padding | None) -> None:
+        """A VGG, convolution by convolution."""
         self.fingerprint = network.fingerprint
-        self.pooling, self.ceil_mode = pooling, network.ceil_mode
-        self.padding: Padding = padding or network.padding
+        self.ceil_mode = network.ceil_mode
+        self.padding = padding or network.padding
 
         # The chain, as (kind, name): conv1_1, relu1_1, conv1_2, relu1_2, pool1, conv2_1, ...
         chain: list[str] = []
@@ -86,22 +126,18 @@ class Encoder(nn.Module):
                 chain.append(f"pool{_block(chain[-1])}")
             chain += [name_of_conv, name_of_conv.replace("conv", "relu")]
         chain.append(f"pool{_block(chain[-1])}")
-        if isinstance(layers, str) or not layers:
-            raise ValueError(f"layers must be a list of layer names such as ['relu4_1'], got {layers!r}")
         for layer in layers:
             if layer not in chain:
-                label = name if isinstance(name, str) else "this network"
+                label = "this network" if self.name == "given" else self.name
                 raise ValueError(f"{label} has no layer {layer!r}{nearest(layer, chain)}")
         self.layers = tuple(layer for layer in chain if layer in layers)
         self.chain = tuple(chain[: chain.index(self.layers[-1]) + 1])
 
-        self.color_weight: Tensor
-        self.color_bias: Tensor
         self.register_buffer("color_weight", network.color[0].clone())
         self.register_buffer("color_bias", network.color[1].clone())
         self.convs = nn.ModuleDict()
-        self.channels: dict[str, int] = {}
-        self.stride: dict[str, int] = {}
+        self.channels = {}
+        self.stride = {}
         channels, stride = 3, 1
         for step in self.chain:
             if step.startswith("conv"):
@@ -115,16 +151,13 @@ class Encoder(nn.Module):
                 stride *= 2
             if step in self.layers:
                 self.channels[step], self.stride[step] = channels, stride
-        self.requires_grad_(False)
-        self.to(memory_format=torch.channels_last)
-        self.eval()
 
     def forward(self, pictures: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Features of pictures.
 
         Args:
             pictures: `(B, 3, H, W)`, RGB, float, meant for [0, 1] (not clamped: an optimiser may step outside).
-            layers: which of the encoder's layers to compute; what lies behind them is not run. None is all of them.
+            layers: which of the encoder's layers to give. None is all of them. Of a VGG, what lies behind them is not run.
 
         Returns:
             layer name -> `(B, C, H / stride, W / stride)`, sizes rounded down (up in ceil mode).
@@ -139,6 +172,9 @@ class Encoder(nn.Module):
         x = F.linear(x, self.color_weight[:, :, 0, 0], self.color_bias).movedim(-1, 1)  # channels-last from here on
         features: dict[str, Tensor] = {}
         wanted = self.layers if layers is None else layers
+        if self.graph is not None:
+            found = self.graph(x)
+            return {layer: found[layer] for layer in self.layers if layer in wanted}
         for previous, step in zip(("", *self.chain), self.chain):
             if step.startswith("conv"):
                 x = self.convs[step](x)
@@ -158,7 +194,8 @@ class Encoder(nn.Module):
         return super().train(False)
 
     def extra_repr(self) -> str:
-        return f"layers={list(self.layers)}, pooling={self.pooling!r}, padding={self.padding!r}"
+        more = "" if self.graph is not None else f", pooling={self.pooling!r}, padding={self.padding!r}"
+        return f"layers={list(self.layers)}{more}"
 
     def _pool(self, x: Tensor) -> Tensor:
         if self.pooling == "max":
@@ -174,6 +211,12 @@ class Encoder(nn.Module):
             raise TypeError(f"an encoder takes a float tensor (B, 3, H, W) with values in [0, 1], got {found}")
         if pictures.ndim != 4 or pictures.shape[1] != 3:
             raise ValueError(f"an encoder takes pictures of shape (B, 3, H, W), got {tuple(pictures.shape)}")
+        if self.graph is not None:
+            if min(pictures.shape[2:]) < LEAST:
+                raise ValueError(
+                    f"{self.name} needs pictures of at least {LEAST} x {LEAST} px, got {tuple(pictures.shape[2:])}"
+                )
+            return
         # Every pool needs 2 positions to make 1, and reflection needs 2 positions to have a neighbour.
         pools = sum(step.startswith("pool") for step in self.chain)
         least = 2**pools * (2 if self.padding == "reflect" else 1)
@@ -203,12 +246,6 @@ def as_encoder(
 def _block(layer: str) -> str:
     """'relu3_1' -> '3'."""
     return layer[4]
-
-
-def nearest(asked: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(asked, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"{hint} (there are: {', '.join(known)})"
 
 
 def check_weights(weights: Mapping[str, float]) -> None:

@@ -30,6 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from nstlib.backbones import layers_of
 from nstlib.encoder import Encoder, Pooling, as_encoder, check_option, check_weights
 from nstlib.image import check_mask, check_picture
 from nstlib.losses import gram_matrix, share_styles, sum_content, sum_style, total_variation
@@ -67,8 +68,10 @@ class Gatys(nn.Module):
 
     Args:
         encoder: the name, path or state dict of a network, or an `Encoder` that has all layers named here.
-        content_layers: layers whose features are kept, place by place. May be empty.
-        style_layers: layers whose Gram matrices are matched. May be empty.
+        content_layers: layers whose features are kept, place by place. None is those usual for the network (relu4_2 of a
+            VGG). May be empty.
+        style_layers: layers whose Gram matrices are matched. None is those usual for the network (relu1_1, relu2_1, ...,
+            relu5_1 of a VGG). May be empty.
         content_weight: weight of the content loss.
         style_weight: weight of the style loss. Higher is more painting and less photograph.
         layer_weights: weights of the style layers, by layer name; None weighs them alike. They are divided by their sum.
@@ -105,8 +108,8 @@ class Gatys(nn.Module):
         self,
         encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
         *,
-        content_layers: Sequence[str] = ("relu4_2",),
-        style_layers: Sequence[str] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
+        content_layers: Sequence[str] | None = None,
+        style_layers: Sequence[str] | None = None,
         content_weight: float = 1.0,
         style_weight: float = 20.0,
         layer_weights: Mapping[str, float] | None = None,
@@ -137,6 +140,9 @@ class Gatys(nn.Module):
             raise ValueError(f"smoothness must lie in [0, 1], got {smoothness!r}")
         if not style_scale > 0:
             raise ValueError(f"style_scale must be above 0, got {style_scale!r}")
+        name = encoder.name if isinstance(encoder, Encoder) else str(encoder)
+        content_layers = layers_of(name, "content") if content_layers is None else content_layers
+        style_layers = layers_of(name, "style") if style_layers is None else style_layers
         self.content_layers = tuple(content_layers) if content_weight else ()
         self.style_layers = tuple(style_layers) if style_weight else ()
         if not self.content_layers and not self.style_layers:

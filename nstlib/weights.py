@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ FORMAT = 1
 SHIPPED = {
     "vgg19_mini": "87805c77170d9a6d64e5deb802e4a314ad42e672461fab0e86ad7c638cc73232",
     "adain": "86e6837e881be85c033a18627ed27bdae2b28e0691f118f2ed89125c9a837223",
-    "sanet": "4ce09a63b2c8390702cf1eaf76ee969d7061d19d1fca8b6009e1ffcf71ce20c6",
+    "sanet": "5d773d4cc9160cff7fb58037c98fd06f2a5694f96912bab7625ee8cb75675b31",
     "adaattn": "0598dee10c8f9d75198297d8857532837b4d8d9f1c853b5506a785fb6d5cb4a7",
     "johnson_cypresses": "0f38cc3200c1f0b1f660c408e9ef2e89711fcc9be533145fa0266534befb3c77",
     "johnson_glass": "d211adb1a098a7f74004f1cd84cb1e115d08df7720e4e8619ee6d71688ddb3ec",
@@ -45,6 +45,9 @@ SHIPPED = {
     "johnson_wave": "465d6b9445d7f549c25607c8929ec7c5c1ab4923c73865ff179cd39668b22b52",
 }
 """Files inside the package, `weights/<name>.safetensors`, and their SHA-256."""
+
+TORCHVISION = ("vgg16", "vgg19", "vgg16_bn", "vgg19_bn")
+"""VGGs whose weights torchvision has."""
 
 Padding = Literal["zeros", "reflect", "replicate"]
 
@@ -71,12 +74,18 @@ class Network:
     @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change when a weight does. Weights trained with an encoder record it."""
-        digest = hashlib.sha256(repr((self.padding, self.ceil_mode)).encode())
-        for name, pair in (("color", self.color), *self.convs.items()):
-            digest.update(name.encode())
-            for tensor in pair:
-                digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()[:16]
+        parts = {"color": self.color, **self.convs}
+        return fingerprint(parts, repr((self.padding, self.ceil_mode)))
+
+
+def fingerprint(parts: Mapping[str, Sequence[Tensor]], more: str = "") -> str:
+    """16 hexadecimal digits that change with any name or number."""
+    digest = hashlib.sha256(more.encode())
+    for name, tensors in parts.items():
+        digest.update(name.encode())
+        for tensor in tensors:
+            digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def load_network(source: str | os.PathLike[str] | Mapping[str, Tensor]) -> Network:
@@ -93,8 +102,8 @@ def load_network(source: str | os.PathLike[str] | Mapping[str, Tensor]) -> Netwo
     """
     if isinstance(source, Mapping):
         return parse_network(source, "the state dict")
-    if source in ("vgg16", "vgg19"):
-        return parse_network(_load_torchvision(str(source)), str(source))
+    if source in TORCHVISION:
+        return parse_network(download(str(source)), str(source))
     path = shipped_file(str(source)) if source in SHIPPED else Path(source)
     metadata = load_metadata(path) if path.suffix.lower() == ".safetensors" else {}
     return parse_network(load_file(path), str(source), padding=metadata.get("padding"))
@@ -230,14 +239,31 @@ def parse_network(state: Mapping[str, Tensor], label: str, padding: str | None =
             f"{label} is no VGG: expected 3x3 convolutions under keys like 'features.0.weight', '0.weight' or "
             f"'conv1_1.weight', found {sorted(state)[:3]}"
         )
-    # A convolution and its ReLU take 2 places (3 with a padding module); where the step is longer, a pool stands between.
-    step = 3 if normalised else 2
+    # A convolution and its ReLU take 2 places, and 3 with a padding module or a normalisation; where the step is longer, a
+    # pool stands between.
+    batch_norm = any(key.endswith(".running_mean") for key in state)
+    step = 3 if normalised or batch_norm else 2
+    if batch_norm:
+        prefix = "features." if any(key.startswith("features.") for key in state) else ""
+        numbered = {index: _fold(state, pair, f"{prefix}{index + 1}", label) for index, pair in numbered.items()}
     convs, block, number = {}, 1, 0
     for previous, index in zip([indices[0] - step, *indices], indices):
         block, number = (block + 1, 1) if index - previous > step else (block, number + 1)
         convs[f"conv{block}_{number}"] = numbered[index]
     _check_chain(convs, color, label)
     return Network(convs, color, padding=_padding(padding, "reflect" if normalised else "zeros"), ceil_mode=normalised)
+
+
+def _fold(state: Mapping[str, Tensor], conv: tuple[Tensor, Tensor], norm: str, label: str) -> tuple[Tensor, Tensor]:
+    """One convolution that does what a convolution and the batch normalisation behind it do."""
+    scale, shift = _pair(state, norm, label)
+    mean, var = (state.get(f"{norm}.running_{key}") for key in ("mean", "var"))
+    if mean is None or var is None:
+        raise ValueError(f"{label} has {norm}.weight and lacks its running mean or variance: it is no whole VGG")
+    weight, bias = conv
+    # gamma (W x + b - mean) / sqrt(var + 1e-5) + beta
+    factor = scale / (var + 1e-5).sqrt()
+    return weight * factor[:, None, None, None], (bias - mean) * factor + shift
 
 
 def _pair(state: Mapping[str, Tensor], name: str, label: str) -> tuple[Tensor, Tensor]:
@@ -276,7 +302,8 @@ def imagenet_color() -> tuple[Tensor, Tensor]:
     return torch.diag(1 / std)[:, :, None, None], -torch.tensor(IMAGENET_MEAN) / std
 
 
-def _load_torchvision(name: str) -> Mapping[str, Tensor]:
+def download(name: str) -> Mapping[str, Tensor]:
+    """torchvision's weights for a network, from its cache or the network."""
     from torchvision.models import get_model_weights
 
     weights = get_model_weights(name)["IMAGENET1K_V1"]

@@ -1,0 +1,245 @@
+"""Backbones: the networks that an encoder can be, what their layers are called, and which ones suit style transfer.
+
+VGG is a chain of convolutions, and `nstlib.encoder` runs it itself. Other networks branch and join. They are taken from
+torchvision as they are, and `torchvision.models.feature_extraction` finds the places where features can be read. Here they
+get names that a reader knows: `relu2` of AlexNet is `features.4` there. Any other name of torchvision's works too.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import operator
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nstlib.weights import Network, compare_keys, download, fingerprint, load_file, load_network, parse_network
+
+LEAST = 96
+"""Pixels on the shorter side that every network here can read."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """What there is to know of a network.
+
+    Attributes:
+        content: its usual content layers.
+        style: its usual style layers, shallow to deep.
+        nodes: name of a layer -> its place in torchvision's network; empty for VGG, whose layers are named by rule.
+    """
+
+    content: tuple[str, ...]
+    style: tuple[str, ...]
+    nodes: Mapping[str, str] = field(default_factory=dict)
+
+
+def _numbered(names: str, prefix: str = "features.") -> dict[str, str]:
+    """'conv1 relu1 ...', in the order of an nn.Sequential."""
+    return {name: f"{prefix}{number}" for number, name in enumerate(names.split())}
+
+
+def _same(names: str) -> dict[str, str]:
+    return {name: name for name in names.split()}
+
+
+_VGG = Backbone(("relu4_2",), ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"))
+_RESNET = Backbone(
+    ("layer3",),
+    ("relu1", "layer1", "layer2", "layer3", "layer4"),
+    {"relu1": "relu", **_same("layer1 layer2 layer3 layer4")},
+)
+
+BACKBONES: dict[str, Backbone] = {
+    "vgg19_mini": _VGG,
+    "vgg16": _VGG,
+    "vgg19": _VGG,
+    "vgg16_bn": _VGG,
+    "vgg19_bn": _VGG,
+    "alexnet": Backbone(
+        ("relu4",),
+        ("relu1", "relu2", "relu3", "relu4", "relu5"),
+        _numbered("conv1 relu1 pool1 conv2 relu2 pool2 conv3 relu3 conv4 relu4 conv5 relu5 pool5"),
+    ),
+    "squeezenet1_0": Backbone(
+        ("fire6",),
+        ("relu1", "fire3", "fire5", "fire7", "fire9"),
+        _numbered("conv1 relu1 pool1 fire2 fire3 fire4 pool4 fire5 fire6 fire7 fire8 pool8 fire9"),
+    ),
+    "squeezenet1_1": Backbone(
+        ("fire6",),
+        ("relu1", "fire3", "fire5", "fire7", "fire9"),
+        _numbered("conv1 relu1 pool1 fire2 fire3 pool3 fire4 fire5 pool5 fire6 fire7 fire8 fire9"),
+    ),
+    "resnet18": _RESNET,
+    "resnet50": _RESNET,
+    "googlenet": Backbone(
+        ("inception4b",),
+        ("conv1", "conv3", "inception3b", "inception4c", "inception5a"),
+        _same(
+            "conv1 conv2 conv3 inception3a inception3b inception4a inception4b inception4c inception4d inception4e "
+            "inception5a inception5b"
+        ),
+    ),
+    "inception_v3": Backbone(
+        ("Mixed_6a",),
+        ("Conv2d_1a_3x3", "Conv2d_2b_3x3", "Mixed_5b", "Mixed_6a", "Mixed_6e"),
+        _same(
+            "Conv2d_1a_3x3 Conv2d_2a_3x3 Conv2d_2b_3x3 Conv2d_3b_1x1 Conv2d_4a_3x3 Mixed_5b Mixed_5c Mixed_5d Mixed_6a "
+            "Mixed_6b Mixed_6c Mixed_6d Mixed_6e Mixed_7a Mixed_7b Mixed_7c"
+        ),
+    ),
+    "efficientnet_b0": Backbone(
+        ("stage5",),
+        ("stem", "stage2", "stage3", "stage5", "stage7"),
+        _numbered("stem stage1 stage2 stage3 stage4 stage5 stage6 stage7"),
+    ),
+    "convnext_tiny": Backbone(
+        ("stage3",),
+        ("stem", "stage1", "stage2", "stage3", "stage4"),
+        {
+            "stem": "features.0",
+            "stage1": "features.1",
+            "stage2": "features.3",
+            "stage3": "features.5",
+            "stage4": "features.7",
+        },
+    ),
+}
+"""Name -> layers. Those with nodes are torchvision's, with its weights and for pictures normalised as ImageNet's."""
+
+
+def nearest(asked: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(asked, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{hint} (there are: {', '.join(known)})"
+
+
+def layers_of(name: str, kind: str) -> tuple[str, ...]:
+    """The usual `"content"` or `"style"` layers of a network; those of VGG for weights files and state dicts."""
+    backbone = BACKBONES.get(name, _VGG)
+    return backbone.content if kind == "content" else backbone.style
+
+
+def load_chain(
+    name: str | os.PathLike[str] | Mapping[str, Tensor],
+    weights: str | os.PathLike[str] | Mapping[str, Tensor] | None,
+    seed: int,
+) -> Network:
+    """The convolutions of a VGG: its own, random ones, or those of a file or state dict."""
+    if weights is None:
+        return load_network(name)
+    if weights != "random":
+        return load_network(weights)
+    if not isinstance(name, str) or name not in BACKBONES:
+        raise ValueError(f"random weights need the name of a network, one of {', '.join(BACKBONES)}")
+    like = load_network(name) if name == "vgg19_mini" else parse_network(_build(name).state_dict(), name)
+    random = torch.Generator().manual_seed(seed)
+    convs = {}
+    for conv, (weight, bias) in like.convs.items():
+        # He et al. 2015: a variance of 2 / inputs keeps the size of activations from layer to layer
+        deviation = (2 / weight[0].numel()) ** 0.5
+        convs[conv] = deviation * torch.randn(weight.shape, generator=random), torch.zeros(bias.shape)
+    return Network(convs, like.color, padding=like.padding, ceil_mode=like.ceil_mode)
+
+
+class Graph(nn.Module):
+    """A network of torchvision, cut after the deepest layer asked for.
+
+    Args:
+        name: of a network with nodes in `BACKBONES`.
+        layers: which to return; names of `BACKBONES` or of torchvision. None is its usual content and style layers.
+        weights: None for torchvision's, `"random"`, or a path or state dict.
+        seed: of random weights.
+
+    Attributes:
+        layers: those returned, shallowest first.
+        channels: layer -> number of its channels.
+        stride: layer -> pixels of the picture per position, as a power of 2.
+        fingerprint: 16 digits that tell these weights from all others.
+
+    Raises:
+        ValueError: an unknown layer, or weights of another network.
+        FileNotFoundError: weights that are neither on this machine nor to be downloaded.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        layers: Sequence[str] | None,
+        *,
+        weights: str | os.PathLike[str] | Mapping[str, Tensor] | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
+
+        backbone = BACKBONES[name]
+        with torch.random.fork_rng(devices=[]):
+            torch.random.manual_seed(seed)
+            network = _build(name, "cpu" if weights == "random" else "meta").eval()
+        for module in network.modules():
+            if hasattr(module, "inplace"):
+                setattr(module, "inplace", False)  # noqa: B010  it would write over features that were asked for
+
+        found = get_graph_node_names(network, suppress_diff_warning=True)[1]
+        nodes = {}
+        for layer in layers or dict.fromkeys((*backbone.style, *backbone.content)):
+            node = backbone.nodes.get(layer, layer)
+            inside = [one for one in found if one == node or one.startswith(f"{node}.")]
+            if not inside:
+                raise ValueError(f"{name} has no layer {layer!r}{nearest(layer, tuple(backbone.nodes))}")
+            nodes[layer] = inside[-1]
+        self.layers = tuple(sorted(nodes, key=lambda layer: found.index(nodes[layer])))
+        wanted = {nodes[layer]: layer for layer in self.layers}
+        if len(wanted) < len(nodes):
+            raise ValueError(f"two of the layers {list(self.layers)} of {name} are one and the same")
+        if weights != "random":
+            state = _state(name, weights)
+            differs = compare_keys(state, network.state_dict())
+            if differs:
+                raise ValueError(f"these are no weights of {name}: the state dict {differs}")
+            network.load_state_dict(state, assign=True)
+        self.network = create_feature_extractor(network, wanted, suppress_diff_warning=True)
+        graph = self.network.eval_graph
+        for node in graph.nodes:  # nor may these write over anything
+            if node.target is operator.iadd:
+                node.target = operator.add
+            if "inplace" in node.kwargs:
+                node.kwargs = {**node.kwargs, "inplace": False}
+        self.network.graph = graph
+        self.fingerprint = fingerprint({key: (value,) for key, value in self.network.state_dict().items()})
+        with torch.no_grad():
+            trial = self.network(torch.zeros(1, 3, 256, 256))
+        self.channels = {layer: one.shape[1] for layer, one in trial.items()}
+        self.stride = {layer: 2 ** round(math.log2(256 / one.shape[2])) for layer, one in trial.items()}
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Normalised pictures `(B, 3, H, W)` -> layer -> `(B, C, h, w)`."""
+        features: dict[str, Tensor] = self.network(x)
+        return features
+
+
+def _build(name: str, device: str = "meta") -> nn.Module:
+    """The empty network; on "meta" no random numbers are drawn for weights that are replaced at once."""
+    from torchvision.models import get_model
+
+    options: dict[str, Any] = {}
+    if name in ("googlenet", "inception_v3"):
+        options = {"aux_logits": True, "init_weights": device != "meta"}
+    with torch.device(device):
+        network: nn.Module = get_model(name, weights=None, **options)
+    if hasattr(network, "transform_input"):
+        setattr(network, "transform_input", True)  # noqa: B010  torchvision's weights of these two are for other means and deviations
+    return network
+
+
+def _state(name: str, weights: str | os.PathLike[str] | Mapping[str, Tensor] | None) -> Mapping[str, Tensor]:
+    if weights is None:
+        return download(name)
+    return weights if isinstance(weights, Mapping) else load_file(weights)
