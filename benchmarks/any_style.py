@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -119,28 +119,24 @@ def gatys(pairs: list[tuple[Tensor, Tensor]], steps: int, keep: Path | None) -> 
 
 def table(judge: str, encoder: Reader, deep: list[str], results: dict[str, Tensor], styles: Tensor) -> None:
     """Mean distances over all pairs, and shares of the gap."""
-    measures: dict[str, Callable[[Tensor], Tensor]] = {
-        "Gram": partial(in_parts, style_distance, others=styles, encoder=encoder, kind="gram"),
-        "moments": partial(in_parts, style_distance, others=styles, encoder=encoder, kind="moments"),
-        "content": partial(in_parts, content_distance, others=results["photograph"], encoder=encoder, layers=deep),
-    }
-    found = {name: {key: float(measure(p).mean()) for key, measure in measures.items()} for name, p in results.items()}
+    sums = {name: torch.zeros(3) for name in results}
+    for at in range(0, len(styles), 5):
+        # a few pairs at a time; what style and photograph look like is read once for all
+        read = lru_cache(maxsize=4)(encoder)
+        parts = {name: pictures[at : at + 5] for name, pictures in results.items()}
+        style, photo = styles[at : at + 5], parts["photograph"]
+        for name, part in parts.items():
+            gram, moments = (style_distance(part, style, encoder=read, kind=kind).sum() for kind in ("gram", "moments"))
+            content = content_distance(part, photo, encoder=read, layers=deep).sum()
+            sums[name] += torch.stack([gram, moments, content]) / len(styles)
     print(f"\n{judge}\n\n| | Gram | share | moments | share | content |\n|---|---|---|---|---|---|")
-    for name, row in found.items():
-        shares = {
-            key: (found["photograph"][key] - row[key]) / (found["photograph"][key] - found["gatys"][key])
-            for key in ("Gram", "moments")
-        }
+    for name, means in sums.items():
+        # (photograph - method) / (photograph - Gatys)
+        shares = (sums["photograph"] - means) / (sums["photograph"] - sums["gatys"])
+        gram, moments, content = means.tolist()
         print(
-            f"| {name} | {row['Gram']:.3f} | {shares['Gram']:.0%} | {row['moments']:.3f} | {shares['moments']:.0%} "
-            f"| {row['content']:.3f} |",
-            flush=True,
+            f"| {name} | {gram:.3f} | {shares[0]:.0%} | {moments:.3f} | {shares[1]:.0%} | {content:.3f} |", flush=True
         )
-
-
-def in_parts(measure: Callable[..., Tensor], pictures: Tensor, others: Tensor, **options: object) -> Tensor:
-    """A few pictures at a time."""
-    return torch.cat([measure(one, other, **options) for one, other in zip(pictures.split(5), others.split(5))])
 
 
 def sheet(path: Path, results: dict[str, Tensor], count: int = 10) -> None:

@@ -144,7 +144,8 @@ class AdaAttNObjective(Trainer):
 
     Args:
         model: an `AdaAttN` on an encoder that has all `layers`.
-        **weights: of the terms `global` (10) and `local` (3).
+        **weights: of the terms `global` (10), `local` (3) and `identity` (0), which is ours: the decoder paints the
+            content's own features, and is compared pixel by pixel.
 
     Example:
         >>> from nstlib import samples
@@ -155,18 +156,22 @@ class AdaAttNObjective(Trainer):
 
     layers = LAYERS
     compared = LAYERS[1:]
-    weights: ClassVar[dict[str, float]] = {"global": 10.0, "local": 3.0}
+    weights: ClassVar[dict[str, float]] = {"global": 10.0, "local": 3.0, "identity": 0.0}
 
     def forward(self, content: Tensor, style: Tensor | None) -> dict[str, Tensor]:
         """The weighted terms: their sum is to be minimised. Both pictures are `(B, 3, S, S)`."""
         c, s = self.read_pair(content, style)
-        painted = self.encoder(self.network["decoder"](self.model.transfer(c, s)))
-        local = [
+        terms: dict[str, Tensor] = {}
+        if self.weight["global"] or self.weight["local"]:
+            painted = self.encoder(self.network["decoder"](self.model.transfer(c, s)))
+            terms["global"] = moments_loss(painted, s, self.compared)
+        if self.weight["local"]:
             # |f_l(cs) - AdaAttN*_l(c, s)|^2
-            F.mse_loss(painted[layer].float(), plain_adaattn(c, s, layer))
-            for layer in self.compared
-        ]
-        return self.weigh(**{"global": moments_loss(painted, s, self.compared), "local": total(local)})
+            local = [F.mse_loss(painted[layer].float(), plain_adaattn(c, s, layer)) for layer in self.compared]
+            terms["local"] = total(local)
+        if self.weight["identity"]:
+            terms["identity"] = self.copy(c, content)
+        return self.weigh(**terms)
 
 
 @torch.no_grad()

@@ -125,6 +125,5 @@ class AdaINObjective(Trainer):
             # L_s = sum_l |mean - mean|^2 + |std - std|^2
             terms["style"] = moments_loss(painted, s, self.layers)
         if self.weight["identity"]:
-            # |g(f(c)) - c|^2
-            terms["identity"] = F.mse_loss(decoder({"relu4_1": c["relu4_1"]}).float(), content)
+            terms["identity"] = self.copy(c, content)
         return self.weigh(**terms)

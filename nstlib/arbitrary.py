@@ -527,6 +527,10 @@ class Trainer(nn.Module):
         with torch.no_grad():
             return self.encoder(content), self.encoder(style)
 
+    def copy(self, features: Mapping[str, Tensor], picture: Tensor) -> Tensor:
+        """How well the decoder paints a picture from its own features: |g(f(c)) - c|^2."""
+        return F.mse_loss(self.network["decoder"](features).float(), picture)
+
     def weigh(self, **terms: Tensor) -> dict[str, Tensor]:
         """The terms times their weights; those of weight 0 are left out."""
         return {name: self.weight[name] * term for name, term in terms.items() if self.weight[name]}

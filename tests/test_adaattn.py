@@ -258,11 +258,27 @@ def test_the_loss_is_that_of_the_paper() -> None:
     assert terms.keys() == {"global", "local"}
     assert terms["global"].item() == pytest.approx(10 * overall, rel=1e-4)
     assert terms["local"].item() == pytest.approx(3 * local, rel=1e-4)
+    copying = AdaAttNObjective(objective.model, identity=7, **{"global": 0, "local": 0})(content, style)
+    itself = objective.network["decoder"]({"relu4_1": c["relu4_1"], "relu3_1": c["relu3_1"]})
+    assert copying.keys() == {"identity"}
+    assert copying["identity"].item() == pytest.approx(7 * (itself - content).square().mean().item(), rel=1e-4)
+
+
+def test_it_begins_as_the_method_without_weights() -> None:
+    torch.manual_seed(0)
+    encoder = nst.Encoder(torchvision_state(random_convs((4, 6, 8, 10, 12))))
+    model = AdaAttN(encoder)
+    c, s = (encoder(picture(1, 3, 48, 48, seed=seed)) for seed in (1, 2))
+    changed = model.transfer(c, s)
+    for layer in ("relu3_1", "relu4_1"):
+        torch.testing.assert_close(changed[layer], plain_adaattn(c, s, layer), rtol=1e-3, atol=1e-3)
 
 
 def test_all_its_layers_learn() -> None:
     torch.manual_seed(0)
     objective = AdaAttNObjective(AdaAttN(torchvision_state(random_convs((4, 6, 8, 10, 12)))))
+    # to begin with relu5_1 counts nothing, and what lies before it learns from the second step on
+    torch.nn.init.normal_(objective.network["transformer"].widen.weight)
     terms = objective(picture(1, 3, 48, 48, seed=1), picture(1, 3, 48, 48, seed=2))
     torch.stack(list(terms.values())).sum().backward()
     for name, p in objective.network.named_parameters():

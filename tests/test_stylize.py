@@ -155,7 +155,7 @@ def test_the_command_line_trains_and_paints_any_style(
         1 if method == "adaattn" else 0
     )
     if method == "adaattn":
-        assert "adaattn has no term 'style'; there are: global, local" in capsys.readouterr().err
+        assert "adaattn has no term 'style'; there are: global, local, identity" in capsys.readouterr().err
         assert main([*train, *small, str(tmp_path / "paintings")]) == 0
     weights = tmp_path / "run" / "weights.safetensors"
     about = load_metadata(weights)
