@@ -15,7 +15,7 @@ row needs another, so we compute a few at a time, use them and forget them; back
 Staats 2021, https://arxiv.org/abs/2112.05682). The result is exact.
 
 PyTorch's `scaled_dot_product_attention` is not used. On a CPU it silently holds the whole matrix where D and E differ,
-or where channels aren't last in memory. Padded to equal widths and made contiguous it doesn't, and took 4 to 20 % less
+or where channels aren't last in memory. Padded to equal widths and made contiguous it doesn't, and took 3 to 28 % less
 time than ours (`benchmarks/attention.py`): not enough for a second path.
 """
 

@@ -278,7 +278,7 @@ def test_all_its_layers_learn() -> None:
     torch.manual_seed(0)
     objective = AdaAttNObjective(AdaAttN(torchvision_state(random_convs((4, 6, 8, 10, 12)))))
     # to begin with relu5_1 counts nothing, and what lies before it learns from the second step on
-    torch.nn.init.normal_(objective.network["transformer"].widen.weight)
+    torch.nn.init.normal_(objective.network.get_parameter("transformer.widen.weight"))
     terms = objective(picture(1, 3, 48, 48, seed=1), picture(1, 3, 48, 48, seed=2))
     torch.stack(list(terms.values())).sum().backward()
     for name, p in objective.network.named_parameters():
