@@ -6,7 +6,7 @@ Networks of the VGG family (Simonyan & Zisserman 2015, https://arxiv.org/abs/140
 
     conv3x3 -> ReLU,   conv3x3 -> ReLU,   ...,   2x2 pool
 
-and layers are named by block and place: `conv3_1`, `relu3_1`, `pool3`.
+and layers are named by block and place: `conv3_1`, `relu3_1`, `pool3`. Networks that branch come from `nstlib.backbones`.
 """
 
 from __future__ import annotations
