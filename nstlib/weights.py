@@ -3,8 +3,8 @@
 Three layouts are read, and told apart by their keys:
 
 - ours: safetensors with keys `conv1_1.weight`, `conv1_1.bias`, ... and the colour map as `color.weight`, `color.bias`;
-- torchvision: `features.0.weight` or `0.weight`, ..., for pictures normalised by ImageNet's mean and standard deviation; batch
-  normalisations are folded into the convolutions;
+- torchvision: `features.0.weight` or `0.weight`, ..., for pictures normalised by ImageNet's mean and standard deviation;
+  batch normalisations are folded into the convolutions;
 - `vgg_normalised.pth` of the AdaIN family: module 0 is a 1x1 convolution on colours, reflection padding, ceil-mode pooling.
 
 Nothing here unpickles what it can't trust: `.pth` files go through `torch.load(weights_only=True)`. Files are written
