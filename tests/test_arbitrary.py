@@ -99,7 +99,7 @@ def test_in_double_precision_it_paints_the_same(method: str) -> None:
     painted = model.stylize(CONTENT, STYLE)  # pictures of another dtype are taken along
     assert painted.dtype == torch.float64
     # sharp attention makes much of rounding
-        assert (painted - new(method).stylize(CONTENT, STYLE)).abs().max() < (1e-3 if method == "adaattn" else 1e-4)
+    assert (painted - new(method).stylize(CONTENT, STYLE)).abs().max() < (1e-3 if method == "adaattn" else 1e-4)
 
 
 @EVERY
