@@ -2,6 +2,7 @@
 
     python benchmarks/attention.py            32 to 256 positions a side (256 to 2048 px at relu4_1), inference
     python benchmarks/attention.py --train    the same with gradients
+    python benchmarks/attention.py --networks whole networks, photograph and painting of 1024 px
     python benchmarks/attention.py --quick    8 and 16 positions a side: does it run?
 
 Three forms take turns: explicit, softmax(Q^T K) V in one piece; fused, PyTorch's scaled_dot_product_attention on
@@ -77,11 +78,40 @@ def growth(name: str, side: int, channels: tuple[int, int], train: bool, threads
     return peak() - before
 
 
+def network_growth(method: str, size: int, threads: int) -> tuple[int, float]:
+    """By how much the peak of this fresh process rises when a network paints a picture, and the seconds it takes."""
+    from nstlib.stylize import METHODS
+
+    torch.set_num_threads(threads)
+    model = METHODS[method].pretrained()
+    random = torch.Generator().manual_seed(0)
+    content, style = (torch.rand(1, 3, size, size, generator=random) for _ in range(2))
+    model.stylize(content[..., :64, :64], style[..., :64, :64])  # what PyTorch takes at its first call
+    before, begun = peak(), time.perf_counter()
+    model.stylize(content, style)
+    return peak() - before, time.perf_counter() - begun
+
+
+def networks(size: int, threads: int) -> None:
+    """Whole networks against the two explicit matrices of their largest level (computed)."""
+    print(f"torch {torch.__version__}, {threads} threads, {size} px")
+    print("| method | MiB | explicit matrices, MiB (computed) | times | s |\n|---|---|---|---|---|")
+    for method, stride in (("adain", 0), ("sanet", 8), ("adaattn", 4)):
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            grown, seconds = pool.apply(network_growth, (method, size, threads))
+        explicit = 2 * 4 * (size // stride) ** 4 if stride else 0
+        print(
+            f"| {method} | {grown / MIB:.0f} | {explicit / MIB:.0f} | {explicit / max(grown, 1):.1f} | {seconds:.1f} |",
+            flush=True,
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--sides", type=int, nargs="+", default=[32, 64, 128, 256], help="positions a side")
     parser.add_argument("--channels", type=int, nargs=2, default=[240, 256], help="of key and value: AdaAttN's")
     parser.add_argument("--train", action="store_true", help="forward and backward")
+    parser.add_argument("--networks", action="store_true", help="whole networks at 1024 px")
     parser.add_argument(
         "--largest", type=int, default=1024, help="MiB of the largest matrix that the explicit form may hold"
     )
@@ -94,6 +124,9 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     channels, threads = tuple(options.channels), torch.get_num_threads()
+    if options.networks:
+        networks(128 if options.quick else 1024, threads)
+        return
     fresh = multiprocessing.get_context("spawn")
 
     print(

@@ -8,8 +8,10 @@ import pytest
 import torch
 from networks import picture, random_convs, torchvision_state
 from torch import Tensor
+from torchvision.models import get_model
 
 import nstlib as nst
+from nstlib import backbones
 from nstlib.metrics import content_distance, style_distance
 
 ENCODER = nst.Encoder(torchvision_state(random_convs()), ["relu1_1", "relu3_1"]).double()
@@ -80,6 +82,18 @@ def test_layers_may_be_chosen_and_networks_named() -> None:
     usual = nst.Encoder(layers=["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"])
     torch.testing.assert_close(style_distance(*small), style_distance(*small, encoder=usual))
     torch.testing.assert_close(content_distance(*small), content_distance(*small, encoder=usual, layers=["relu4_1"]))
+
+
+def test_other_networks_are_read_at_their_usual_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = get_model("squeezenet1_1", weights=None).state_dict()
+    monkeypatch.setattr(backbones, "download", lambda name: state)
+    small = picture(1, 3, 96, 96, seed=1), picture(1, 3, 96, 96, seed=2)
+    for distance, layers in (
+        (content_distance, ["fire6"]),
+        (style_distance, ["relu1", "fire3", "fire5", "fire7", "fire9"]),
+    ):
+        expected = distance(*small, encoder=nst.Encoder("squeezenet1_1", layers, weights=state))
+        torch.testing.assert_close(distance(*small, encoder="squeezenet1_1"), expected)
 
 
 def test_what_cant_be_measured_is_told() -> None:
