@@ -2,7 +2,8 @@
 
     python benchmarks/agreement.py --pictures photos/ paintings/ --vgg19 vgg19_to_relu3_4.safetensors \\
         --squeezenet squeezenet1_0.safetensors --regressed from_scratch.safetensors
-    python benchmarks/agreement.py ... --quick            few pictures, few steps: does it run?
+    python benchmarks/agreement.py --quick      the package's pictures, few steps, and the student as its own teacher: does
+                                                it run? Writes nothing, unless --out says where
 
 The teachers and the pictures are those of `python -m nstlib.distill`, and so are the pictures kept for measuring.
 `--regressed` is a network made by `python -m nstlib.distill --from-scratch`: distilled, but not pruned first.
@@ -118,10 +119,12 @@ def decoding_psnr(encoder: nst.Encoder, train: Sequence[Tensor], test: Tensor, s
     return float(-10 * torch.cat(errors).log10().mean())
 
 
-def transfer(student: nst.Encoder, vgg: nst.Encoder, size: int, steps: int, folder: Path | None) -> dict[str, dict]:
+def transfer(
+    student: nst.Encoder, vgg: nst.Encoder, size: int, steps: int, folder: Path | None, pairs: Sequence[tuple[str, str]]
+) -> dict[str, dict]:
     """Gatys with each network on the sample pairs, both scored by VGG19's Gram matrices."""
     found = {}
-    for content_name, style_name in PAIRS:
+    for content_name, style_name in pairs:
         content, style = nst.samples.content(content_name, size), nst.samples.style(style_name, size)
         with torch.inference_mode():
             targets = {layer: nst.gram_matrix(feature) for layer, feature in vgg(style).items()}
@@ -187,23 +190,32 @@ def training_steps(network: object) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--pictures", type=Path, nargs="+", required=True)
+    parser.add_argument("--pictures", type=Path, nargs="+", help="needed without --quick")
     parser.add_argument("--held-out", type=int, default=100)
-    parser.add_argument("--vgg19", default="vgg19")
+    parser.add_argument("--vgg19", help="default: torchvision's; with --quick vgg19_mini")
     parser.add_argument("--squeezenet")
     parser.add_argument("--student", default="vgg19_mini", help="the network to measure: a name or a file")
     parser.add_argument("--regressed", help="a file of a network distilled from random weights, as a baseline")
-    parser.add_argument("--out", type=Path, default=ROOT / "nstlib" / "weights" / "vgg19_mini.json")
+    parser.add_argument("--out", type=Path, help="default: vgg19_mini.json in the package")
     parser.add_argument("--figures", type=Path, default=ROOT / "book" / "_static")
+    parser.add_argument("--threads", type=int, help="default: PyTorch's")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    count, steps, side = (6, 5, 64) if options.quick else (100, 500, 256)
+    if not options.pictures and not options.quick:
+        parser.error("name folders of pictures with --pictures, or ask for --quick")
+    count, steps, side, crop = (6, 5, 64, 64) if options.quick else (100, 500, 256, 256)
+    out = options.out or (None if options.quick else ROOT / "nstlib" / "weights" / "vgg19_mini.json")
+    torch.set_num_threads(options.threads or torch.get_num_threads())
 
-    teachers = Teachers(options.vgg19, options.squeezenet)
-    train, _, test = load_folders(options.pictures, options.held_out)
+    teachers = Teachers(options.vgg19 or ("vgg19_mini" if options.quick else "vgg19"), options.squeezenet)
+    if options.pictures:
+        train, _, test = load_folders(options.pictures, options.held_out)
+    else:
+        names = nst.samples.content_names()
+        train = test = [nst.samples.content(name, 288)[0].mul(255).round().byte() for name in names]
     random = torch.Generator().manual_seed(2)
-    crops = random_crops(test, count, 192, random)
-    fit, unseen = random_crops(train, count, 256, random), random_crops(test, count, 256, random)
+    crops = random_crops(test, count, crop * 3 // 4, random)
+    fit, unseen = random_crops(train, count, crop, random), random_crops(test, count, crop, random)
     i, j = torch.triu_indices(count, count, 1)
     chosen = torch.randperm(len(i), generator=random)[:1000]
     pairs = torch.stack([i[chosen], j[chosen]])
@@ -240,7 +252,8 @@ def main() -> None:
     student = nst.Encoder(options.student, STYLE)
     numbers["transfer"] = {
         str(size): transfer(
-            student, vgg, size, steps if options.quick else 300, None if options.quick else options.figures
+            *(student, vgg, size, steps if options.quick else 300, None if options.quick else options.figures),
+            PAIRS[:1] if options.quick else PAIRS,
         )
         for size in (side, 2 * side)
     }
@@ -262,11 +275,14 @@ def main() -> None:
         for of, ranks in numbers[name]["ranks"].items():
             text = ", ".join(f"{kind} {ranks[kind]:.3f}" for kind in ("gram", "moments", "content"))
             print(f"  rank correlation with {of}: {text}", flush=True)
-    options.out.write_text(json.dumps(_rounded(numbers), indent=1) + "\n")
-    card = options.out.with_suffix(".md")
+    print(card_section(numbers))
+    if out is None:
+        return
+    out.write_text(json.dumps(_rounded(numbers), indent=1) + "\n")
+    card = out.with_suffix(".md")
     if card.exists():
         card.write_text(card.read_text().split(HEADING)[0] + HEADING + card_section(numbers))
-    print(f"written to {options.out}")
+    print(f"written to {out}")
 
 
 HEADING = "\n## What its teachers say\n"

@@ -2,32 +2,26 @@
 
     python benchmarks/attention.py            32 to 256 positions a side (256 to 2048 px at relu4_1), inference
     python benchmarks/attention.py --train    the same with gradients
-    python benchmarks/attention.py --networks whole networks, photograph and painting of 1024 px
     python benchmarks/attention.py --quick    8 and 16 positions a side: does it run?
 
 Three forms take turns: explicit, softmax(Q^T K) V in one piece; fused, PyTorch's scaled_dot_product_attention on
 contiguous sequences, with zeros up to the larger of D and E, without which it holds the matrix; and ours,
 `nstlib.attention.attend`. Memory is what the peak of a fresh process grows by. Where the matrix is larger than
 --largest, the explicit form is not run, and its memory is computed: the scores and their softmax, and with gradients
-twice that.
+twice that. Whole networks are the question of `feedforward.py`.
 """
 
 from __future__ import annotations
 
-import argparse
-import multiprocessing
-import statistics
-import time
+import functools
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from common import MIB, Rate, growth, in_fresh_process, make_parser, print_head, print_row, print_setup, take_turns
 from torch import Tensor
 
 from nstlib.attention import BUDGET, attend
-
-MIB = 2**20
 
 
 def explicit(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -62,111 +56,60 @@ def run(name: str, inputs: list[Tensor]) -> Tensor:
     return out.detach()
 
 
-def peak() -> int:
-    """Bytes of memory that this process has ever held at once. (ru_maxrss would begin with the parent's peak.)"""
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024
-
-
-def growth(name: str, side: int, channels: tuple[int, int], train: bool, threads: int) -> int:
-    """By how much one run raises the peak of this process, which has to be a fresh one."""
-    torch.set_num_threads(threads)
+def measure_memory(name: str, side: int, channels: tuple[int, int], train: bool) -> int:
+    """In a fresh process: bytes by which one run raises its peak."""
     run(name, make_inputs(4, channels, train))  # what PyTorch takes at its first call
     inputs = make_inputs(side, channels, train)
-    before = peak()
-    run(name, inputs)
-    return peak() - before
-
-
-def network_growth(method: str, size: int, threads: int) -> tuple[int, float]:
-    """By how much the peak of this fresh process rises when a network paints a picture, and the seconds it takes."""
-    from nstlib.stylize import METHODS
-
-    torch.set_num_threads(threads)
-    model = METHODS[method].pretrained()
-    random = torch.Generator().manual_seed(0)
-    content, style = (torch.rand(1, 3, size, size, generator=random) for _ in range(2))
-    model.stylize(content[..., :64, :64], style[..., :64, :64])  # what PyTorch takes at its first call
-    before, begun = peak(), time.perf_counter()
-    model.stylize(content, style)
-    return peak() - before, time.perf_counter() - begun
-
-
-def networks(size: int, threads: int) -> None:
-    """Whole networks against the two explicit matrices of their largest level (computed)."""
-    print(f"torch {torch.__version__}, {threads} threads, {size} px")
-    print("| method | MiB | explicit matrices, MiB (computed) | times | s |\n|---|---|---|---|---|")
-    for method, stride in (("adain", 0), ("sanet", 8), ("adaattn", 4)):
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            grown, seconds = pool.apply(network_growth, (method, size, threads))
-        explicit = 2 * 4 * (size // stride) ** 4 if stride else 0
-        print(
-            f"| {method} | {grown / MIB:.0f} | {explicit / MIB:.0f} | {explicit / max(grown, 1):.1f} | {seconds:.1f} |",
-            flush=True,
-        )
+    return growth(lambda: run(name, inputs))[0]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = make_parser(__doc__, rounds=3)
     parser.add_argument("--sides", type=int, nargs="+", default=[32, 64, 128, 256], help="positions a side")
     parser.add_argument("--channels", type=int, nargs=2, default=[240, 256], help="of key and value: AdaAttN's")
     parser.add_argument("--train", action="store_true", help="forward and backward")
-    parser.add_argument("--networks", action="store_true", help="whole networks at 1024 px")
     parser.add_argument(
         "--largest", type=int, default=1024, help="MiB of the largest matrix that the explicit form may hold"
     )
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, help="default: PyTorch's")
-    parser.add_argument("--quick", action="store_true", help="small and short")
     options = parser.parse_args()
     if options.quick:
         options.sides, options.channels, options.rounds = [8, 16], [8, 16], 1
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    channels, threads = tuple(options.channels), torch.get_num_threads()
-    if options.networks:
-        networks(128 if options.quick else 1024, threads)
-        return
-    fresh = multiprocessing.get_context("spawn")
-
-    print(
-        f"torch {torch.__version__}, {threads} threads, {channels[0]} channels of keys, {channels[1]} of values, "
+    channels = tuple(options.channels)
+    print_setup(
+        f"{channels[0]} channels of keys, {channels[1]} of values, "
         f"{'forward and backward' if options.train else 'inference'}, float32, at most {BUDGET / MIB:.0f} MiB of the "
-        f"matrix at a time, median of {options.rounds} rounds"
+        f"matrix at a time, median of {options.rounds} rounds",
+        options.threads,
     )
-    print(
-        "| positions | picture, px | matrix, MiB | explicit, MiB | fused, MiB | ours, MiB | times less than explicit "
-        "| explicit, s | fused, s | ours, s | times faster than explicit | largest difference |"
+    print_head(
+        *("positions", "picture, px", "matrix, MiB", "explicit, MiB", "fused, MiB", "ours, MiB"),
+        *("times less than explicit", "explicit, s", "fused, s", "ours, s"),
+        *("times faster than explicit", "largest difference"),
     )
-    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
+    rate = Rate()
     for side in options.sides:
         matrix = 4 * side**4
         names = [name for name in FORMS if name != "explicit" or matrix <= options.largest * MIB]
         memory = {"explicit": matrix * (4 if options.train else 2)}
         for name in names:
-            with fresh.Pool(1) as pool:
-                memory[name] = pool.apply(growth, (name, side, channels, options.train, threads))
+            memory[name] = in_fresh_process(measure_memory, name, side, channels, options.train)
         inputs = make_inputs(side, channels, options.train)
-        times: dict[str, list[float]] = {name: [] for name in names}
-        results: dict[str, Tensor] = {}
-        for _ in range(options.rounds):
-            for name in names:
-                begun = time.perf_counter()
-                results[name] = run(name, inputs)
-                times[name].append(time.perf_counter() - begun)
-        seconds = {name: statistics.median(values) for name, values in times.items()}
-        difference = (results[names[0]] - results["ours"]).abs().max().item()
-        if "explicit" in seconds:
-            note, taken, faster = "", f"{seconds['explicit']:.3f}", f"{seconds['explicit'] / seconds['ours']:.2f}"
-        else:
-            note, taken, faster = " (computed)", "", ""
-        print(
-            f"| {side} x {side} | {8 * side} | {matrix / MIB:.3g} | {memory['explicit'] / MIB:.0f}{note} "
-            f"| {memory['fused'] / MIB:.0f} | {memory['ours'] / MIB:.0f} "
-            f"| {memory['explicit'] / max(memory['ours'], 1):.1f} "
-            f"| {taken} | {seconds['fused']:.3f} | {seconds['ours']:.3f} | {faster} | {difference:.1e} |",
-            flush=True,
+        first = {name: run(name, inputs) for name in (names[0], "ours")}
+        difference = (first[names[0]] - first["ours"]).abs().max().item()
+        forms = {name: functools.partial(run, name, inputs) for name in names}
+        seconds = take_turns(forms, options.rounds, rate, warm_up=0)
+        known = "explicit" in seconds
+        print_row(
+            *(f"{side} x {side}", 8 * side, f"{matrix / MIB:.3g}"),
+            f"{memory['explicit'] / MIB:.0f}{'' if known else ' (computed)'}",
+            *(f"{memory[name] / MIB:.0f}" for name in ("fused", "ours")),
+            f"{memory['explicit'] / max(memory['ours'], MIB):.1f}",
+            f"{seconds['explicit']:.3f}" if known else "",
+            *(f"{seconds[name]:.3f}" for name in ("fused", "ours")),
+            f"{seconds['explicit'] / seconds['ours']:.2f}" if known else "",
+            f"{difference:.1e}",
         )
+    print(rate)
 
 
 if __name__ == "__main__":

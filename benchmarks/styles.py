@@ -13,13 +13,12 @@ runs it does), and the time it takes to there over the network's.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from common import make_parser, print_head, print_row, print_setup, square, timed
 from torch import Tensor
 
 import nstlib as nst
@@ -29,33 +28,31 @@ RUNS = ("L-BFGS from the photograph", "L-BFGS from noise", "Adam from the photog
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, rounds=5)
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--count", type=int, default=5)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--styles", nargs="*", default=Johnson.styles())
     parser.add_argument("--paintings", nargs="*", default=[], metavar="STYLE=FILE")
-    parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     if options.quick:
-        options.styles, options.count, options.size, options.steps = options.styles[:1], 1, 64, 10
+        painted = [style for style in options.styles if style in nst.samples.style_names()]
+        options.styles, options.count, options.size, options.steps = painted[:1], 1, 64, 10
     paintings = dict(pair.split("=", 1) for pair in options.paintings)
-    pictures = [crop(photo, options.size) for photo in photos(options.photos, options.count)]
-    print(
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads, {len(pictures)} photographs, {options.size} px"
+    pictures = [square(photo, options.size) for photo in photos(options.photos, options.count)]
+    print_setup(f"{len(pictures)} photographs, {options.size} px", options.threads)
+    print_head(
+        *("style", "loss of the network", "Gatys", f"loss after {options.steps} steps", "passes the network at step"),
+        "time",
     )
-    print(
-        f"| style | loss of the network | Gatys | loss after {options.steps} steps | passes the network at step | time |"
-    )
-    print("|---|---|---|---|---|---|")
     for style in options.styles:
         model = Johnson.pretrained(style)
         objective = rebuild(model, style, paintings)
         if objective is None:
-            print(f"| {style} | the painting isn't in the package: name its file with --paintings | | | | |")
+            print_row(style, "the painting isn't in the package: name its file with --paintings", "", "", "", "")
             continue
-        rows = [compare(model, objective, picture, options.steps) for picture in pictures]
+        rows = [compare(model, objective, picture, options.steps, options.rounds) for picture in pictures]
         target = statistics.mean(row[0] for row in rows)
         for number, name in enumerate(RUNS):
             runs = [row[1][number] for row in rows]
@@ -64,20 +61,13 @@ def main() -> None:
             step = f"in {len(passed)} of {len(runs)}" if 0 < len(passed) < len(runs) else step
             taken = f"{statistics.median(taken for _, taken in passed):.0f}x" if passed else ""
             loss = statistics.mean(loss for loss, _, _ in runs)
-            print(f"| {style} | {target:.3f} | {name} | {loss:.3f} | {step} | {taken} |", flush=True)
+            print_row(style, f"{target:.3f}", name, f"{loss:.3f}", step, taken)
 
 
 def photos(folder: Path | None, count: int) -> list[Tensor]:
     if folder is None:
         return [nst.samples.content(name, 512) for name in nst.samples.content_names()[:count]]
     return [nst.load_image(file, size=None) for file in sorted(folder.iterdir())[-count:]]
-
-
-def crop(photo: Tensor, size: int) -> Tensor:
-    """The middle, `(1, 3, size, size)`."""
-    small = nst.load_image(photo, size=size)
-    top, left = ((side - size) // 2 for side in small.shape[2:])
-    return small[..., top : top + size, left : left + size]
 
 
 def rebuild(model: Johnson, style: str, paintings: dict[str, str]) -> JohnsonObjective | None:
@@ -98,14 +88,14 @@ def rebuild(model: Johnson, style: str, paintings: dict[str, str]) -> JohnsonObj
 
 
 def compare(
-    model: Johnson, objective: JohnsonObjective, content: Tensor, steps: int
+    model: Johnson, objective: JohnsonObjective, content: Tensor, steps: int, rounds: int
 ) -> tuple[float, list[tuple[float, int, float]]]:
     """The network's loss; and for every run its last loss, the step at which it is lower, and the ratio of times."""
 
     def loss(picture: Tensor) -> Tensor:
         return torch.stack(list(objective.loss(picture, content).values())).sum()
 
-    seconds = min(timed(lambda: model.network.fast(content)) for _ in range(5))
+    seconds = min(timed(lambda: model.network.fast(content)) for _ in range(rounds))
     with torch.no_grad():
         target = loss(model(content)).item()
     noise = torch.rand(content.shape, generator=torch.Generator().manual_seed(0))
@@ -132,13 +122,6 @@ def compare(
         with torch.no_grad():
             runs.append((loss(picture).item(), passed, took))
     return target, runs
-
-
-def timed(function: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    with torch.inference_mode():
-        function()
-    return time.perf_counter() - begun
 
 
 if __name__ == "__main__":

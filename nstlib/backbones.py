@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from nstlib.weights import Network, compare_keys, download, fingerprint, load_file, load_network, parse_network
 
-LEAST = 96
-"""Pixels on the shorter side that every network here can read."""
+LEAST = 64
+"""Pixels on the shorter side that every network here can read, down to its usual layers."""
 
 
 @dataclass(frozen=True)
@@ -155,12 +155,14 @@ class Graph(nn.Module):
         name: of a network with nodes in `BACKBONES`.
         layers: which to return; names of `BACKBONES` or of torchvision. None is its usual content and style layers.
         weights: None for torchvision's, `"random"`, or a path or state dict.
-        seed: of random weights.
+        seed: of random weights. Batch normalisations of random networks are set to what comes in, of noise.
 
     Attributes:
+        name: of the network.
         layers: those returned, shallowest first.
         channels: layer -> number of its channels.
         stride: layer -> pixels of the picture per position, as a power of 2.
+        least: pixels on the shorter side that the deepest of these layers needs.
         fingerprint: 16 digits that tell these weights from all others.
 
     Raises:
@@ -179,10 +181,12 @@ class Graph(nn.Module):
         super().__init__()
         from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
-        backbone = BACKBONES[name]
+        self.name, backbone = name, BACKBONES[name]
         with torch.random.fork_rng(devices=[]):
             torch.random.manual_seed(seed)
             network = _build(name, "cpu" if weights == "random" else "meta").eval()
+            if weights == "random":
+                _measure_norms(network)
         for module in network.modules():
             if hasattr(module, "inplace"):
                 setattr(module, "inplace", False)  # noqa: B010  it would write over features that were asked for
@@ -216,13 +220,31 @@ class Graph(nn.Module):
         self.fingerprint = fingerprint({key: (value,) for key, value in self.network.state_dict().items()})
         with torch.no_grad():
             trial = self.network(torch.zeros(1, 3, 256, 256))
+            # Inception's last modules alone need more than all the others
+            self.least = next(side for side in (LEAST, 80, 96) if side == 96 or self._reads(side))
         self.channels = {layer: one.shape[1] for layer, one in trial.items()}
         self.stride = {layer: 2 ** round(math.log2(256 / one.shape[2])) for layer, one in trial.items()}
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Normalised pictures `(B, 3, H, W)` -> layer -> `(B, C, h, w)`."""
+        """Normalised pictures `(B, 3, H, W)` -> layer -> `(B, C, h, w)`.
+
+        Raises:
+            ValueError: pictures too small for the deepest layer.
+        """
+        if min(x.shape[2:]) < self.least:
+            raise ValueError(
+                f"{self.layers[-1]} of {self.name} needs pictures of at least {self.least} x {self.least} px, "
+                f"got {tuple(x.shape[2:])}; take a larger picture or a shallower layer"
+            )
         features: dict[str, Tensor] = self.network(x)
         return features
+
+    def _reads(self, side: int) -> bool:
+        try:
+            self.network(torch.zeros(1, 3, side, side))
+        except RuntimeError:
+            return False
+        return True
 
 
 def _build(name: str, device: str = "meta") -> nn.Module:
@@ -231,12 +253,32 @@ def _build(name: str, device: str = "meta") -> nn.Module:
 
     options: dict[str, Any] = {}
     if name in ("googlenet", "inception_v3"):
-        options = {"aux_logits": True, "init_weights": device != "meta"}
+        options = {"aux_logits": True, "init_weights": False}
     with torch.device(device):
         network: nn.Module = get_model(name, weights=None, **options)
     if hasattr(network, "transform_input"):
         setattr(network, "transform_input", True)  # noqa: B010  torchvision's weights of these two are for other means and deviations
     return network
+
+
+@torch.no_grad()
+def _measure_norms(network: nn.Module) -> None:
+    """Batch normalisations of a random network learn the mean and variance of what they get, as training would teach them.
+
+    They begin with mean 0 and variance 1, which divide by nothing: GoogLeNet's features would die out to 1e-11 of the
+    picture, and Inception's grow to 1e6. The pictures are noise with grain of all sizes, as photographs have.
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not norms:
+        return
+    grains = [torch.randn(4, 3, 2**k, 2**k) for k in range(1, 8)]
+    noise = torch.stack([nn.functional.interpolate(grain, (128, 128), mode="bilinear") for grain in grains])
+    for norm in norms:
+        norm.train()
+        norm.momentum = None  # plain means, not running ones
+        norm.reset_running_stats()
+    network(noise.sum(0) / len(grains) ** 0.5)  # (4, 3, 128, 128), variance about 1
+    network.eval()
 
 
 def _state(name: str, weights: str | os.PathLike[str] | Mapping[str, Tensor] | None) -> Mapping[str, Tensor]:

@@ -1,0 +1,122 @@
+"""How many steps a second does a training take, and how much of the time does it wait for pictures?
+
+    python benchmarks/training.py                    every method, batch 4, crops of 256 px, 30 steps
+    python benchmarks/training.py --workers 0 1 2    pictures loaded in the training's own process, in one more, in two
+    python benchmarks/training.py --quick            batch 2, 64 px, 3 steps: does it run?
+
+This is `nst.train` itself, on JPEG files that the script makes of the package's photographs in a temporary folder; paintings
+come from the same folder. A step lasts from one request for pictures to the next, and waits until they are there. Without
+worker processes, which is what `nst.train` does on a CPU, all loading is waiting. The first --warm-up steps and the last,
+which saves the weights, are left out.
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+from unittest.mock import patch
+
+import torch
+from common import Rate, make_parser, print_head, print_row, print_setup
+from torch import nn
+from torch.utils.data import DataLoader
+
+import nstlib as nst
+from nstlib.adaattn import AdaAttNObjective
+from nstlib.adain import AdaINObjective
+from nstlib.johnson import JohnsonObjective, TransformerNet
+from nstlib.sanet import SANetObjective
+
+OBJECTIVES: dict[str, Callable[[], nn.Module]] = {
+    "johnson": lambda: JohnsonObjective(TransformerNet(), nst.samples.style("mosaic", 256)),
+    "adain": lambda: AdaINObjective(nst.AdaIN(nst.Encoder())),
+    "sanet": lambda: SANetObjective(nst.SANet(nst.Encoder())),
+    "adaattn": lambda: AdaAttNObjective(nst.AdaAttN(nst.Encoder())),
+}
+
+
+class Watched(DataLoader[Any]):
+    """The training's loader, with a clock at its door."""
+
+    visits: ClassVar[list[tuple[float, float]]] = []
+    """When pictures were asked for, and when they were there."""
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        batches = iter(super().__iter__())
+        while True:
+            asked = time.perf_counter()
+            batch = next(batches, None)
+            if batch is None:
+                return
+            self.visits.append((asked, time.perf_counter()))
+            yield batch
+
+
+def make_pictures(folder: Path, count: int, size: int) -> None:
+    """JPEG files of 4 : 3, no two of them alike."""
+    random = torch.Generator().manual_seed(0)
+    names = nst.samples.content_names()
+    for number in range(count):
+        picture = nst.load_image(nst.samples.content(names[number % len(names)], size), size=size)
+        picture = (picture * (0.6 + 0.4 * torch.rand(1, 3, 1, 1, generator=random))).roll(number, 3)
+        nst.save_image(picture[..., : size * 4 // 3], folder / f"{number:03}.jpg", quality=90)
+
+
+def measure(objective: nn.Module, folder: Path, options: Any, workers: int) -> tuple[float, float]:
+    """Median seconds of a step, and the share of all of them that was spent waiting."""
+    Watched.visits.clear()
+    style = None if isinstance(objective, JohnsonObjective) else folder
+    with tempfile.TemporaryDirectory() as out, patch("nstlib.training.DataLoader", Watched):
+        nst.train(
+            objective,  # type: ignore[arg-type]
+            folder,
+            style,
+            steps=options.warm_up + options.steps + 1,
+            out=out,
+            batch=options.batch,
+            size=options.size,
+            workers=workers,
+            progress=False,
+        )
+    visits = Watched.visits[options.warm_up :]
+    steps = [after[0] - before[0] for before, after in itertools.pairwise(visits)]
+    waiting = [there - asked for asked, there in visits[:-1]]
+    return statistics.median(steps), sum(waiting) / sum(steps)
+
+
+def main() -> None:
+    parser = make_parser(__doc__, rounds=1)
+    parser.add_argument("--methods", nargs="+", choices=list(OBJECTIVES), default=list(OBJECTIVES))
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--warm-up", type=int, default=5)
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--size", type=int, default=256, help="side of the crops in pixels")
+    parser.add_argument("--files", type=int, default=480, help="short side of the files in pixels")
+    parser.add_argument("--workers", type=int, nargs="+", default=[0])
+    options = parser.parse_args()
+    if options.quick:
+        options.steps, options.warm_up, options.batch, options.size, options.files = 3, 1, 2, 64, 96
+    files = f"files of {options.files * 4 // 3} x {options.files} px"
+    print_setup(f"batch {options.batch}, crops of {options.size} px, {files}, {options.steps} steps", options.threads)
+    rate = Rate()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_pictures(folder, 8 if options.quick else 48, options.files)
+        print_head("method", "workers", "steps/s", "pictures/s", "waiting for pictures")
+        for _ in range(options.rounds):
+            for method in options.methods:
+                for workers in options.workers:
+                    rate.measure()
+                    seconds, share = measure(OBJECTIVES[method](), folder, options, workers)
+                    pace = (f"{1 / seconds:.3g}", f"{options.batch / seconds:.3g}")
+                    print_row(method, workers, *pace, f"{share:.1%}")
+    print(rate)
+
+
+if __name__ == "__main__":
+    main()
