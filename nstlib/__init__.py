@@ -12,9 +12,10 @@ Pictures are tensors `(B, 3, H, W)`, RGB, float32, in [0, 1]. The public names, 
     AdaIN, SANet, AdaAttN                           one network, any style                chapters 5 to 7
     train                                           the loop that trains networks
     stylize                                         all methods in one call
+    metrics                                         how near to the photograph, how near to the painting
 """
 
-from nstlib import samples
+from nstlib import metrics, samples
 from nstlib.adaattn import AdaAttN
 from nstlib.adain import AdaIN
 from nstlib.encoder import Encoder
@@ -39,6 +40,7 @@ __all__ = [
     "gram_matrix",
     "load_image",
     "match_color",
+    "metrics",
     "moments",
     "samples",
     "save_image",

@@ -15,6 +15,7 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -27,6 +28,7 @@ from nstlib.decoder import RADIUS, Decoder, decoder_channels, translate_decoder
 from nstlib.encoder import Encoder, as_encoder, check_weights
 from nstlib.image import check_mask, check_picture
 from nstlib.losses import moments, share_styles
+from nstlib.memory import Rehearsal, guarded
 from nstlib.tiling import Maps, fill_up, in_tiles
 from nstlib.weights import SHIPPED, compare_keys, load_file, load_metadata, name_layout, shipped_file
 
@@ -35,6 +37,12 @@ Statistics = Mapping[str, tuple[Tensor, Tensor]]
 
 TILE = 512
 """Pictures with more pixels than a square of this side are painted in tiles of this side."""
+
+PLENTY = 4096
+"""Bytes per pixel that are enough for any picture (`nstlib.memory`): ten times what the largest method was seen to take."""
+
+HEAP = 1.85
+"""How much of the heap is holes: see `nstlib.memory`."""
 
 _Model = TypeVar("_Model", bound="ArbitraryStyle")
 
@@ -195,10 +203,22 @@ class ArbitraryStyle(nn.Module, ABC):
 
         Returns:
             `(B, 3, H, W)` in [0, 1].
+
+        Raises:
+            MemoryError: too large a picture for the memory there is; what would fit is named.
         """
         self._check_tile(tile)
         check_picture(content, "content")
-        return self._paint(content, style, alpha, style_weights, mask, tile).clamp_(0, 1)
+        given = style if isinstance(style, (list, tuple)) else [style]
+        styles = [one for one in given if isinstance(one, (Tensor, Style))]
+
+        def rehearse(model: ArbitraryStyle, empty: Tensor, option: Mapping[str, Any]) -> None:
+            model._paint(empty, model._read_all(styles, tile), alpha, None, None, option.get("tile", tile)).clamp_(0, 1)
+
+        pixels = sum(one.numel() for one in (content, *styles) if isinstance(one, Tensor)) // 3
+        smaller = [{"tile": side} for side in (512, 256, 128) if self.stride <= side < tile]
+        with self._guarded(content, rehearse, plenty=PLENTY * pixels, options=smaller):
+            return self._paint(content, style, alpha, style_weights, mask, tile).clamp_(0, 1)
 
     @torch.no_grad()
     def encode_style(self, style: Tensor, *, tile: int = TILE) -> Style:
@@ -212,7 +232,13 @@ class ArbitraryStyle(nn.Module, ABC):
             What takes the place of the painting in any call; without gradients.
         """
         self._check_tile(tile)
-        return Style(self.method, self._encode_style(style, tile))
+
+        def rehearse(model: ArbitraryStyle, empty: Tensor, option: Mapping[str, Any]) -> None:
+            model._read_style(empty, tile)
+
+        check_picture(style, "style")
+        with self._guarded(style, rehearse, plenty=PLENTY * style[:, 0].numel(), size="style_size"):
+            return Style(self.method, self._encode_style(style, tile))
 
     @torch.no_grad()
     def start_from(self, source: str | os.PathLike[str]) -> None:
@@ -278,8 +304,37 @@ class ArbitraryStyle(nn.Module, ABC):
 
     def _encode_style(self, style: Tensor, tile: float) -> dict[str, Tensor]:
         check_picture(style, "style")
+        return self._read_style(style, tile)
+
+    def _read_style(self, style: Tensor, tile: float) -> dict[str, Tensor]:
         maps = self._encode(fill_up(style.to(self.encoder.color_bias), 1, self._least), tile)
         return self._keep(maps, measure(maps))
+
+    def _read_all(self, styles: Sequence[Tensor | Style], tile: float) -> list[Style]:
+        """The codes of styles of these shapes, without numbers: for `nstlib.memory`."""
+        codes = [
+            {name: part.to("meta") for name, part in one.code.items()}
+            if isinstance(one, Style)
+            else self._read_style(one.to("meta"), tile)
+            for one in styles
+        ]
+        return [Style(self.method, code) for code in codes]
+
+    def _guarded(
+        self, picture: Tensor, rehearse: Rehearsal, *, plenty: int, options: Any = (), size: str = "size"
+    ) -> AbstractContextManager[None]:
+        device = self.encoder.color_bias.device
+        return guarded(
+            self,
+            picture,
+            rehearse,
+            device=device,
+            least=self._least,
+            plenty=plenty,
+            heap=HEAP,
+            options=options,
+            size=size,
+        )
 
     def _encode(self, picture: Tensor, tile: float) -> dict[str, Tensor]:
         return self._in_tiles(self._encode_window, {"picture": picture}, picture, tile, self._reach)

@@ -31,6 +31,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nstlib.losses import full_precision
+
 BUDGET = 16 * 2**20
 """Bytes of A held at a time: large enough for fast matrix products, small enough for a processor's cache."""
 
@@ -109,8 +111,7 @@ class _Attention(torch.autograd.Function):
         out = q.new_empty(len(v), q.shape[1])
         top, total = q.new_empty(2, q.shape[1], 1)  # of every row: its largest score, and the sum of its weights
         memory = _reserve(q, k, rows)
-        # autocast would take the products back to half precision
-        with torch.autocast(q.device.type, enabled=False):
+        with full_precision(q):
             for part, scores in _parts(q, memory):
                 # S = Q^T K
                 torch.mm(q[:, part].mT, k, out=scores)  # (n, M)
@@ -129,7 +130,7 @@ class _Attention(torch.autograd.Function):
         q, k, v, out, top, total = ctx.saved_tensors
         dq, dk, dv = (torch.zeros_like(x) if need else None for x, need in zip((q, k, v), ctx.needs_input_grad))
         memory, more = _reserve(q, k, ctx.rows), _reserve(q, k, ctx.rows)
-        with torch.autocast(q.device.type, enabled=False):
+        with full_precision(q):
             # G = dO / sum P, once for all: with it P can stand for A
             g = gradient / total.mT  # (E, N)
             # sum_j G_i . v_j A_ij = G_i . O_i
@@ -168,9 +169,10 @@ def _reserve(q: Tensor, k: Tensor, rows: int) -> Tensor:
 
 def _parts(q: Tensor, memory: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """All queries in turn, as many at a time as the memory has rows, with the rows for them."""
-    for start in range(0, q.shape[1], len(memory)):
-        end = min(start + len(memory), q.shape[1])
-        yield slice(start, end), memory[: end - start]
+    end = 1 if q.is_meta else q.shape[1]  # where nothing is computed (nstlib.memory), one part stands for all
+    for start in range(0, end, len(memory)):
+        stop = min(start + len(memory), q.shape[1])
+        yield slice(start, stop), memory[: stop - start]
 
 
 def _check(query: Tensor, key: Tensor, value: Tensor) -> None:

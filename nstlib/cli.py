@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         return options.run(options) or 0
-    except (FloatingPointError, ImportError, OSError, ValueError, TypeError) as error:
+    except (FloatingPointError, ImportError, MemoryError, OSError, ValueError, TypeError) as error:
         print(f"nst: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

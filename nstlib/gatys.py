@@ -34,6 +34,7 @@ from nstlib.backbones import layers_of
 from nstlib.encoder import Encoder, Pooling, as_encoder, check_option, check_weights
 from nstlib.image import check_mask, check_picture
 from nstlib.losses import gram_matrix, share_styles, sum_content, sum_style, total_variation
+from nstlib.memory import guarded
 from nstlib.weights import Padding
 
 Optimizer = Literal["lbfgs", "adam"]
@@ -41,6 +42,12 @@ Start = Literal["content", "noise", "style"]
 
 LEAST_SIDE = 64
 """No scale of the pyramid has a shorter side than this, in pixels (unless the picture itself has)."""
+
+PLENTY = 16384
+"""Bytes per pixel that are enough for any picture (`nstlib.memory`): three times what VGG19 was seen to take."""
+
+HEAP = 1.2
+"""How much of the heap is holes: see `nstlib.memory`."""
 
 LEAP = 0.5
 """No step of L-BFGS changes a pixel by more than this: without a line search it would leap out of the picture at times."""
@@ -212,6 +219,9 @@ class Gatys(nn.Module):
         """As a call, but an iterator: gives the `Result` so far every `every` steps, and at the end.
 
         Pictures on the way have the size of the scale they were found at.
+
+        Raises:
+            MemoryError: too large a picture for the memory there is; what would fit is named.
         """
         device = self.encoder.color_bias.device
         content = check_picture(content, "content").to(device)
@@ -223,6 +233,28 @@ class Gatys(nn.Module):
             mask = _check_mask(mask, len(styles), content).to(device)
         shares = _check_shares(style_weights, len(styles), mask).to(device)
 
+        def rehearse(model: Gatys, empty: Tensor, option: Mapping[str, Any]) -> None:
+            vars(model).update(option)
+            regions = None if mask is None else mask.new_empty(len(mask), *empty.shape[2:], device="meta")
+            model._rehearse(empty, [picture.to("meta") for picture in styles], regions, shares.to("meta"))
+
+        lighter: list[dict[str, Any]] = []
+        if self.optimizer == "lbfgs":
+            lighter = [{"history_size": size} for size in (10, 5) if size < self.history_size] + [{"optimizer": "adam"}]
+        plenty, least = PLENTY * content[:, 0].numel() * (1 + len(styles)), 8 * max(self.encoder.stride.values())
+        with guarded(self, content, rehearse, device=device, least=least, plenty=plenty, heap=HEAP, options=lighter):
+            yield from self._optimise(content, styles, mask, shares, callback, progress, every)
+
+    def _optimise(
+        self,
+        content: Tensor,
+        styles: list[Tensor],
+        mask: Tensor | None,
+        shares: Tensor,
+        callback: Callable[[Result], object] | None,
+        progress: bool,
+        every: int,
+    ) -> Iterator[Result]:
         sizes = self._sizes(content)
         counts = _share_steps(self.steps, len(sizes))
         # a step costs as much as it has pixels: the bar counts those, and so tells the time left
@@ -251,7 +283,7 @@ class Gatys(nn.Module):
                         warnings.warn(
                             f"the loss was no longer finite at step {step}: kept the best before it; a smaller "
                             "learning_rate may help",
-                            stacklevel=2,
+                            stacklevel=3,
                         )
                         break
                     result.history.append(
@@ -273,6 +305,22 @@ class Gatys(nn.Module):
         finally:
             bar.close()
         yield result
+
+    def _rehearse(self, content: Tensor, styles: list[Tensor], mask: Tensor | None, shares: Tensor) -> None:
+        """What `_optimise` holds at once, for `nstlib.memory`: a loss with its gradient, and copies of the picture."""
+        sizes = self._sizes(content)
+        for size, count in zip(sizes, _share_steps(self.steps, len(sizes))):
+            if count == 0:
+                continue
+            objective = self._objective(content, styles, mask, shares, size)
+            picture = _resize(content, size)
+            canvas, _ = self._begin(picture)
+            # the best, its result, the start and the one before this step; then two of Adam, or of every past step and
+            # two more of L-BFGS
+            copies = 4 + (2 if self.optimizer == "adam" else 2 * min(self.history_size, count) + 2)
+            kept = [torch.empty_like(picture) for _ in range(copies)]
+            objective(canvas())["total"].backward()
+            del kept
 
     def _objective(
         self,

@@ -36,6 +36,7 @@ from torch import Tensor, nn
 from nstlib.encoder import Encoder, as_encoder, check_option, check_weights, nearest
 from nstlib.image import check_picture
 from nstlib.losses import gram_matrix, sum_content, sum_style, total_variation
+from nstlib.memory import guarded
 from nstlib.tiling import fill_up
 from nstlib.weights import SHIPPED, compare_keys, load_file, load_metadata, name_layout, shipped_file
 
@@ -43,6 +44,9 @@ Norm = Literal["instance", "batch"]
 
 LEAST_SIDE = 8
 """Smaller pictures are mirrored up to this: at a quarter of it, the residual blocks still have a pixel to reflect."""
+
+HEAP = 1.1
+"""How much of the heap is holes: see `nstlib.memory`."""
 
 BAND = 64
 """Rows that are normalised at a time by `TransformerNet.fast`: as many as stay in a processor's cache."""
@@ -349,11 +353,19 @@ class Johnson(nn.Module):
 
         Raises:
             ValueError: a wrong shape or range, or a style picture.
+            MemoryError: too large a picture for the memory there is; the largest size that fits is named.
         """
         if style is not None:
             raise ValueError("a Johnson network is trained for one style and takes no style picture: leave style out")
         content = check_picture(content, "content").to(self.network.out.weight)
-        return self.network.fast(content).clamp_(0, 1)
+        plenty = 64 * self.network.width * content[:, 0].numel()
+        with guarded(self, content, _rehearse, device=content.device, least=LEAST_SIDE, plenty=plenty, heap=HEAP):
+            return self.network.fast(content).clamp_(0, 1)
+
+
+def _rehearse(model: Johnson, content: Tensor, option: Mapping[str, object]) -> None:
+    """What `stylize` does, for `nstlib.memory`."""
+    model.network.fast(content).clamp_(0, 1)
 
 
 # ------------------------------------------------------------------------------------------------ layers

@@ -15,7 +15,8 @@ All are differentiable and batched. A loss is one number: the mean over the pict
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -44,18 +45,43 @@ def gram_matrix(features: Tensor, mask: Tensor | None = None) -> Tensor:
                  [1., 1.]]])
     """
     _check(features)
-    # autocast would take the product back to half precision
-    with torch.autocast(features.device.type, enabled=False):
-        f = _at_least_float32(features).flatten(2)  # (B, C, HW)
+    with full_precision(features):
+        x = _at_least_float32(features)
+        f = x.flatten(2)  # (B, C, HW)
         if mask is None:
             # G = F F^T / HW
-            return f @ f.mT / f.shape[2]
+            gram: Tensor = _Gram.apply(x)
+            return gram / f.shape[2]
         fits = mask.ndim == 4 and mask.shape[1] == 1 and len(mask) in (1, len(features))
         if not fits or mask.shape[2:] != features.shape[2:]:
             raise ValueError(f"features {tuple(features.shape)} need a mask (B, 1, H, W), got {tuple(mask.shape)}")
         m = mask.to(f.dtype).flatten(2)  # (B, 1, HW)
         # G = F diag(m) F^T / sum m
         return (f * m) @ f.mT / m.sum(2, keepdim=True).clamp(min=1e-8)
+
+
+class _Gram(torch.autograd.Function):
+    """F F^T, `(B, C, H, W)` -> `(B, C, C)`.
+
+    Its gradient has the memory layout of the features. Matrix products give one of their own, and to add gradients of two
+    layouts takes as long as the product itself. It also needs one product where the product rule has two.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> Tensor:
+        ctx.save_for_backward(features)
+        f = features.flatten(2)  # (B, C, HW)
+        return f @ f.mT
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (features,) = ctx.saved_tensors
+        # dF = (dG + dG^T) F
+        twice = gradient + gradient.mT
+        if features.is_contiguous(memory_format=torch.channels_last):
+            f = features.movedim(1, -1)  # (B, H, W, C)
+            return (f.flatten(1, 2) @ twice).unflatten(1, f.shape[1:3]).movedim(-1, 1)
+        return (twice @ features.flatten(2)).unflatten(2, features.shape[2:])
 
 
 def moments(features: Tensor) -> tuple[Tensor, Tensor]:
@@ -261,6 +287,12 @@ def moments_loss(features: Mapping[str, Tensor], targets: Mapping[str, Tensor], 
         for found, wanted in zip(moments(features[layer]), moments(targets[layer])):
             total.append((found - wanted).square().mean())
     return torch.stack(total).sum()
+
+
+def full_precision(x: Tensor) -> AbstractContextManager[None]:
+    """Without autocast, which would take products of such tensors back to half precision."""
+    # the meta device (nstlib.memory) has none
+    return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
 
 
 def _check(features: Tensor) -> None:

@@ -28,6 +28,8 @@ from nstlib.backbones import layers_of
 from nstlib.encoder import Encoder, check_option
 from nstlib.losses import gram_matrix, moments
 
+__all__ = ["content_distance", "style_distance"]
+
 Reader = Callable[[Tensor], Mapping[str, Tensor]]
 """Pictures -> layer -> features: an `Encoder`, or anything of its kind."""
 

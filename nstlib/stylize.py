@@ -68,6 +68,7 @@ def stylize(
     Raises:
         ValueError: an unknown method, style or option value, or pictures that don't fit.
         TypeError: an option that the method doesn't have.
+        MemoryError: more memory is needed than there is; a size or an option that fits is named.
 
     Example:
         >>> from nstlib import samples

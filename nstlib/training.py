@@ -633,7 +633,7 @@ def _own_random_numbers(device: torch.device) -> Iterator[None]:
 
 def _seed(device: torch.device, numbers: tuple[int, ...]) -> None:
     """What the objective draws is a function of these numbers. (torch.manual_seed would seed all devices there are.)"""
-    seed = int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+    seed = int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]) >> 1
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)

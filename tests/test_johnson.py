@@ -645,3 +645,17 @@ def test_videos_say_what_they_need(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(ImportError, match=r'imageio-ffmpeg: pip install "nstlib\[video\]"'):
         paint_video(tmp_path / "clip.mp4", tmp_path / "out.mp4", lambda frame: frame)
+
+
+def test_the_weights_of_the_terms_are_1_2_and_1_unless_said_otherwise() -> None:
+    objective = JohnsonObjective(TransformerNet(width=2), torch.rand(1, 3, 32, 32))
+    about = objective.describe()
+    assert [about[f"{term}_weight"] for term in ("content", "style", "tv")] == ["1.0", "2.0", "1.0"]
+    picture, content = torch.rand(2, 1, 3, 32, 32)
+    terms = objective.loss(picture, content)
+    plain = JohnsonObjective(
+        TransformerNet(width=2), torch.rand(1, 3, 32, 32), content_weight=1, style_weight=1, tv_weight=1
+    )
+    plain.load_state_dict(objective.state_dict())  # the same Gram matrices
+    for term, weight in (("content", 1), ("style", 2), ("tv", 1)):
+        assert terms[term].item() == pytest.approx(weight * plain.loss(picture, content)[term].item()), term

@@ -11,7 +11,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from nstlib.losses import content_loss, gram_matrix, moments, style_loss, total_variation
+from nstlib.losses import (
+    content_loss,
+    gram_matrix,
+    moments,
+    style_loss,
+    sum_content,
+    sum_style,
+    total_variation,
+)
 
 
 def same(found: Any, expected: Any, message: str | None = None) -> None:
@@ -315,3 +323,40 @@ def test_errors(name: str) -> None:
     call, message = ERRORS[name]
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("level", [0.03, 0.1, 1.0, 30.0])
+def test_relative_losses_are_1_for_features_of_zero_whatever_the_level(level: float) -> None:
+    random = torch.Generator().manual_seed(0)
+    targets = {layer: level * torch.rand(1, 3, 5, 7, generator=random) for layer in ("relu1_1", "relu2_1")}
+    zeros = {layer: torch.zeros_like(target) for layer, target in targets.items()}
+    total, layers = sum_content(zeros, targets)
+    assert total.item() == pytest.approx(1)  # the mean over layers
+    assert [loss.item() for loss in layers.values()] == pytest.approx([1, 1])
+    grams = {layer: gram_matrix(target) for layer, target in targets.items()}
+    total, layers = sum_style(zeros, grams, {"relu1_1": 0.5, "relu2_1": 3.0})
+    assert total.item() == pytest.approx(3.5, rel=1e-3)
+    assert [loss.item() for loss in layers.values()] == pytest.approx([1, 1], rel=1e-3)
+
+
+def test_without_relative_the_sums_are_the_papers() -> None:
+    random = torch.Generator().manual_seed(0)
+    features, targets = ({"relu1_1": torch.rand(1, 3, 5, 7, generator=random)} for _ in range(2))
+    total, _ = sum_content(features, targets, relative=False)
+    assert total.item() == pytest.approx(content_loss(features["relu1_1"], targets["relu1_1"]).item())
+    grams = {"relu1_1": gram_matrix(targets["relu1_1"])}
+    total, _ = sum_style(features, grams, {"relu1_1": 2.0}, relative=False)
+    assert total.item() == pytest.approx(2 * style_loss(gram_matrix(features["relu1_1"]), grams["relu1_1"]).item())
+
+
+def test_regions_count_by_their_shares() -> None:
+    random = torch.Generator().manual_seed(0)
+    features = {"relu1_1": torch.rand(1, 3, 4, 4, generator=random)}
+    grams = {"relu1_1": gram_matrix(torch.rand(2, 3, 4, 4, generator=random))}
+    masks = torch.zeros(2, 1, 4, 4)
+    masks[0, :, :1], masks[1, :, 1:] = 1, 1
+    total, _ = sum_style(features, grams, {"relu1_1": 1.0}, relative=False, masks={"relu1_1": masks}, shares=[0.2, 0.7])
+    one, other = (
+        style_loss(gram_matrix(features["relu1_1"], masks[k][None]), grams["relu1_1"][k][None]).item() for k in (0, 1)
+    )
+    assert total.item() == pytest.approx(0.2 * one + 0.7 * other)

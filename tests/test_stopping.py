@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import resource
 import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -240,6 +241,44 @@ def test_on_a_full_disk_old_pictures_are_intact(forks: Forks, photos: Path, netw
         )
         assert [path.name for path in out.parent.iterdir()] == ["picture.png"]
         assert out.read_bytes() == whole
+
+
+WRITERS: dict[str, Callable[[Path, Tensor], object]] = {
+    "picture.png": lambda path, picture: nst.save_image(picture, path),
+    "picture.jpg": lambda path, picture: nst.save_image(picture, path),
+    "picture.webp": lambda path, picture: nst.save_image(picture, path),
+    "weights.safetensors": lambda path, picture: save_file(path, {"x": picture}, {"method": "johnson"}),
+    "anything.bin": lambda path, picture: write_atomically(path, picture.numpy().tobytes()),
+}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.999])
+@pytest.mark.parametrize("name", WRITERS)
+def test_whatever_is_written_to_a_full_disk_leaves_the_old_file_intact(name: str, share: float, tmp_path: Path) -> None:
+    path, random = tmp_path / name, torch.Generator().manual_seed(0)
+    old, new = torch.rand(2, 1, 3, 40, 40, generator=random)
+    WRITERS[name](tmp_path / f"size-{name}", new)
+    size = (tmp_path / f"size-{name}").stat().st_size
+    WRITERS[name](path, old)
+    whole, before = path.read_bytes(), sorted(tmp_path.iterdir())
+    child = os.fork()
+    if not child:
+        status = 9
+        try:
+            limit = int(share * size)  # no file may be longer
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+            WRITERS[name](path, new)
+            status = 1  # it claims to have written
+        except OSError as error:
+            said = f"'{path}' cannot be written: File too large; what was there is untouched"
+            status = 0 if str(error) == said and error.errno == errno.EFBIG else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert path.read_bytes() == whole
+    assert sorted(tmp_path.iterdir()) == before  # no half file, under whatever name
+    WRITERS[name](path, new)  # when there is room again
+    assert path.read_bytes() == (tmp_path / f"size-{name}").read_bytes()
 
 
 def test_a_full_disk_ends_a_folder_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

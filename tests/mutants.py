@@ -1,0 +1,196 @@
+"""Would the tests notice? One constant, sign or factor of the losses is changed at a time, and the tests of that file run.
+
+    python tests/mutants.py             all of them
+    python tests/mutants.py losses      those of one file
+
+The exit status is the number of those that nobody noticed. Each runs in a fork of a process that has imported torch, against
+a copy of the package, so the files here are never touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+TESTS = {
+    "losses": ["test_losses.py"],
+    "adain": ["test_adain.py", "test_arbitrary.py"],
+    "sanet": ["test_sanet.py", "test_arbitrary.py"],
+    "adaattn": ["test_adaattn.py", "test_arbitrary.py"],
+    "johnson": ["test_johnson.py"],
+    "gatys": ["test_gatys.py"],
+}
+
+MUTANTS: dict[str, list[tuple[str, str]]] = {
+    "losses": [
+        ("return gram / f.shape[2]", "return gram / f.shape[1]"),
+        ("return gram / f.shape[2]", "return gram"),
+        ("twice = gradient + gradient.mT", "twice = gradient + gradient"),
+        ("twice = gradient + gradient.mT", "twice = gradient"),
+        ("(f * m) @ f.mT / m.sum(2, keepdim=True).clamp(min=1e-8)", "(f * m) @ f.mT / m.shape[2]"),
+        ("(f * m) @ f.mT", "(f * m) @ (f * m).mT"),
+        ("m.sum(2, keepdim=True).clamp(min=1e-8)", "m.sum(2, keepdim=True)"),
+        ("correction=1 if positions", "correction=0 if positions"),
+        ("(var + 1e-5).sqrt()", "(var + 1e-3).sqrt()"),
+        ("(var + 1e-5).sqrt()", "(var + 1e-8).sqrt()"),
+        ("loss = 0.5 * (", "loss = 1.0 * ("),
+        ("_at_least_float32(target)).square().mean(0)", "_at_least_float32(target)).abs().mean(0)"),
+        ("_at_least_float32(target)).square().mean(0)", "_at_least_float32(target)).square().sum(0)"),
+        ('loss.sum() if reduction == "sum" else loss.mean()', "loss.mean()"),
+        ("(gram - target).square().mean() / 4", "(gram - target).square().mean() / 2"),
+        ("(gram - target).square().mean() / 4", "(gram - target).square().sum() / 4"),
+        ("(gram - target).square().mean() / 4", "(gram + target).square().mean() / 4"),
+        ('difference.square() if norm == "l2" else difference.abs()', "difference.square()"),
+        ("difference.abs()).mean()", "difference.abs()).sum()"),
+        ("x[..., :, 1:] - x[..., :, :-1])", "x[..., 1:, :] - x[..., :-1, :])"),
+        ('target, reduction="mean").clamp(min=1e-12)', 'target, reduction="mean").clamp(min=1.0)'),
+        ("loss = loss / content_loss(", "loss = loss * content_loss("),
+        ("(layers.values())).mean(), layers", "(layers.values())).sum(), layers"),
+        ("gram[None]).clamp(min=1e-12)", "gram[None]).clamp(min=1.0)"),
+        ("one = one / style_loss(", "one = one * style_loss("),
+        ("loss = loss + share * one", "loss = loss + one"),
+        ("loss = loss + share * one", "loss = loss - share * one"),
+        ("weights[layer] * loss for layer", "loss for layer"),
+        ("return shares / shares.sum()", "return shares"),
+        ("(found - wanted).square().mean()", "(found - wanted).square().sum()"),
+        ("(found - wanted).square().mean()", "(found - wanted).abs().mean()"),
+        ("zip(moments(features[layer]), ", "zip(moments(features[layer])[:1], "),
+    ],
+    "adain": [
+        ("moments(content)) + mean", "moments(content)) - mean"),
+        ("return std * standardize(", "return standardize("),
+        ('code["std"] * standardize', "standardize"),
+        ('statistics["relu4_1"]) + code["mean"]', 'statistics["relu4_1"]) - code["mean"]'),
+        ('"content": 1.0, "style": 10.0', '"content": 1.0, "style": 1.0'),
+        ('"content": 1.0, "style": 10.0', '"content": 2.0, "style": 10.0'),
+        ('painted["relu4_1"].float(), t.float()', 'painted["relu4_1"].float(), c["relu4_1"].float()'),
+        ("moments_loss(painted, s, self.layers)", "moments_loss(painted, s, self.layers[1:])"),
+        ("moments_loss(painted, s, self.layers)", "moments_loss(painted, c, self.layers)"),
+    ],
+    "sanet": [
+        ('"style": 3.0', '"style": 1.0'),
+        ('"identity1": 50.0', '"identity1": 1.0'),
+        ('"identity2": 1.0', '"identity2": 2.0'),
+        ('{"content": 1.0', '{"content": 2.0'),
+        ("F.mse_loss(_mvn(cs[layer]), _mvn(c[layer]))", "F.mse_loss(cs[layer], c[layer])"),
+        ("return content + self.out_conv(", "return content - self.out_conv("),
+        ("content) + F.mse_loss(pictures[2].float(), style)", "content) - F.mse_loss(pictures[2].float(), style)"),
+        ("c[layer].float()) + F.mse_loss(ss[layer]", "c[layer].float()) - F.mse_loss(ss[layer]"),
+        ("((c, s), (c, c), (s, s))", "((c, s), (c, s), (s, s))"),
+        ("moments_loss(cs, s, self.layers)", "moments_loss(cs, c, self.layers)"),
+        ("self.g(standardize(style, statistics))", "self.g(style)"),
+        ("self.f(standardize(content, statistics))", "self.f(content)"),
+    ],
+    "adaattn": [
+        ('"global": 10.0', '"global": 1.0'),
+        ('"local": 3.0', '"local": 1.0'),
+        ("return std * content + mean", "return std * content - mean"),
+        ("return std * content + mean", "return content + mean"),
+        ("compared = LAYERS[1:]", "compared = LAYERS"),
+        ("LAYERS[: LAYERS.index(level) + 1]", "LAYERS[: LAYERS.index(level)] or LAYERS[:1]"),
+        ("return std * standardize(x, ", "return standardize(x, "),
+        ('standardize(x, measure({"x": x})["x"])', "x"),
+        ("moments_loss(painted, s, self.compared)", "moments_loss(painted, c, self.compared)"),
+        ("plain_adaattn(c, s, layer)) for", "plain_adaattn(c, c, layer)) for"),
+    ],
+    "johnson": [
+        ('"content": self.content_weight * contents', '"content": contents'),
+        ('"style": self.style_weight * styles', '"style": styles'),
+        ('"tv": self.tv_weight * total_variation(picture)', '"tv": total_variation(picture)'),
+        ("{layer: 1 / len(grams) for layer in grams}", "{layer: 1.0 for layer in grams}"),
+        ("style_weight: float = 2.0", "style_weight: float = 1.0"),
+        ("content_weight: float = 1.0", "content_weight: float = 2.0"),
+        ("tv_weight: float = 1.0", "tv_weight: float = 2.0"),
+        ("(var + norm.eps).rsqrt()", "(var + 1e-2).rsqrt()"),
+        ("norm.bias[:, None, None] - mean * scale", "norm.bias[:, None, None] + mean * scale"),
+        ("var = var / (x.shape[2] * x.shape[3])", "var = var / (x.shape[2] * x.shape[3] - 1)"),
+        ('"out.weight": 1 / 255', '"out.weight": 1.0'),
+        ('"conv1.weight": 255.0', '"conv1.weight": 1.0'),
+    ],
+    "gatys": [
+        ('self.style_weight * terms["style"]', 'terms["style"]'),
+        ('self.content_weight * terms["content"]', 'terms["content"]'),
+        ('self.tv_weight * terms["tv"]', 'terms["tv"]'),
+        ('+ self.tv_weight * terms["tv"]', '- self.tv_weight * terms["tv"]'),
+        ("return {layer: 1 / len(layers) for layer in layers}", "return {layer: 1.0 for layer in layers}"),
+        ("weights.get(layer, 0.0) / total", "weights.get(layer, 0.0)"),
+        ("style_weight: float = 20.0", "style_weight: float = 2.0"),
+        ("relative: bool = True", "relative: bool = False"),
+        ('loss = terms["total"] * x[0].numel()', 'loss = terms["total"]'),
+        ("LEAP = 0.5", "LEAP = 50.0"),
+        ("(shares[:, None, None] * grams[layer]).sum(0, keepdim=True)", "grams[layer].sum(0, keepdim=True)"),
+        ("contents, relative=self.relative)", "contents, relative=True)"),
+        ("((f / 0.1) ** -smoothness)", "((f / 0.1) ** smoothness)"),
+        ("((f / 0.1) ** -smoothness)", "((f / 0.2) ** -smoothness)"),
+    ],
+}  # fmt: skip
+"""File -> what is written there once, and what takes its place."""
+
+
+def survives(module: str, old: str, new: str) -> bool:
+    """Whether all tests of the module pass with this change."""
+    source = (ROOT / "nstlib" / f"{module}.py").read_text()
+    assert source.count(old) == 1, f"{module}.py holds {old!r} {source.count(old)} times, and once is needed"
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        shutil.copytree(ROOT / "nstlib", copy / "nstlib", ignore=shutil.ignore_patterns("__pycache__", "weights"))
+        (copy / "nstlib" / "weights").symlink_to(ROOT / "nstlib" / "weights")
+        shutil.copytree(ROOT / "tests", copy / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", copy)
+        (copy / "nstlib" / f"{module}.py").write_text(source.replace(old, new))
+        child = os.fork()
+        if child:
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        status = 99
+        try:
+            os.chdir(copy)
+            sys.path.insert(0, str(copy))
+            with open(os.devnull, "w") as nowhere:
+                os.dup2(nowhere.fileno(), 1)
+                os.dup2(nowhere.fileno(), 2)
+            import pytest
+
+            files = [f"nstlib/{module}.py", *(f"tests/{name}" for name in TESTS[module])]  # doctests too
+            status = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", *files])
+            import nstlib
+
+            assert Path(nstlib.__file__).is_relative_to(copy)
+        except BaseException:
+            status = 99
+        finally:
+            os._exit(status)
+
+
+def main(names: list[str]) -> int:
+    import hypothesis
+    import PIL.Image
+    import pytest
+    import torch
+    import torchvision  # noqa: F401  imported once, for all forks
+
+    torch.set_num_threads(1)
+    assert hypothesis
+    assert PIL.Image
+    assert pytest
+    alive = killed = 0
+    for module in names or MUTANTS:
+        first = MUTANTS[module][0][0]
+        if not survives(module, first, first):
+            raise SystemExit(f"the tests of {module} fail without any change: mend them first")
+        for old, new in MUTANTS[module]:
+            lives = survives(module, old, new)
+            alive, killed = alive + lives, killed + (not lives)
+            print(f"{'ALIVE ' if lives else 'killed'}  {module}: {old}  ->  {new}", flush=True)
+    print(f"{killed} of {killed + alive} mutants killed")
+    return alive
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(BrokenPipeError):
+        raise SystemExit(main(sys.argv[1:]))
