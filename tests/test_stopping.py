@@ -261,20 +261,15 @@ def test_whatever_is_written_to_a_full_disk_leaves_the_old_file_intact(name: str
     size = (tmp_path / f"size-{name}").stat().st_size
     WRITERS[name](path, old)
     whole, before = path.read_bytes(), sorted(tmp_path.iterdir())
-    child = os.fork()
-    if not child:
-        status = 9
-        try:
-            limit = int(share * size)  # no file may be longer
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(share * size), hard))  # no file may be longer
+    try:
+        with pytest.raises(OSError, match="cannot be written") as caught:
             WRITERS[name](path, new)
-            status = 1  # it claims to have written
-        except OSError as error:
-            said = f"'{path}' cannot be written: File too large; what was there is untouched"
-            status = 0 if str(error) == said and error.errno == errno.EFBIG else 2
-        finally:
-            os._exit(status)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert str(caught.value) == f"'{path}' cannot be written: File too large; what was there is untouched"
+    assert caught.value.errno == errno.EFBIG
     assert path.read_bytes() == whole
     assert sorted(tmp_path.iterdir()) == before  # no half file, under whatever name
     WRITERS[name](path, new)  # when there is room again
