@@ -22,6 +22,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from common import square
 from torch import Tensor
 
 import nstlib as nst
@@ -94,13 +95,6 @@ def load(
     if folder is not None:
         return [nst.load_image(file, size=None) for file in sorted(folder.iterdir())[-options.count :]]
     return [paint(names[i % len(names)], options.size) for i in range(options.count)]
-
-
-def square(picture: Tensor, size: int) -> Tensor:
-    """The middle, `(1, 3, size, size)`."""
-    small = nst.load_image(picture, size=size)
-    top, left = ((side - size) // 2 for side in small.shape[2:])
-    return small[..., top : top + size, left : left + size].contiguous()
 
 
 def gatys(pairs: list[tuple[Tensor, Tensor]], steps: int, keep: Path | None) -> Tensor:

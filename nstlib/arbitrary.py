@@ -39,7 +39,7 @@ TILE = 512
 """Pictures with more pixels than a square of this side are painted in tiles of this side."""
 
 PLENTY = 4096
-"""Bytes per pixel that are enough for any picture (`nstlib.memory`): ten times what the largest method was seen to take."""
+"""Bytes per pixel that are enough for any picture (`nstlib.memory`): more than twice what each method needs, tested."""
 
 HEAP = 1.85
 """How much of the heap is holes: see `nstlib.memory`."""
@@ -238,7 +238,7 @@ class ArbitraryStyle(nn.Module, ABC):
 
         check_picture(style, "style")
         with self._guarded(style, rehearse, plenty=PLENTY * style[:, 0].numel(), size="style_size"):
-            return Style(self.method, self._encode_style(style, tile))
+            return Style(self.method, self._read_style(style, tile))
 
     @torch.no_grad()
     def start_from(self, source: str | os.PathLike[str]) -> None:
