@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nstlib.decoder import RADIUS, Decoder, decoder_channels, translate_decoder
-from nstlib.encoder import Encoder, as_encoder, check_weights
+from nstlib.encoder import Encoder, PaddedConv, as_encoder, check_weights
 from nstlib.image import check_mask, check_picture
 from nstlib.losses import moments, share_styles
 from nstlib.memory import Rehearsal, guarded
@@ -537,7 +537,7 @@ class Merge(nn.Module):
             self.widen = nn.Conv2d(deep_channels, channels, 1)
             for parameter in self.widen.parameters():
                 nn.init.zeros_(parameter)  # relu4_1 alone, to begin with
-        self.merge_conv = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect")
+        self.merge_conv = PaddedConv(channels, channels, 3, padding=1, padding_mode="reflect")
         start_neutral(self.merge_conv)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nstlib.losses import full_precision
+from nstlib.losses import no_autocast
 
 BUDGET = 16 * 2**20
 """Bytes of A held at a time: large enough for fast matrix products, small enough for a processor's cache."""
@@ -111,7 +111,7 @@ class _Attention(torch.autograd.Function):
         out = q.new_empty(len(v), q.shape[1])
         top, total = q.new_empty(2, q.shape[1], 1)  # of every row: its largest score, and the sum of its weights
         memory = _reserve(q, k, rows)
-        with full_precision(q):
+        with no_autocast(q):
             for part, scores in _parts(q, memory):
                 # S = Q^T K
                 torch.mm(q[:, part].mT, k, out=scores)  # (n, M)
@@ -130,7 +130,7 @@ class _Attention(torch.autograd.Function):
         q, k, v, out, top, total = ctx.saved_tensors
         dq, dk, dv = (torch.zeros_like(x) if need else None for x, need in zip((q, k, v), ctx.needs_input_grad))
         memory, more = _reserve(q, k, ctx.rows), _reserve(q, k, ctx.rows)
-        with full_precision(q):
+        with no_autocast(q):
             # G = dO / sum P, once for all: with it P can stand for A
             g = gradient / total.mT  # (E, N)
             # sum_j G_i . v_j A_ij = G_i . O_i

@@ -105,11 +105,20 @@ def _stylize(options: argparse.Namespace) -> int:
         raise ValueError("no style: name one after the photograph, or with --style")
     if options.method != "johnson":  # which takes names of networks
         styles = [_sample(str(name), options.size) for name in styles]
-    given = ("encoder", "style_weight", "tv_weight", "steps", "pyramid", "optimizer", "start", "style_scale", "pooling")
+    given = (
+        "encoder",
+        "style_weight",
+        "tv_weight",
+        "steps",
+        "pyramid",
+        "precision",
+        "optimizer",
+        "start",
+        "style_scale",
+    )
     arbitrary = ("alpha", "weights", "style_size", "tile")
-    chosen = {
-        name: getattr(options, name) for name in (*given, *arbitrary, "seed") if getattr(options, name) is not None
-    }
+    names = (*given, "pooling", "seed", *arbitrary)
+    chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     folder = Path(options.content).is_dir()
     video = Path(options.content).suffix.lower() in VIDEOS
     paint = painter(
@@ -294,6 +303,7 @@ def _parser() -> argparse.ArgumentParser:
     gatys.add_argument("--tv-weight", type=float, help="more is smoother")
     gatys.add_argument("--steps", type=int, help="optimisation steps in all")
     gatys.add_argument("--pyramid", type=int, help="number of sizes, coarse to fine")
+    gatys.add_argument("--precision", help="float32 (default), or bfloat16: faster on processors and GPUs that have it")
     gatys.add_argument("--optimizer", help="lbfgs or adam")
     gatys.add_argument("--start", help="content, noise or style")
     gatys.add_argument("--style-scale", type=float, help="size of the style relative to the content: more is broader")

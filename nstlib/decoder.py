@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nstlib.encoder import PaddedConv
+
 STAGES = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 """The layers whose channels decide the widths of a decoder."""
 
@@ -66,7 +68,7 @@ class Decoder(nn.Module):
             "conv1_1": (c1, 3),
         }
         self.convs = nn.ModuleDict(
-            {name: nn.Conv2d(*size, 3, padding=1, padding_mode="reflect") for name, size in sizes.items()}
+            {name: PaddedConv(*size, 3, padding=1, padding_mode="reflect") for name, size in sizes.items()}
         )
         for name, conv in self._layers():
             # He et al. 2015: a ReLU halves the energy, so weights of variance 2 / inputs keep it from layer to layer

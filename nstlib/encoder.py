@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nstlib.backbones import BACKBONES, LEAST, Graph, layers_of, load_chain, nearest
+from nstlib.losses import no_autocast
 from nstlib.weights import Network, Padding, imagenet_color
 
 Pooling = Literal["max", "average", "l2"]
@@ -144,7 +145,7 @@ class Encoder(nn.Module):
                 weight, bias = network.convs[step]
                 channels = weight.shape[0]
                 # on "meta", so that no random numbers are drawn for weights that are replaced at once
-                conv = nn.Conv2d(weight.shape[1], channels, 3, padding=1, padding_mode=self.padding, device="meta")
+                conv = PaddedConv(weight.shape[1], channels, 3, padding=1, padding_mode=self.padding, device="meta")
                 conv.weight, conv.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
                 self.convs[step] = conv
             elif step.startswith("pool"):
@@ -225,6 +226,17 @@ class Encoder(nn.Module):
                 f"{self.layers[-1]} needs pictures of at least {least} x {least} px, "
                 f"got {pictures.shape[2]} x {pictures.shape[3]}; take a larger picture or a shallower layer"
             )
+
+
+class PaddedConv(nn.Conv2d):
+    """A convolution that pads in the precision of its input: autocast would pad in float32, and convert there and back."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.padding_mode == "zeros":
+            return super().forward(x)
+        with no_autocast(x):
+            x = F.pad(x, self._reversed_padding_repeated_twice, mode=self.padding_mode)
+        return F.conv2d(x, self.weight, self.bias, self.stride)
 
 
 def as_encoder(

@@ -22,6 +22,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -39,6 +40,7 @@ from nstlib.weights import Padding
 
 Optimizer = Literal["lbfgs", "adam"]
 Start = Literal["content", "noise", "style"]
+Precision = Literal["float32", "bfloat16"]
 
 LEAST_SIDE = 64
 """No scale of the pyramid has a shorter side than this, in pixels (unless the picture itself has)."""
@@ -48,6 +50,9 @@ PLENTY = 16384
 
 HEAP = 1.2
 """How much of the heap is holes: see `nstlib.memory`."""
+
+LAST = 0.1
+"""In bfloat16, the share of the steps at full size that are taken in float32, at the end."""
 
 LEAP = 0.5
 """No step of L-BFGS changes a pixel by more than this: without a line search it would leap out of the picture at times."""
@@ -61,8 +66,8 @@ class Result:
         picture: `(B, 3, H, W)` in [0, 1]: the best one at the present scale.
         losses: the terms of that picture at the scale reached: `total`, `content`, `style`, `tv`, and `style/<layer>` for
             every layer.
-        history: one entry per step: `step`, `size` (short side, px), `seconds` since the start, and `total`, `content`,
-            `style`, `tv`.
+        history: one entry per step: `step`, `size` (short side, px), `bits` (of the features: 32, or 16 in half precision),
+            `seconds` since the start, and `total`, `content`, `style`, `tv`.
     """
 
     picture: Tensor
@@ -93,7 +98,12 @@ class Gatys(nn.Module):
         smoothness: how much more a step of L-BFGS moves low frequencies than high ones; 0 is plain pixels. It changes how
             fast the loss falls, not what it is.
         pyramid: number of scales, each twice as large as the one before, the last of full size. Each takes half as many
-            steps as the one before.
+            steps as the one before. A list says how to share the steps, coarse to fine: `[1, 4]` takes a fifth of them at
+            half the size.
+        precision: `"float32"`, or `"bfloat16"` for features in half precision until shortly before the end: the last tenth
+            of the steps at full size is taken in float32. Two to three times as fast where the processor or GPU multiplies
+            such numbers itself (benchmarks/gatys.py), and slower where it doesn't. Until then, the losses in the history are
+            half precision's.
         start: begin with the `"content"`, with `"noise"`, with the `"style"` or with a picture `(B, 3, H, W)`.
         style_scale: size of the style's short side relative to the content's. Larger means broader strokes.
         pooling: pooling of the encoder, `"max"`, `"average"` or `"l2"`.
@@ -128,7 +138,8 @@ class Gatys(nn.Module):
         learning_rate: float | None = None,
         history_size: int = 20,
         smoothness: float = 0.4,
-        pyramid: int = 3,
+        pyramid: int | Sequence[float] = 3,
+        precision: Precision = "float32",
         start: Start | Tensor = "content",
         style_scale: float = 1.0,
         pooling: Pooling = "max",
@@ -139,9 +150,11 @@ class Gatys(nn.Module):
         check_option("optimizer", optimizer, get_args(Optimizer))
         if isinstance(start, str):
             check_option("start", start, get_args(Start))
-        for option, number in (("steps", steps), ("pyramid", pyramid), ("history_size", history_size)):
+        check_option("precision", precision, get_args(Precision))
+        for option, number in (("steps", steps), ("history_size", history_size)):
             if not isinstance(number, int) or number < 1:
                 raise ValueError(f"{option} must be a whole number of at least 1, got {number!r}")
+        self.shares = _scale_shares(pyramid)
         check_weights({"content_weight": content_weight, "style_weight": style_weight, "tv_weight": tv_weight})
         if not 0 <= smoothness <= 1:
             raise ValueError(f"smoothness must lie in [0, 1], got {smoothness!r}")
@@ -162,7 +175,7 @@ class Gatys(nn.Module):
         self.content_weight, self.style_weight, self.tv_weight = content_weight, style_weight, tv_weight
         self.tv_norm: Literal["l1", "l2"] = tv_norm
         self.relative, self.optimizer, self.steps = relative, optimizer, steps
-        self.learning_rate, self.history_size, self.pyramid = learning_rate, history_size, pyramid
+        self.learning_rate, self.history_size, self.precision = learning_rate, history_size, precision
         self.start, self.style_scale, self.seed, self.smoothness = start, style_scale, seed, smoothness
 
     def forward(
@@ -255,8 +268,8 @@ class Gatys(nn.Module):
         progress: bool,
         every: int,
     ) -> Iterator[Result]:
-        sizes = self._sizes(content)
-        counts = _share_steps(self.steps, len(sizes))
+        sizes, device = self._sizes(content), content.device.type
+        counts = _share_steps(self.steps, self.shares[-len(sizes) :])
         # a step costs as much as it has pixels: the bar counts those, and so tells the time left
         work = sum(count * height * width for count, (height, width) in zip(counts, sizes))
         bar = tqdm(
@@ -276,8 +289,12 @@ class Gatys(nn.Module):
                 objective = self._objective(content, styles, mask, shares, size)
                 best, start, best_total = _enlarge(best, start, first, size), _resize(first, size), math.inf
                 canvas, optimizer = self._begin(best)
-                for _ in range(count):
-                    before, losses = _take_step(optimizer, objective, canvas)
+                halves = self._count_halves(count, last=size == sizes[-1])
+                for k in range(count):
+                    if k == halves:
+                        best_total = math.inf  # losses in half precision are not to be compared with what comes now
+                    with torch.autocast(device, torch.bfloat16) if k < halves else nullcontext():
+                        before, losses = _take_step(optimizer, objective, canvas)
                     step += 1
                     if not math.isfinite(losses["total"]):
                         warnings.warn(
@@ -287,7 +304,8 @@ class Gatys(nn.Module):
                         )
                         break
                     result.history.append(
-                        {"step": step, "size": min(size), "seconds": time.perf_counter() - begun}
+                        {"step": step, "size": min(size), "bits": 16 if k < halves else 32}
+                        | {"seconds": time.perf_counter() - begun}
                         | {name: losses[name] for name in ("total", "content", "style", "tv")}
                     )
                     if losses["total"] < best_total:
@@ -309,7 +327,7 @@ class Gatys(nn.Module):
     def _rehearse(self, content: Tensor, styles: list[Tensor], mask: Tensor | None, shares: Tensor) -> None:
         """What `_optimise` holds at once, for `nstlib.memory`: a loss with its gradient, and copies of the picture."""
         sizes = self._sizes(content)
-        for size, count in zip(sizes, _share_steps(self.steps, len(sizes))):
+        for size, count in zip(sizes, _share_steps(self.steps, self.shares[-len(sizes) :])):
             if count == 0:
                 continue
             objective = self._objective(content, styles, mask, shares, size)
@@ -397,10 +415,16 @@ class Gatys(nn.Module):
         height, width = content.shape[2:]
         scales = [
             (round(height / 2**k), round(width / 2**k))
-            for k in range(self.pyramid)
+            for k in range(len(self.shares))
             if k == 0 or min(height, width) / 2**k >= LEAST_SIDE
         ]
         return scales[::-1]
+
+    def _count_halves(self, count: int, *, last: bool) -> int:
+        """How many of the steps at one scale are taken in half precision, before the others."""
+        if self.precision == "float32":
+            return 0
+        return count - math.ceil(LAST * count) if last else count
 
     def _first(self, content: Tensor, styles: list[Tensor], coarsest: tuple[int, int]) -> Tensor:
         """The picture to start from, at full size. Noise has the grain of the coarsest scale: finer grain would stay."""
@@ -486,14 +510,23 @@ def _resize(picture: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(picture.detach(), tuple(size), mode="bicubic", antialias=True, align_corners=False)
 
 
-def _share_steps(steps: int, scales: int) -> list[int]:
-    """Steps per scale, coarse to fine: each takes half as many as the one before, and the last at least one."""
+def _scale_shares(pyramid: int | Sequence[float]) -> tuple[float, ...]:
+    """Shares of the steps, coarse to fine."""
+    if isinstance(pyramid, int):
+        shares = tuple(2.0**k for k in reversed(range(pyramid)))
+    else:
+        shares = tuple(pyramid) if isinstance(pyramid, list | tuple) else ()
+    if not shares or not all(0 < share < math.inf for share in shares):
+        raise ValueError(f"pyramid must be a whole number of at least 1, or a list of shares above 0, got {pyramid!r}")
+    return shares
+
+
+def _share_steps(steps: int, shares: Sequence[float]) -> list[int]:
+    """Steps per scale, coarse to fine: by their shares, and the last at least one."""
     counts: list[int] = []
-    for k in range(scales):
+    for k, share in enumerate(shares):
         left = steps - sum(counts)
-        # of 2^n - 1 parts that are left, 2^(n-1) are taken now
-        n = scales - k
-        counts.append(left if n == 1 else min(left - 1, round(left * 2 ** (n - 1) / (2**n - 1))))
+        counts.append(left if k == len(shares) - 1 else min(left - 1, round(left * share / sum(shares[k:]))))
     return counts
 
 

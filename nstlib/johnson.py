@@ -33,7 +33,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.encoder import Encoder, as_encoder, check_option, check_weights, nearest
+from nstlib.encoder import Encoder, PaddedConv, as_encoder, check_option, check_weights, nearest
 from nstlib.image import check_picture
 from nstlib.losses import gram_matrix, sum_content, sum_style, total_variation
 from nstlib.memory import guarded
@@ -373,7 +373,7 @@ def _rehearse(model: Johnson, content: Tensor, option: Mapping[str, object]) -> 
 
 def _conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:
     # Reflection, because zeros would be a dark frame that the network paints as one
-    return nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, padding_mode="reflect")
+    return PaddedConv(inputs, outputs, size, stride, padding=size // 2, padding_mode="reflect")
 
 
 def _norm(channels: int, norm: Norm) -> nn.InstanceNorm2d | nn.BatchNorm2d:

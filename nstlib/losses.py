@@ -45,16 +45,15 @@ def gram_matrix(features: Tensor, mask: Tensor | None = None) -> Tensor:
                  [1., 1.]]])
     """
     _check(features)
-    with full_precision(features):
-        x = _at_least_float32(features)
-        f = x.flatten(2)  # (B, C, HW)
+    with no_autocast(features):
         if mask is None:
             # G = F F^T / HW
-            gram: Tensor = _Gram.apply(x)
-            return gram / f.shape[2]
+            gram: Tensor = _Gram.apply(features)
+            return gram / features[0, 0].numel()
         fits = mask.ndim == 4 and mask.shape[1] == 1 and len(mask) in (1, len(features))
         if not fits or mask.shape[2:] != features.shape[2:]:
             raise ValueError(f"features {tuple(features.shape)} need a mask (B, 1, H, W), got {tuple(mask.shape)}")
+        f = _at_least_float32(features).flatten(2)  # (B, C, HW)
         m = mask.to(f.dtype).flatten(2)  # (B, 1, HW)
         # G = F diag(m) F^T / sum m
         return (f * m) @ f.mT / m.sum(2, keepdim=True).clamp(min=1e-8)
@@ -64,24 +63,28 @@ class _Gram(torch.autograd.Function):
     """F F^T, `(B, C, H, W)` -> `(B, C, C)`.
 
     Its gradient has the memory layout of the features. Matrix products give one of their own, and to add gradients of two
-    layouts takes as long as the product itself. It also needs one product where the product rule has two.
+    layouts takes as long as the product itself. It also needs one product where the product rule has two. That of bfloat16
+    features, which is rounded to bfloat16 in the end, is taken in bfloat16.
     """
 
     @staticmethod
     def forward(ctx: Any, features: Tensor) -> Tensor:
         ctx.save_for_backward(features)
-        f = features.flatten(2)  # (B, C, HW)
+        f = _at_least_float32(features).flatten(2)  # (B, C, HW)
         return f @ f.mT
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (features,) = ctx.saved_tensors
+        kind = features.dtype
+        if kind == torch.float16:  # which the gradient's range may not fit
+            features = features.float()
         # dF = (dG + dG^T) F
-        twice = gradient + gradient.mT
+        twice = (gradient + gradient.mT).to(features.dtype)
         if features.is_contiguous(memory_format=torch.channels_last):
             f = features.movedim(1, -1)  # (B, H, W, C)
-            return (f.flatten(1, 2) @ twice).unflatten(1, f.shape[1:3]).movedim(-1, 1)
-        return (twice @ features.flatten(2)).unflatten(2, features.shape[2:])
+            return (f.flatten(1, 2) @ twice).unflatten(1, f.shape[1:3]).movedim(-1, 1).to(kind)
+        return (twice @ features.flatten(2)).unflatten(2, features.shape[2:]).to(kind)
 
 
 def moments(features: Tensor) -> tuple[Tensor, Tensor]:
@@ -289,8 +292,8 @@ def moments_loss(features: Mapping[str, Tensor], targets: Mapping[str, Tensor], 
     return torch.stack(total).sum()
 
 
-def full_precision(x: Tensor) -> AbstractContextManager[None]:
-    """Without autocast, which would take products of such tensors back to half precision."""
+def no_autocast(x: Tensor) -> AbstractContextManager[None]:
+    """For steps that must keep the precision they are given: autocast takes products in half, and pads in full."""
     # the meta device (nstlib.memory) has none
     return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
 

@@ -93,6 +93,35 @@ def test_the_loss_falls_and_the_result_is_the_best_found(
     assert sorted({entry["size"] for entry in result.history}) == ([128] if pyramid == 1 else [64, 128])
 
 
+def test_a_list_shares_the_steps_among_the_scales(style: Tensor) -> None:
+    cat = nst.samples.content("cat", 128)
+    sizes = [entry["size"] for entry in paint(cat, style, steps=10, pyramid=[1, 4]).history]
+    assert sizes == [64] * 2 + [128] * 8
+    # a picture too small for the coarsest scale: the shares of the others count
+    sizes = [entry["size"] for entry in paint(cat, style, steps=4, pyramid=[5, 1, 3]).history]
+    assert sizes == [64] + [128] * 3
+    for wrong in ([], [1, 0], [1, -1], [1, float("inf")], 0, 1.5, "2"):
+        with pytest.raises(
+            ValueError, match="pyramid must be a whole number of at least 1, or a list of shares above 0"
+        ):
+            nst.Gatys(pyramid=wrong)  # type: ignore[arg-type]
+
+
+def test_in_bfloat16_all_but_the_last_steps_have_features_of_half_precision(content: Tensor, style: Tensor) -> None:
+    kinds: list[torch.dtype] = []
+    gatys = nst.Gatys(precision="bfloat16", steps=20, pyramid=1)
+    gatys.encoder.convs["conv5_1"].register_forward_hook(lambda module, x, y: kinds.append(y.dtype))
+    result = gatys(content, style, progress=False)
+    assert kinds[2:] == [torch.bfloat16] * 18 + [torch.float32] * 2  # after the targets of both pictures
+    assert kinds[:2] == [torch.float32] * 2
+    assert result.picture.dtype == torch.float32
+    # the best is one of the last two, whose losses are exact
+    assert result.losses["total"] == min(entry["total"] for entry in result.history[-2:])
+    assert result.losses["total"] == pytest.approx(paint(content, style, steps=20).losses["total"], rel=0.2)
+    with pytest.raises(ValueError, match="no precision 'half'"):
+        nst.Gatys(precision="half")  # type: ignore[arg-type]
+
+
 def test_the_same_seed_gives_the_same_picture_and_leaves_the_global_state_alone(content: Tensor, style: Tensor) -> None:
     state = torch.random.get_rng_state()
     first, second, other = (paint(content, style, start="noise", seed=seed).picture for seed in (1, 1, 2))

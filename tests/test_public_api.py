@@ -17,7 +17,8 @@ SNAPSHOT = Path(__file__).with_name("public_api.txt")
 
 COMMANDS = {
     "stylize": "-h --help --style -o --out --size --method --encoder --keep-color --device -q --quiet --alpha --weights "
-    "--style-size --tile --style-weight --tv-weight --steps --pyramid --optimizer --start --style-scale --pooling --seed",
+    "--style-size --tile --style-weight --tv-weight --steps --pyramid --precision --optimizer --start --style-scale "
+    "--pooling --seed",
     "train": "-h --help --style --content --out --preset --steps --start --batch --size --seed --save-every --sample-every "
     "--device -q --quiet --learning-rate --schedule --clip --ema --precision --compile --workers --style-weight "
     "--content-weight --tv-weight --content-layers --style-size --encoder --width --norm --name",
