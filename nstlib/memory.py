@@ -10,7 +10,8 @@ heap, which fragments and keeps what it once had:
     need(t) = heap max_{s <= t} small(s) + big(t)               small, big: bytes alive in storages below and from 32 MiB
 
 The factor `heap` is measured, and each method brings its own: a loop that keeps all features for its gradient leaves few
-holes, one that throws each away after the next leaves many. tests/test_memory.py compares the estimates with processes.
+holes, one that throws each away after the next leaves many. tests/test_memory.py compares the estimates with processes:
+within a quarter where there is no heap, and with one as near as chance allows.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -45,6 +45,7 @@ from nstlib.crops import Crops, Folder, Sample, collate, fingerprint, ignore_int
 from nstlib.encoder import check_option
 from nstlib.files import write_atomically
 from nstlib.image import save_image
+from nstlib.memory import guarded
 from nstlib.weights import save_file
 
 Schedule = Literal["constant", "cosine", "adain"]
@@ -55,6 +56,12 @@ PRESETS: dict[str, dict[str, Any]] = {"smoke": {"steps": 40, "batch": 2, "size":
 
 SHEET = 4
 """Pictures on a sample sheet: the first of the run."""
+
+PLENTY = 65536
+"""Bytes per pixel that are enough for any step (`nstlib.memory`): more than twice what each method needs, tested."""
+
+HEAP = 1.2
+"""How much of the heap is holes: see `nstlib.memory`."""
 
 _T = TypeVar("_T")
 
@@ -160,6 +167,7 @@ def train(
         ValueError: an unknown option or a wrong number, no readable picture, or a checkpoint of other settings.
         OSError: no such folder, checkpoints of which none can be read, or an `out` that can't be written.
         FloatingPointError: a term of the loss became NaN or infinite. Checkpoints from before it are kept.
+        MemoryError: a step that takes more memory than there is; the batch and the size that would fit are named.
 
     Example:
         >>> import tempfile
@@ -261,7 +269,10 @@ def train(
         clock = begun = time.perf_counter()
         # the losses stay on a graphics card for a few steps: to look at them is to wait for it
         every = 10 if device.type == "cuda" else 1
-        with tqdm(total=steps, initial=start, disable=not progress or rank > 0, leave=False, unit="step") as bar:
+        with (
+            _fits(objective, batch, world, size, bool(styles), precision, device),
+            tqdm(total=steps, initial=start, disable=not progress or rank > 0, leave=False, unit="step") as bar,
+        ):
             for step, samples in enumerate(loader, start + 1):
                 rate = learning_rate * schedule_factor(schedule, step - 1, steps)
                 for group in optimizer.param_groups:
@@ -321,6 +332,35 @@ def train(
         skips = f"; {len(skipped)} files skipped" if skipped else ""
         say(f"{out / 'weights.safetensors'}: step {state.step:,} after {_duration(time.perf_counter() - begun)}{skips}")
         return TrainingResult(out / "weights.safetensors", state.step, state.step == steps, log.history, skipped)
+
+
+def _fits(
+    objective: nn.Module, batch: int, world: int, size: int, styled: bool, precision: str, device: torch.device
+) -> AbstractContextManager[None]:
+    """Refuses a training of which one step doesn't fit into memory."""
+
+    def rehearse(ghost: nn.Module, crops: Tensor, option: Mapping[str, int]) -> None:
+        crops = crops[: option.get("batch", batch) // world]
+        if precision != "float32":  # the meta device has no autocast
+            ghost, crops = ghost.to(getattr(torch, precision)), crops.to(getattr(torch, precision))
+        # an objective of one's own may do what the meta device can't: then it needs at least what it took till there
+        with suppress(NotImplementedError, RuntimeError):
+            terms = ghost(crops, crops.clone() if styled else None)
+            torch.stack(list(terms.values())).sum().backward()
+
+    # the picture stands for all crops of a process; halves of the batch that all processes can share
+    crops = torch.empty(batch // world, 3, size, size, device="meta")
+    halves = [batch >> k for k in range(1, batch.bit_length()) if (batch >> k) % world == 0 and batch >> k]
+    return guarded(
+        objective,
+        crops,
+        rehearse,
+        device=device,
+        least=32,
+        plenty=PLENTY * batch // world * size**2,
+        heap=HEAP,
+        options=[{"batch": half} for half in halves],
+    )
 
 
 def _check(schedule: str, precision: str, ema: float, above_zero: Mapping[str, float]) -> None:
