@@ -29,10 +29,10 @@ TESTS = {
 
 MUTANTS: dict[str, list[tuple[str, str]]] = {
     "losses": [
-        ("return gram / f.shape[2]", "return gram / f.shape[1]"),
-        ("return gram / f.shape[2]", "return gram"),
-        ("twice = gradient + gradient.mT", "twice = gradient + gradient"),
-        ("twice = gradient + gradient.mT", "twice = gradient"),
+        ("return gram / features[0, 0].numel()", "return gram / features[0, :, 0].numel()"),
+        ("return gram / features[0, 0].numel()", "return gram"),
+        ("(gradient + gradient.mT).to", "(gradient + gradient).to"),
+        ("(gradient + gradient.mT).to", "gradient.to"),
         ("(f * m) @ f.mT / m.sum(2, keepdim=True).clamp(min=1e-8)", "(f * m) @ f.mT / m.shape[2]"),
         ("(f * m) @ f.mT", "(f * m) @ (f * m).mT"),
         ("m.sum(2, keepdim=True).clamp(min=1e-8)", "m.sum(2, keepdim=True)"),
@@ -124,6 +124,8 @@ MUTANTS: dict[str, list[tuple[str, str]]] = {
         ("relative: bool = True", "relative: bool = False"),
         ('loss = terms["total"] * x[0].numel()', 'loss = terms["total"]'),
         ("LEAP = 0.5", "LEAP = 50.0"),
+        ("LAST = 0.1", "LAST = 0.3"),
+        ("best_total = math.inf  # losses in half", "pass  # losses in half"),
         ("(shares[:, None, None] * grams[layer]).sum(0, keepdim=True)", "grams[layer].sum(0, keepdim=True)"),
         ("contents, relative=self.relative)", "contents, relative=True)"),
         ("((f / 0.1) ** -smoothness)", "((f / 0.1) ** smoothness)"),
