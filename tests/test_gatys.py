@@ -61,6 +61,23 @@ def test_the_first_losses_are_the_papers(content: Tensor, style: Tensor) -> None
     assert first["total"] == pytest.approx((2 * content_term + 5 * style_term + 7 * tv).item(), rel=1e-4)
 
 
+def test_the_total_is_the_weighted_sum_and_layers_count_alike(content: Tensor, style: Tensor) -> None:
+    weights = {"content_weight": 2.0, "style_weight": 5.0, "tv_weight": 300.0}
+    result = paint(content, style, start="noise", steps=1, style_layers=("relu1_1", "relu2_1"), **weights)
+    found = result.losses
+    terms = [2 * found["content"], 5 * found["style"], 300 * found["tv"]]
+    assert min(terms) > 0.01 * sum(terms)  # or nobody would notice
+    assert found["total"] == pytest.approx(sum(terms), rel=1e-5)
+    assert found["style"] == pytest.approx((found["style/relu1_1"] + found["style/relu2_1"]) / 2, rel=1e-5)
+
+
+def test_small_weights_take_the_same_way(content: Tensor, style: Tensor) -> None:
+    """L-BFGS drops steps along which the gradient changes little: whether it does must not depend on the weights' scale."""
+    usual = paint(content, style, steps=40).losses["total"]
+    small = paint(content, style, steps=40, content_weight=1e-4, style_weight=20e-4, tv_weight=1e-4).losses["total"]
+    assert 1e4 * small == pytest.approx(usual, rel=0.1)
+
+
 def test_relative_losses_are_the_papers_over_their_value_at_zero(content: Tensor, style: Tensor) -> None:
     options: dict[str, Any] = {
         "content_layers": ("relu2_2",),

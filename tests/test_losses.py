@@ -15,6 +15,7 @@ from nstlib.losses import (
     content_loss,
     gram_matrix,
     moments,
+    moments_loss,
     style_loss,
     sum_content,
     sum_style,
@@ -155,6 +156,17 @@ def test_moments_forget_where_and_follow_scale_and_shift() -> None:
     torch.testing.assert_close(std_after, 3 * std, rtol=1e-6, atol=0)  # up to the 1e-5 under the root
     normalised = (f - mean) / std
     same(normalised.mean((2, 3)), torch.zeros(1, 3, dtype=torch.float64))
+
+
+def test_the_moments_loss_is_the_formula() -> None:
+    layers = ["relu1_1", "relu2_1"]
+    f, a = ({layer: torch.randn(2, 3, 5, 5, dtype=torch.float64) for layer in layers} for _ in range(2))
+    wanted = 0.0
+    for layer in layers:
+        for x, y in zip(f[layer].flatten(2), a[layer].flatten(2), strict=True):
+            mean, std = x.mean(1) - y.mean(1), (x.var(1) + 1e-5).sqrt() - (y.var(1) + 1e-5).sqrt()
+            wanted += (mean.square().mean() + std.square().mean()).item() / 2
+    assert moments_loss(f, a, layers).item() == pytest.approx(wanted, rel=1e-12)
 
 
 def test_moments_of_flat_features_have_a_gradient() -> None:
