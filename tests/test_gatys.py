@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import nstlib as nst
-from nstlib.gatys import Result, _take_step
+from nstlib.gatys import Result, _Canvas, _take_step
 
 SMALL: dict[str, Any] = {"steps": 12, "pyramid": 1}
 
@@ -62,7 +62,7 @@ def test_the_first_losses_are_the_papers(content: Tensor, style: Tensor) -> None
 
 
 def test_the_total_is_the_weighted_sum_and_layers_count_alike(content: Tensor, style: Tensor) -> None:
-    weights = {"content_weight": 2.0, "style_weight": 5.0, "tv_weight": 300.0}
+    weights: dict[str, Any] = {"content_weight": 2.0, "style_weight": 5.0, "tv_weight": 300.0}
     result = paint(content, style, start="noise", steps=1, style_layers=("relu1_1", "relu2_1"), **weights)
     found = result.losses
     terms = [2 * found["content"], 5 * found["style"], 300 * found["tv"]]
@@ -137,6 +137,23 @@ def test_in_bfloat16_all_but_the_last_steps_have_features_of_half_precision(cont
     assert result.losses["total"] == pytest.approx(paint(content, style, steps=20).losses["total"], rel=0.2)
     with pytest.raises(ValueError, match="no precision 'half'"):
         nst.Gatys(precision="half")  # type: ignore[arg-type]
+
+
+def test_losses_of_half_precision_are_not_compared_with_the_last_ones(content: Tensor) -> None:
+    """From the content, with nothing but its loss, every step of Adam makes it worse."""
+    options: dict[str, Any] = {"style_weight": 0.0, "tv_weight": 0.0, "optimizer": "adam", "steps": 20}
+    result = paint(content, None, precision="bfloat16", **options)
+    last = [entry["total"] for entry in result.history if entry["bits"] == 32]
+    assert len(last) == 2
+    assert result.losses["total"] == min(last) > result.history[0]["total"]
+
+
+def test_a_tenth_of_a_cycle_a_pixel_is_neither_slowed_nor_hastened() -> None:
+    w = _Canvas(torch.zeros(1, 3, 20, 20), 0.5).w
+    assert w is not None
+    found = [w[0, 2].item(), w[2, 0].item(), w[0, 8].item(), w[0, 0].item()]
+    # 2, 2 and 8 cycles in 20 px; that of none counts as one
+    assert found == pytest.approx([1, 1, 0.5, 2**0.5])
 
 
 def test_the_same_seed_gives_the_same_picture_and_leaves_the_global_state_alone(content: Tensor, style: Tensor) -> None:
