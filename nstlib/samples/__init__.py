@@ -82,7 +82,8 @@ def content_names() -> tuple[str, ...]:
 
 
 def style(name: str, size: int = 256) -> Tensor:
-    """A picture that this package paints itself. It is the same painting at every size, bit for bit each time.
+    """A picture that this package paints itself. It is the same painting at every size, bit for bit each time
+    (with the same numpy, scipy and scikit-image: those of another version may draw an edge otherwise).
 
     Made of strokes:
 
