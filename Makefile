@@ -17,7 +17,7 @@ BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 SITE  := _build/html
 PIP   := $(BIN)/python -m pip --disable-pip-version-check
-WANTED := -e ".[book,test,dev]"
+WANTED := -e ".[book,test,dev,video]"
 
 define heading
 @printf '\n=== %s\n' $(1)
