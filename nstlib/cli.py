@@ -105,19 +105,10 @@ def _stylize(options: argparse.Namespace) -> int:
         raise ValueError("no style: name one after the photograph, or with --style")
     if options.method != "johnson":  # which takes names of networks
         styles = [_sample(str(name), options.size) for name in styles]
-    given = (
-        "encoder",
-        "style_weight",
-        "tv_weight",
-        "steps",
-        "pyramid",
-        "precision",
-        "optimizer",
-        "start",
-        "style_scale",
+    names = (
+        *("encoder", "style_weight", "tv_weight", "steps", "pyramid", "precision", "optimizer", "start", "style_scale"),
+        *("pooling", "seed", "alpha", "weights", "style_size", "tile"),
     )
-    arbitrary = ("alpha", "weights", "style_size", "tile")
-    names = (*given, "pooling", "seed", *arbitrary)
     chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     folder = Path(options.content).is_dir()
     video = Path(options.content).suffix.lower() in VIDEOS

@@ -236,7 +236,7 @@ class PaddedConv(nn.Conv2d):
             return super().forward(x)
         with no_autocast(x):
             x = F.pad(x, self._reversed_padding_repeated_twice, mode=self.padding_mode)
-        return F.conv2d(x, self.weight, self.bias, self.stride)
+        return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
 
 def as_encoder(

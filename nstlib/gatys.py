@@ -101,9 +101,9 @@ class Gatys(nn.Module):
             steps as the one before. A list says how to share the steps, coarse to fine: `[1, 4]` takes a fifth of them at
             half the size.
         precision: `"float32"`, or `"bfloat16"` for features in half precision until shortly before the end: the last tenth
-            of the steps at full size is taken in float32. Two to three times as fast where the processor or GPU multiplies
-            such numbers itself (benchmarks/gatys.py), and slower where it doesn't. Until then, the losses in the history are
-            half precision's.
+            of the steps at full size is taken in float32. A step was 1.6 to 3.8 times as fast on a processor that multiplies
+            such numbers itself, and 3 to 12 times as slow without (benchmarks/RESULTS.md). The losses in the history are
+            half precision's until then.
         start: begin with the `"content"`, with `"noise"`, with the `"style"` or with a picture `(B, 3, H, W)`.
         style_scale: size of the style's short side relative to the content's. Larger means broader strokes.
         pooling: pooling of the encoder, `"max"`, `"average"` or `"l2"`.
@@ -268,7 +268,7 @@ class Gatys(nn.Module):
         progress: bool,
         every: int,
     ) -> Iterator[Result]:
-        sizes, device = self._sizes(content), content.device.type
+        sizes = self._sizes(content)
         counts = _share_steps(self.steps, self.shares[-len(sizes) :])
         # a step costs as much as it has pixels: the bar counts those, and so tells the time left
         work = sum(count * height * width for count, (height, width) in zip(counts, sizes))
@@ -293,8 +293,7 @@ class Gatys(nn.Module):
                 for k in range(count):
                     if k == halves:
                         best_total = math.inf  # losses in half precision are not to be compared with what comes now
-                    with torch.autocast(device, torch.bfloat16) if k < halves else nullcontext():
-                        before, losses = _take_step(optimizer, objective, canvas)
+                    before, losses = _take_step(optimizer, objective, canvas, half=k < halves)
                     step += 1
                     if not math.isfinite(losses["total"]):
                         warnings.warn(
@@ -470,7 +469,11 @@ class _Canvas(nn.Module):
 
 
 def _take_step(
-    optimizer: torch.optim.Optimizer, objective: Callable[[Tensor], dict[str, Tensor]], canvas: _Canvas
+    optimizer: torch.optim.Optimizer,
+    objective: Callable[[Tensor], dict[str, Tensor]],
+    canvas: _Canvas,
+    *,
+    half: bool = False,
 ) -> tuple[Tensor, dict[str, float]]:
     """One step of the optimiser: the picture before it, and the terms of its loss."""
     terms: dict[str, Tensor] = {}
@@ -480,7 +483,9 @@ def _take_step(
         optimizer.zero_grad(set_to_none=True)
         x = canvas()
         pictures.append(x.detach())
-        terms.update(objective(x))
+        # gradients then come in the precision of their features by themselves
+        with torch.autocast(x.device.type, torch.bfloat16) if half else nullcontext():
+            terms.update(objective(x))
         # L-BFGS drops steps whose product with the change of gradient is below 1e-10, and the gradient of a mean over
         # pixels shrinks as the picture grows: so it is given the sum.
         loss = terms["total"] * x[0].numel()

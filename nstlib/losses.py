@@ -49,7 +49,7 @@ def gram_matrix(features: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is None:
             # G = F F^T / HW
             gram: Tensor = _Gram.apply(features)
-            return gram / features[0, 0].numel()
+            return gram / features.shape[2:].numel()
         fits = mask.ndim == 4 and mask.shape[1] == 1 and len(mask) in (1, len(features))
         if not fits or mask.shape[2:] != features.shape[2:]:
             raise ValueError(f"features {tuple(features.shape)} need a mask (B, 1, H, W), got {tuple(mask.shape)}")

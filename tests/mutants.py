@@ -29,8 +29,8 @@ TESTS = {
 
 MUTANTS: dict[str, list[tuple[str, str]]] = {
     "losses": [
-        ("return gram / features[0, 0].numel()", "return gram / features[0, :, 0].numel()"),
-        ("return gram / features[0, 0].numel()", "return gram"),
+        ("return gram / features.shape[2:].numel()", "return gram / features.shape[1:].numel()"),
+        ("return gram / features.shape[2:].numel()", "return gram"),
         ("(gradient + gradient.mT).to", "(gradient + gradient).to"),
         ("(gradient + gradient.mT).to", "gradient.to"),
         ("(f * m) @ f.mT / m.sum(2, keepdim=True).clamp(min=1e-8)", "(f * m) @ f.mT / m.shape[2]"),
