@@ -178,8 +178,9 @@ class ArbitraryStyle(nn.Module, ABC):
             `(B, 3, H, W)`, meant for [0, 1], not clamped.
 
         Raises:
-            ValueError: a wrong shape, batch size, alpha, weight or mask.
+            ValueError: a wrong shape, range, batch size, alpha, weight or mask; NaN or infinity.
         """
+        check_picture(content, "content")
         return self._paint(content, style, alpha, style_weights, mask, math.inf)
 
     @torch.no_grad()
@@ -280,10 +281,6 @@ class ArbitraryStyle(nn.Module, ABC):
         mask: Tensor | None,
         tile: float,
     ) -> Tensor:
-        if content.ndim != 4 or content.shape[1] != 3 or 0 in content.shape:
-            raise ValueError(f"content must have the shape (B, 3, H, W), not {tuple(content.shape)}")
-        if not content.is_floating_point():
-            raise TypeError(f"content must hold floats in [0, 1], not {content.dtype}")
         if not 0 <= alpha <= 1:
             raise ValueError(f"alpha must lie in [0, 1], got {alpha!r}; 0 is the content itself, 1 all of the style")
         codes = self._codes(style, len(content), tile)

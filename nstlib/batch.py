@@ -24,6 +24,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from nstlib.files import clear_leftovers
 from nstlib.image import WRITABLE, save_image
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -71,6 +72,7 @@ def paint_folder(
         raise NotADirectoryError(f"'{folder}' is a folder, so the results need one too, and '{out}' is a file name")
     if out.resolve() == folder.resolve():
         raise ValueError(f"the results would replace the photographs in '{folder}': name another folder for them")
+    clear_leftovers(out)
     report = Report()
     taken: dict[Path, Path] = {}
     bar = tqdm(files, disable=not progress, leave=False, unit="picture")

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from contextlib import suppress
 from pathlib import Path
+
+LEFT = 3600.0
+"""Seconds after which a file that is still being written is one that a killed process has left behind."""
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes | memoryview) -> Path:
@@ -49,6 +53,14 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | memoryview) -> 
             raise _named(error, path) from error
         raise
     return path
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what writes left in `folder` when their process was killed. Runs that write there often begin with it."""
+    for path in folder.glob(".nst-*.tmp"):
+        with suppress(OSError):  # another process may be quicker
+            if time.time() - path.stat().st_mtime > LEFT:
+                path.unlink()
 
 
 def _named(error: OSError, path: Path) -> OSError:

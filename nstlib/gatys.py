@@ -268,28 +268,28 @@ class Gatys(nn.Module):
         progress: bool,
         every: int,
     ) -> Iterator[Result]:
-        sizes = self._sizes(content)
-        counts = _share_steps(self.steps, self.shares[-len(sizes) :])
+        scales = self._scales(content)
+        coarsest, finest = scales[0][0], scales[-1][0]
         # a step costs as much as it has pixels: the bar counts those, and so tells the time left
-        work = sum(count * height * width for count, (height, width) in zip(counts, sizes))
+        work = sum(count * height * width for (height, width), count in scales)
         bar = tqdm(
             total=work,
             disable=not progress,
             leave=False,
             bar_format="{desc} {percentage:3.0f}%|{bar}| {remaining}{postfix}",
         )
-        first = self._first(content, styles, sizes[0])
-        best = start = _resize(first, sizes[0])
+        first = self._first(content, styles, coarsest)
+        best = start = _resize(first, coarsest)
         result = Result(best.clamp(0, 1), {})
         begun, step = time.perf_counter(), 0
         try:
-            for size, count in zip(sizes, counts):
+            for size, count in scales:
                 if count == 0:
                     continue
                 objective = self._objective(content, styles, mask, shares, size)
                 best, start, best_total = _enlarge(best, start, first, size), _resize(first, size), math.inf
                 canvas, optimizer = self._begin(best)
-                halves = self._count_halves(count, last=size == sizes[-1])
+                halves = self._count_halves(count, last=size == finest)
                 for k in range(count):
                     if k == halves:
                         best_total = math.inf  # losses in half precision are not to be compared with what comes now
@@ -318,15 +318,14 @@ class Gatys(nn.Module):
                     if step % every == 0 and step < self.steps:
                         yield result
         except KeyboardInterrupt:
-            result.picture = _enlarge(best, start, first, sizes[-1]).clamp(0, 1)
+            result.picture = _enlarge(best, start, first, finest).clamp(0, 1)
         finally:
             bar.close()
         yield result
 
     def _rehearse(self, content: Tensor, styles: list[Tensor], mask: Tensor | None, shares: Tensor) -> None:
         """What `_optimise` holds at once, for `nstlib.memory`: a loss with its gradient, and copies of the picture."""
-        sizes = self._sizes(content)
-        for size, count in zip(sizes, _share_steps(self.steps, self.shares[-len(sizes) :])):
+        for size, count in self._scales(content):
             if count == 0:
                 continue
             objective = self._objective(content, styles, mask, shares, size)
@@ -409,15 +408,15 @@ class Gatys(nn.Module):
             tolerance_change=0,
         )
 
-    def _sizes(self, content: Tensor) -> list[tuple[int, int]]:
-        """(H, W) of every scale, coarse to fine."""
+    def _scales(self, content: Tensor) -> list[tuple[tuple[int, int], int]]:
+        """(H, W) of every scale and how many steps it takes, coarse to fine."""
         height, width = content.shape[2:]
-        scales = [
+        sizes = [
             (round(height / 2**k), round(width / 2**k))
             for k in range(len(self.shares))
             if k == 0 or min(height, width) / 2**k >= LEAST_SIDE
         ]
-        return scales[::-1]
+        return list(zip(sizes[::-1], _share_steps(self.steps, self.shares[-len(sizes) :])))
 
     def _count_halves(self, count: int, *, last: bool) -> int:
         """How many of the steps at one scale are taken in half precision, before the others."""
@@ -542,8 +541,8 @@ def _layer_weights(weights: Mapping[str, float] | None, layers: Sequence[str]) -
     if unknown:
         raise ValueError(f"layer_weights names {unknown}, and the style layers are {list(layers)}")
     total = sum(weights.values())
-    if not total > 0 or min(weights.values()) < 0:
-        raise ValueError(f"layer_weights must be at least 0 with a sum above 0, got {dict(weights)}")
+    if not 0 < total < math.inf or min(weights.values()) < 0:
+        raise ValueError(f"layer_weights must be at least 0 with a finite sum above 0, got {dict(weights)}")
     return {layer: weights.get(layer, 0.0) / total for layer in layers}
 
 

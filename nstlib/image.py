@@ -68,7 +68,7 @@ def load_image(source: Source, size: int | None = 256) -> Tensor:
     Files may be PNG, JPEG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000, PPM, ICO and QOI, as far as the installed
     Pillow reads them (HEIF too, once `pillow_heif.register_heif_opener()` was called). EXIF orientation is
     applied, transparency is laid on white, grey becomes RGB, 16-bit grey keeps its precision, CMYK and
-    embedded colour profiles are converted to sRGB, and of an animation the first frame is taken.
+    embedded colour profiles are converted to sRGB, and of an animation the first frame is taken, with a warning.
 
     Args:
         source: A path, an `http://` or `https://` address, a PIL image, a numpy array or a tensor.
@@ -180,6 +180,8 @@ def _decode(
     with file:
         image = _open(file, name)
         _check_pixels(*image.size, f"{name} has")
+        if _moves(image):
+            warnings.warn(f"{name} is an animation: its first frame is read", stacklevel=4)
         box = None
         if size is not None:
             # A large JPEG can be decoded at 1/2, 1/4 or 1/8 of its size. Twice the size asked for is kept,
@@ -246,6 +248,14 @@ def _describe(head: bytes) -> str:
     if re.fullmatch(rb"[\t\n\r -~]+", head):
         return f"it is text and starts with {head[:24].decode('ascii')!r}"
     return f"it starts with the bytes {head[:8].hex(' ')}"
+
+
+def _moves(image: Image.Image) -> bool:
+    """Whether it is an animation. Pages of a TIFF, and the small copies that cameras add, are not."""
+    try:
+        return image.format in ("GIF", "PNG", "WEBP", "AVIF") and bool(getattr(image, "is_animated", False))
+    except Exception:  # the second frame of a GIF is looked for, and may be damaged; what is wanted is the first
+        return False
 
 
 def _load_pixels(image: Image.Image, name: str) -> None:

@@ -43,7 +43,7 @@ from tqdm.auto import tqdm
 
 from nstlib.crops import Crops, Folder, Sample, collate, fingerprint, ignore_interrupts, list_pictures
 from nstlib.encoder import check_option
-from nstlib.files import write_atomically
+from nstlib.files import clear_leftovers, write_atomically
 from nstlib.image import save_image
 from nstlib.memory import guarded
 from nstlib.weights import save_file
@@ -541,6 +541,7 @@ class _Log:
         self.waiting: list[tuple[int, float, dict[str, Tensor]]] = []
         if rank > 0:
             return
+        clear_leftovers(out)
         self.history = [row for row in _read_rows(self.path) if row["step"] <= start] if start else []
         header = ",".join(self.history[0]) + "\n" if self.history else ""
         write_atomically(self.path, (header + "".join(map(_row, self.history))).encode())

@@ -288,6 +288,8 @@ def test_one_value_that_is_no_number_is_refused_by_every_method(method: str, val
     for content, style in pairs:
         with pytest.raises(ValueError, match="holds NaN or infinity"):
             paint(MODELS[method], content, style)
+        with pytest.raises(ValueError, match="holds NaN or infinity"):
+            MODELS[method](content) if method == "johnson" else MODELS[method](content, style)
 
 
 # ------------------------------------------------------------------------------------------------- numbers

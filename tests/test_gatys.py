@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -315,6 +316,8 @@ def test_lbfgs_remembers_no_more_than_history_size(content: Tensor, style: Tenso
         ({"style_weight": 0, "content_weight": 0}, "nothing to optimise"),
         ({"layer_weights": {"relu9_1": 1}}, r"layer_weights names \['relu9_1'\]"),
         ({"layer_weights": {"relu1_1": 0}}, "sum above 0"),
+        ({"layer_weights": {"relu1_1": math.inf}}, "finite sum above 0"),
+        ({"layer_weights": {"relu1_1": math.nan}}, "finite sum above 0"),
         ({"style_scale": 0}, "style_scale must be above 0"),
         ({"smoothness": 2}, r"smoothness must lie in \[0, 1\]"),
         ({"style_layers": ("relu1_9",)}, "no layer 'relu1_9'"),

@@ -261,7 +261,12 @@ def test_first_frame_of_an_animation(tmp_path: Path) -> None:
         data = encode(frames[0], form, save_all=True, append_images=frames[1:], duration=50, **options)
         path = write(tmp_path / "moving", data)
         assert Image.open(path).n_frames == 3  # type: ignore[attr-defined]
-        assert np.array_equal(levels(load_image(path, None)).round()[0, 0], RED), form
+        with pytest.warns(UserWarning, match="moving' is an animation: its first frame is read"):
+            load_image(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            picture = load_image(path, None)
+        assert np.array_equal(levels(picture).round()[0, 0], RED), form
 
 
 def test_one_pixel(tmp_path: Path) -> None:

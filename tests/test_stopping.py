@@ -148,6 +148,27 @@ def unbroken(forks: Forks, photos: Path, tmp_path_factory: pytest.TempPathFactor
     return folder / "run"
 
 
+@pytest.mark.parametrize("run", ["train", "stylize"])
+def test_what_killed_writes_left_behind_is_removed_unless_another_may_be_at_it(
+    run: str, forks: Forks, photos: Path, network: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    old, new, theirs = out / ".nst-0123456789ab.tmp", out / ".nst-ba9876543210.tmp", out / ".theirs.tmp"
+    for path in (old, new, theirs):
+        path.write_bytes(b"half of a")
+    for path in (old, theirs):
+        os.utime(path, (path.stat().st_atime, path.stat().st_mtime - 4000))
+    if run == "train":
+        order = training(photos, out, 1)
+    else:
+        order = ["stylize", photos, "--style", network, "--method", "johnson", "--device", "cpu", "-q", "-o", out]
+    assert forks.run(*order, said=tmp_path / "said") == 0, (tmp_path / "said").read_text()
+    assert not old.exists()
+    assert new.exists()
+    assert theirs.exists()
+
+
 LOST: dict[str, tuple[str, ...]] = {
     "weights": ("weights.safetensors",),
     "losses": ("losses.csv",),
