@@ -195,7 +195,17 @@ def test_flipped_and_missing_bytes_give_weights_or_one_sentence(
         assert all(value.isfinite().all() for pair in found.convs.values() for value in pair)
 
 
-VERSIONS = {"2": False, "99": False, "one": False, "": False, "1.0": False, "-1": False, "²": False, "9" * 5000: False}
+VERSIONS = {
+    "2": False,
+    "99": False,
+    "one": False,
+    "": False,
+    "1.0": False,
+    "-1": False,
+    "²": False,
+    "\uff11": False,
+    "9" * 5000: False,
+}
 
 
 @pytest.mark.parametrize("version", [*VERSIONS, "1", "01"], ids=lambda version: repr(version[:4]))

@@ -53,6 +53,13 @@ def drip(text: bytes) -> Answer:
     return send
 
 
+def pour(connection: socket.socket, over: threading.Event) -> None:
+    """As fast as it goes, for ever, and no word of how much it will be."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    while not over.is_set():
+        connection.sendall(bytes(50_000))
+
+
 OK = "HTTP/1.1 200 OK\n"
 WHOLE = f"{OK}Content-Length: {len(BODY)}\n\n"
 CHUNKED = f"{OK}Transfer-Encoding: chunked\n\n"
@@ -107,6 +114,7 @@ BAD: dict[str, tuple[Answer, type[Exception], str]] = {
         ValueError,
         "more than the limit of 0.1 MB",
     ),
+    "a body without end": (pour, ValueError, "more than the limit of 0.1 MB"),
     "a promise beyond all limits": (
         answer(f"{OK}Content-Length: {10**30}\n\n", BODY),
         ValueError,
@@ -127,6 +135,7 @@ BAD: dict[str, tuple[Answer, type[Exception], str]] = {
     "moved to a port that is none": (moved("http://127.0.0.1:x/"), OSError, "cannot be loaded"),
     "moved to data": (moved("data:image/png;base64,AAAA"), OSError, "cannot be loaded"),
     "moved to a file": (moved("file:///etc/hostname"), OSError, "cannot be loaded"),
+    "moved to FTP": (moved("ftp://127.0.0.1/a.png"), OSError, "unknown url type: ftp"),
     "a picture in gzip": (
         answer(f"{OK}Content-Encoding: gzip\nContent-Length: 3\n\n", b"\x1f\x8b\x08"),
         OSError,
@@ -160,7 +169,7 @@ def port() -> Iterator[int]:
                     asked += connection.recv(4096)
                 match = re.match(rb"GET /(\S*) ", asked)
                 name = match[1].decode().replace("%20", " ") if match else ""
-                SITES[name](connection, over)
+                SITES.get(name, lambda *_: None)(connection, over)
             except OSError:  # a client that has had enough
                 pass
 
@@ -190,6 +199,7 @@ def site(port: int, monkeypatch: pytest.MonkeyPatch) -> str:
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(nst_image, "URL_MAX_BYTES", 100_000)
+    monkeypatch.setattr(nst_image, "URL_DEADLINE", 20.0)
     return f"http://127.0.0.1:{port}/"
 
 
@@ -218,6 +228,18 @@ def test_no_server_holds_us_longer_than_the_deadline(name: str, site: str, monke
     with pytest.raises(TimeoutError, match=r"not all in 0\.3 s; try later or raise nstlib\.image\.URL_DEADLINE"):
         load_image(site + name)
     assert time.perf_counter() - begun < 12
+
+
+def test_after_the_deadline_no_body_is_received_any_more(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nst_image, "URL_DEADLINE", 0.3)
+    before = set(threading.enumerate())
+    with pytest.raises(TimeoutError):
+        load_image(site + "a body that drips")
+    ours = [one for one in set(threading.enumerate()) - before if "(work)" in one.name]
+    for one in ours:
+        one.join(10)
+    assert len(ours) <= 1
+    assert not any(one.is_alive() for one in ours)
 
 
 def test_a_loop_of_redirections_ends(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
