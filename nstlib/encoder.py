@@ -157,7 +157,8 @@ class Encoder(nn.Module):
         """Features of pictures.
 
         Args:
-            pictures: `(B, 3, H, W)`, RGB, float, meant for [0, 1] (not clamped: an optimiser may step outside).
+            pictures: `(B, 3, H, W)`, RGB, float, meant for [0, 1] (not clamped: an optimiser may step outside). Read in the
+                precision of the encoder's weights.
             layers: which of the encoder's layers to give. None is all of them. Of a VGG, what lies behind them is not run.
 
         Returns:
@@ -169,7 +170,7 @@ class Encoder(nn.Module):
         """
         self._check(pictures)
         # One affine map of the colours, whatever the network expects: x -> W x + b     (B, 3, H, W)
-        x = pictures.movedim(1, -1)  # (B, H, W, 3)
+        x = pictures.to(self.color_weight.dtype).movedim(1, -1)  # (B, H, W, 3)
         x = F.linear(x, self.color_weight[:, :, 0, 0], self.color_bias).movedim(-1, 1)  # channels-last from here on
         features: dict[str, Tensor] = {}
         wanted = self.layers if layers is None else layers

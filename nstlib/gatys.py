@@ -236,10 +236,11 @@ class Gatys(nn.Module):
         Raises:
             MemoryError: too large a picture for the memory there is; what would fit is named.
         """
-        device = self.encoder.color_bias.device
-        content = check_picture(content, "content").to(device)
+        bias = self.encoder.color_bias  # pictures go where the encoder is, in its precision
+        device = bias.device
+        content = check_picture(content, "content").to(bias)
         styles = [style] if isinstance(style, Tensor) else list(style or ())
-        styles = [check_picture(picture, "style").to(device) for picture in styles]
+        styles = [check_picture(picture, "style").to(bias) for picture in styles]
         if self.style_layers and not styles:
             raise ValueError("style layers need a style picture: give one, or set style_weight=0")
         if mask is not None:

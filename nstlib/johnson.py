@@ -338,7 +338,7 @@ class Johnson(nn.Module):
 
     def forward(self, content: Tensor) -> Tensor:
         """`(B, 3, H, W)` in [0, 1] -> `(B, 3, H, W)`, not clamped, with gradients."""
-        return self.network(check_picture(content, "content"))
+        return self.network(check_picture(content, "content").to(self.network.out.weight))
 
     def stylize(self, content: Tensor, style: None = None, *, progress: bool = False) -> Tensor:
         """Paint, by the fast path.

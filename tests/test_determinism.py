@@ -256,7 +256,7 @@ def filled(height: int, width: int, fill: str | float, seed: int) -> Tensor:
     content_fill=fills,
     style_fill=fills,
     seed=st.integers(0, 9),
-    dtype=st.sampled_from([torch.float32, torch.float64]),
+    dtype=st.sampled_from([torch.float32, torch.float64, torch.float16, torch.bfloat16]),
 )
 def test_any_picture_gives_a_picture(
     method: str,
@@ -269,14 +269,32 @@ def test_any_picture_gives_a_picture(
 ) -> None:
     if method == "gatys":  # which says so of smaller ones: test_gatys.py
         size = (max(16, size[0]), max(16, size[1]))
-        dtype = torch.float32
     content, style = filled(*size, content_fill, seed).to(dtype), filled(*style_size, style_fill, seed + 1).to(dtype)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         painted = paint(MODELS[method], content, style)
+    assert painted.dtype == torch.float32
     assert painted.shape == content.shape
     assert bool(painted.isfinite().all())
     assert 0 <= painted.min() <= painted.max() <= 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("method", METHODS)
+def test_pictures_of_any_precision_are_read_in_that_of_the_weights(method: str, dtype: torch.dtype) -> None:
+    content, style = picture(1, 3, 40, 48).to(dtype), picture(1, 3, 32, 32, seed=1).to(dtype)
+    model = MODELS[method]
+    if method == "gatys":
+        painted = [
+            model(one, other, progress=False).picture
+            for one, other in ((content, style), (content.float(), style.float()))
+        ]
+    elif method == "johnson":
+        painted = [model(content), model(content.float())]
+    else:
+        painted = [model(content, style), model(content.float(), style.float())]
+    assert painted[0].dtype == torch.float32
+    assert torch.equal(*painted)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])

@@ -26,7 +26,7 @@ from nstlib.johnson import TransformerNet
 from nstlib.training import _read_rows, list_checkpoints, load_checkpoint
 from nstlib.weights import load_file, load_metadata, save_file
 
-KILLS = 10
+KILLS = 20
 """Of a training, and as many of a folder."""
 
 
