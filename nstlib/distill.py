@@ -507,7 +507,7 @@ def distil(
                 },
                 state,
             )
-            write_atomically(checkpoint, state.getbuffer())
+            write_atomically(checkpoint, state.getvalue())
     return step
 
 

@@ -12,7 +12,7 @@ LEFT = 3600.0
 """Seconds after which a file that is still being written is one that a killed process has left behind."""
 
 
-def write_atomically(path: str | os.PathLike[str], data: bytes | memoryview) -> Path:
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> Path:
     """Write `data` beside `path`, then move it there: at any moment there is the old file or the new one, whole.
 
     If anything fails, the old file stays as it was. Missing folders are made.
@@ -27,10 +27,13 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | memoryview) -> 
         b'whole'
     """
     path = Path(path)
+    ring = f"'{path}' cannot be written: it is a link that leads back to itself"
     try:
         target = path.resolve()  # through a link, to the file behind it
-    except (OSError, RuntimeError) as error:  # Python 3.12 and older call a ring of links a RuntimeError
-        raise OSError(f"'{path}' cannot be written: it is a link that leads back to itself") from error
+    except (OSError, RuntimeError) as error:  # what Python 3.12 and older say of a ring of links
+        raise OSError(ring) from error
+    if target.is_symlink():  # Python 3.13 stops in the ring without a word
+        raise OSError(ring)
     if target.is_dir():
         raise IsADirectoryError(f"'{path}' is a folder, and one file is to be written; add a file name")
     try:

@@ -626,7 +626,7 @@ def save_image(picture: Tensor, path: str | os.PathLike[str], *, quality: int = 
         where = f"{image.width} x {image.height} pixels"
         raise OSError(f"'{path}' cannot be written: {form} fails at {where} ({_reason(error)})") from error
 
-    return write_atomically(path, encoded.getbuffer())
+    return write_atomically(path, encoded.getvalue())
 
 
 def _to_bytes(picture: Tensor) -> np.ndarray:

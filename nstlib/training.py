@@ -441,7 +441,7 @@ class _State:
             "step": self.step,
         }
         torch.save(state, buffer)
-        write_atomically(self.out / f"checkpoint-{self.step}.pt", buffer.getbuffer())
+        write_atomically(self.out / f"checkpoint-{self.step}.pt", buffer.getvalue())
         # later ones are there only if they could not be read
         past = [step for step in list_checkpoints(self.out) if step <= self.step]
         for step, path in list_checkpoints(self.out).items():
@@ -597,7 +597,7 @@ class _Log:
         axes.grid(alpha=0.3)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=120)
-        write_atomically(self.out / "losses.png", buffer.getbuffer())
+        write_atomically(self.out / "losses.png", buffer.getvalue())
 
 
 def _read_rows(path: Path) -> list[dict[str, float]]:
