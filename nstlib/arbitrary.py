@@ -24,8 +24,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nstlib.checks import check_number, check_weights, check_whole
 from nstlib.decoder import RADIUS, Decoder, decoder_channels, translate_decoder
-from nstlib.encoder import Encoder, PaddedConv, as_encoder, check_weights
+from nstlib.encoder import Encoder, PaddedConv, as_encoder
 from nstlib.image import check_mask, check_picture
 from nstlib.losses import moments, share_styles
 from nstlib.memory import Rehearsal, guarded
@@ -53,10 +54,12 @@ class Style:
 
     Attributes:
         method: whose it is.
+        encoder: fingerprint of the encoder that read it.
         code: name -> tensor.
     """
 
     method: str
+    encoder: str
     code: dict[str, Tensor]
 
 
@@ -86,7 +89,8 @@ class ArbitraryStyle(nn.Module, ABC):
         super().__init__()
         needed = dict.fromkeys((*self.layers, "relu1_1", "relu2_1", "relu3_1", "relu4_1"))
         self.encoder = as_encoder(encoder, tuple(needed))
-        self.network = self._build(self.encoder.channels, widths or self.encoder.channels)
+        # in the encoder's precision, whatever PyTorch's default is
+        self.network = self._build(self.encoder.channels, widths or self.encoder.channels).to(self.encoder.color_bias)
         for layer in self._decoder.reads:
             given, taken = self.encoder.channels[layer], (widths or self.encoder.channels)[layer]
             if given != taken:
@@ -144,8 +148,7 @@ class ArbitraryStyle(nn.Module, ABC):
             OSError: a damaged file.
         """
         path = Path(path)
-        about = load_metadata(path) if path.suffix == ".safetensors" else {}
-        tensors = load_file(path)
+        about, tensors = load_metadata(path), load_file(path)
         method = about.get("method")
         if method != cls.method:
             layout = (
@@ -239,7 +242,7 @@ class ArbitraryStyle(nn.Module, ABC):
 
         check_picture(style, "style")
         with self._guarded(style, rehearse, plenty=PLENTY * style[:, 0].numel(), size="style_size"):
-            return Style(self.method, self._read_style(style, tile))
+            return Style(self.method, self.encoder.fingerprint, self._read_style(style, tile))
 
     @torch.no_grad()
     def start_from(self, source: str | os.PathLike[str]) -> None:
@@ -281,8 +284,7 @@ class ArbitraryStyle(nn.Module, ABC):
         mask: Tensor | None,
         tile: float,
     ) -> Tensor:
-        if not 0 <= alpha <= 1:
-            raise ValueError(f"alpha must lie in [0, 1], got {alpha!r}; 0 is the content itself, 1 all of the style")
+        check_number("alpha", alpha, 0, 1)
         codes = self._codes(style, len(content), tile)
         weights = self._weights(style_weights, mask, len(codes), content)
         filled = fill_up(content.to(self.encoder.color_bias), self.stride, self._least)
@@ -292,7 +294,7 @@ class ArbitraryStyle(nn.Module, ABC):
         changed = [self._transfer(maps, statistics, code) for code in codes]
         result = _blend(changed, weights)
         if alpha < 1:
-            own = self._transfer(maps, statistics, self._keep(maps, statistics))
+            own = self._transfer(maps, statistics, self._code(maps, statistics))
             # alpha t + (1 - alpha) c
             result = {layer: torch.lerp(own[layer], one, alpha) for layer, one in result.items()}
         del maps, changed
@@ -305,7 +307,11 @@ class ArbitraryStyle(nn.Module, ABC):
 
     def _read_style(self, style: Tensor, tile: float) -> dict[str, Tensor]:
         maps = self._encode(fill_up(style.to(self.encoder.color_bias), 1, self._least), tile)
-        return self._keep(maps, measure(maps))
+        return self._code(maps, measure(maps))
+
+    def _code(self, maps: Maps, statistics: Statistics) -> dict[str, Tensor]:
+        """What is kept of a style, in the encoder's precision."""
+        return {name: part.to(self.encoder.color_bias) for name, part in self._keep(maps, statistics).items()}
 
     def _read_all(self, styles: Sequence[Tensor | Style], tile: float) -> list[Style]:
         """The codes of styles of these shapes, without numbers: for `nstlib.memory`."""
@@ -315,7 +321,7 @@ class ArbitraryStyle(nn.Module, ABC):
             else self._read_style(one.to("meta"), tile)
             for one in styles
         ]
-        return [Style(self.method, code) for code in codes]
+        return [Style(self.method, self.encoder.fingerprint, code) for code in codes]
 
     def _guarded(
         self, picture: Tensor, rehearse: Rehearsal, *, plenty: int, options: Any = (), size: str = "size"
@@ -353,8 +359,7 @@ class ArbitraryStyle(nn.Module, ABC):
         return in_tiles(function, maps, (height, width), side, margin)
 
     def _check_tile(self, tile: int) -> None:
-        if not isinstance(tile, int) or tile < self.stride:
-            raise ValueError(f"tile must be a whole number of at least {self.stride} pixels, got {tile!r}")
+        check_whole("tile", tile, self.stride)
 
     @property
     def _decoder(self) -> Decoder:
@@ -389,7 +394,14 @@ class ArbitraryStyle(nn.Module, ABC):
                 raise ValueError(
                     f"this style was encoded by {one.method!r}, and {self.method!r} needs its own encode_style"
                 )
-            code = one.code if isinstance(one, Style) else self._encode_style(one, tile)
+            if isinstance(one, Style) and one.encoder != self.encoder.fingerprint:
+                raise ValueError(
+                    "this style was encoded with another encoder: encode it with the model that is to paint"
+                )
+            if isinstance(one, Style):  # which may come from another device
+                code = {name: part.to(self.encoder.color_bias) for name, part in one.code.items()}
+            else:
+                code = self._encode_style(one, tile)
             found = len(next(iter(code.values())))
             if found not in (1, batch):
                 need = f"{batch} contents need 1 style or {batch}" if batch > 1 else "1 content needs 1 style"
@@ -480,7 +492,7 @@ def standardize(x: Tensor, statistics: tuple[Tensor, Tensor]) -> Tensor:
     """Features with their mean and standard deviation taken away, `(B, C, h, w)`."""
     mean, std = statistics
     # mvn(x) = (x - mean(x)) / std(x)
-    return (x - mean) / std
+    return ((x - mean) / std).to(x.dtype)
 
 
 def total(terms: Iterable[Tensor]) -> Tensor:
@@ -599,5 +611,5 @@ class Trainer(nn.Module):
             "start": self.model.start,
             "encoder": self.encoder.name,
             "encoder_fingerprint": self.encoder.fingerprint,
-            **{f"weight of {term}": str(weight) for term, weight in self.weight.items()},
+            **{f"weight of {term}": str(float(weight)) for term, weight in self.weight.items()},
         }

@@ -7,7 +7,6 @@ get names that a reader knows: `relu2` of AlexNet is `features.4` there. Any oth
 
 from __future__ import annotations
 
-import difflib
 import math
 import operator
 import os
@@ -18,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nstlib.checks import nearest
 from nstlib.weights import Network, compare_keys, download, fingerprint, load_file, load_network, parse_network
 
 LEAST = 64
@@ -114,12 +114,6 @@ BACKBONES: dict[str, Backbone] = {
 """Name -> layers. Those with nodes are torchvision's, with its weights and for pictures normalised as ImageNet's."""
 
 
-def nearest(asked: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(asked, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"{hint} (there are: {', '.join(known)})"
-
-
 def layers_of(name: str, kind: str) -> tuple[str, ...]:
     """The usual `"content"` or `"style"` layers of a network; those of VGG for weights files and state dicts."""
     backbone = BACKBONES.get(name, _VGG)
@@ -144,7 +138,10 @@ def load_chain(
     for conv, (weight, bias) in like.convs.items():
         # He et al. 2015: a variance of 2 / inputs keeps the size of activations from layer to layer
         deviation = (2 / weight[0].numel()) ** 0.5
-        convs[conv] = deviation * torch.randn(weight.shape, generator=random), torch.zeros(bias.shape)
+        convs[conv] = (
+            deviation * torch.randn(weight.shape, generator=random, dtype=torch.float32),
+            torch.zeros_like(bias),
+        )
     return Network(convs, like.color, padding=like.padding, ceil_mode=like.ceil_mode)
 
 

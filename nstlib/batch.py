@@ -11,6 +11,7 @@ import errno
 import os
 import secrets
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -75,7 +76,7 @@ def paint_folder(
     clear_leftovers(out)
     report = Report()
     taken: dict[Path, Path] = {}
-    bar = tqdm(files, disable=not progress, leave=False, unit="picture")
+    bar = tqdm(files, disable=not progress or sys.stderr is None, leave=False, unit="picture")
     with _noted_interrupts() as interrupted:
         for file in bar:
             bar.set_description(file.name, refresh=False)
@@ -122,6 +123,7 @@ def paint_video(
         FileNotFoundError: no such file.
         ValueError: `out` is no video file name, or is the source.
         OSError: the video can't be read or written.
+        KeyboardInterrupt: Ctrl-C, also if `paint` would have caught it; nothing is written then.
     """
     source, out = Path(source), Path(out)
     try:
@@ -146,17 +148,26 @@ def paint_video(
     except (OSError, RuntimeError, StopIteration) as error:
         raise OSError(f"'{source}' is no video that can be read ({_first_line(error)})") from None
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".nst-{secrets.token_hex(6)}{out.suffix}")
+    clear_leftovers(out.parent)
+    temporary = out.with_name(f".nst-{secrets.token_hex(6)}.tmp{out.suffix}")
     writer: Any = None
     count = 0
     try:
         width, height = about["size"]
-        with tqdm(
-            total=round(about["duration"] * about["fps"]), disable=not progress, leave=False, unit="frame"
-        ) as bar:
+        with (
+            tqdm(
+                total=round(about["duration"] * about["fps"]),
+                disable=not progress or sys.stderr is None,
+                leave=False,
+                unit="frame",
+            ) as bar,
+            _noted_interrupts() as interrupted,
+        ):
             for data in reader:
                 frame = torch.from_numpy(np.frombuffer(data, np.uint8).reshape(1, height, width, 3).copy())
                 picture = paint(frame.permute(0, 3, 1, 2).contiguous().float() / 255)
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
                 # yuv420p halves the resolution of colours: sides are even
                 picture = picture[..., : picture.shape[2] // 2 * 2, : picture.shape[3] // 2 * 2]
                 if writer is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import warnings
@@ -20,7 +21,7 @@ from nstlib.adain import AdaIN, AdaINObjective
 from nstlib.arbitrary import ArbitraryStyle, Trainer
 from nstlib.batch import VIDEOS, paint_folder, paint_video
 from nstlib.encoder import Encoder
-from nstlib.image import load_image, save_image
+from nstlib.image import check_target, load_image, save_image
 from nstlib.sanet import SANet, SANetObjective
 from nstlib.stylize import METHODS, painter
 from nstlib.training import PRESETS, Objective, train
@@ -80,6 +81,9 @@ List the sample pictures, or write them to a folder. Examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0, 1 for bad input, 130 for an interrupt."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names that it can't show are no reason to fail
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
     if rest and "style" in options and not any(word.startswith("-") for word in rest):
@@ -112,6 +116,8 @@ def _stylize(options: argparse.Namespace) -> int:
     chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     folder = Path(options.content).is_dir()
     video = Path(options.content).suffix.lower() in VIDEOS
+    if not folder and not video:
+        check_target(options.out)  # before the time that it takes to paint
     paint = painter(
         styles,
         method=options.method,
@@ -162,7 +168,8 @@ def _train(options: argparse.Namespace) -> int:
     if "steps" not in chosen:
         raise ValueError("how long to train is not said: give --steps, 10000 for instance, or --preset smoke")
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("always")
+        warnings.simplefilter("ignore")  # what libraries tell developers
+        warnings.simplefilter("default", UserWarning)
         warnings.showwarning = lambda message, *place: tqdm.write(f"nst: {message}", file=sys.stderr)
         torch.manual_seed(options.seed)  # of the first weights
         objective, style = OBJECTIVES[options.objective](options)
@@ -203,8 +210,9 @@ def _johnson(options: argparse.Namespace) -> tuple[Objective, None]:
         known_as = {**{"style": Path(options.start).name, "steps": "?"}, **begun.about}
         chosen["start"] = f"{known_as['style']} after {known_as['steps']} steps"
     else:
-        small = options.preset == "smoke" and options.width is None
-        network = TransformerNet(8 if small else options.width or 32, norm=options.norm or "instance")
+        small = options.preset == "smoke"
+        width = options.width if options.width is not None else 8 if small else 32
+        network = TransformerNet(width, norm=options.norm or "instance")
     return JohnsonObjective(network, painting, name=options.name or Path(source).stem, **chosen), None
 
 

@@ -149,7 +149,7 @@ def collate(samples: Sequence[Sample]) -> Sample:
 def fingerprint(files: Sequence[Path]) -> str:
     """How many files, and a hash of their names, which decide the order."""
     names = "\n".join(file.name for file in files)
-    return f"{len(files)} files, {hashlib.sha256(names.encode()).hexdigest()[:8]}" if files else "none"
+    return f"{len(files)} files, {hashlib.sha256(os.fsencode(names)).hexdigest()[:8]}" if files else "none"
 
 
 def ignore_interrupts(worker: int) -> None:

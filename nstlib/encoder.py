@@ -11,7 +11,6 @@ and layers are named by block and place: `conv3_1`, `relu3_1`, `pool3`. Networks
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.backbones import BACKBONES, LEAST, Graph, layers_of, load_chain, nearest
+from nstlib.backbones import BACKBONES, LEAST, Graph, layers_of, load_chain
+from nstlib.checks import check_layers, check_option, check_whole, nearest
 from nstlib.losses import no_autocast
 from nstlib.weights import Network, Padding, imagenet_color
 
@@ -88,8 +88,11 @@ class Encoder(nn.Module):
             check_option("padding", padding, get_args(Padding))
         if isinstance(name, str) and name not in BACKBONES and not Path(name).exists():
             raise ValueError(f"no network or weights file {name!r}{nearest(name, tuple(BACKBONES))}")
-        if layers is not None and (isinstance(layers, str) or not layers):
-            raise ValueError(f"layers must be a list of layer names such as ['relu4_1'], got {layers!r}")
+        layers = layers if layers is None or isinstance(layers, str) else list(layers)
+        check_layers("layers", layers)
+        if layers == []:
+            raise ValueError("layers must be a list of layer names such as ['relu4_1'], got []")
+        check_whole("seed", seed, 0)
         self.name = "given" if isinstance(name, Mapping) else os.fspath(name)
         self.pooling: Pooling = pooling
         self.graph: Graph | None = None
@@ -173,7 +176,10 @@ class Encoder(nn.Module):
         x = pictures.to(self.color_weight.dtype).movedim(1, -1)  # (B, H, W, 3)
         x = F.linear(x, self.color_weight[:, :, 0, 0], self.color_bias).movedim(-1, 1)  # channels-last from here on
         features: dict[str, Tensor] = {}
-        wanted = self.layers if layers is None else layers
+        wanted = self.layers if layers is None else tuple(layers)
+        missing = [layer for layer in wanted if layer not in self.layers]
+        if missing:
+            raise ValueError(f"the encoder gives {list(self.layers)}, and not {missing}: name them when you make it")
         if self.graph is not None:
             found = self.graph(x)
             return {layer: found[layer] for layer in self.layers if layer in wanted}
@@ -259,15 +265,3 @@ def as_encoder(
 def _block(layer: str) -> str:
     """'relu3_1' -> '3'."""
     return layer[4]
-
-
-def check_weights(weights: Mapping[str, float]) -> None:
-    """Weights of terms, by what to call them in an error message."""
-    for name, weight in weights.items():
-        if not 0 <= weight < math.inf:
-            raise ValueError(f"{name} must be a number of at least 0, got {weight!r}")
-
-
-def check_option(option: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        raise ValueError(f"no {option} {value!r}{nearest(str(value), known)}")

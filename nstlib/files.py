@@ -60,7 +60,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> Path:
 
 def clear_leftovers(folder: Path) -> None:
     """Remove what writes left in `folder` when their process was killed. Runs that write there often begin with it."""
-    for path in folder.glob(".nst-*.tmp"):
+    for path in folder.glob(".nst-*.tmp*"):
         with suppress(OSError):  # another process may be quicker
             if time.time() - path.stat().st_mtime > LEFT:
                 path.unlink()

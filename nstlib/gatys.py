@@ -18,12 +18,14 @@ size). `Gatys(pyramid=1, relative=False, smoothness=0)` is the paper's.
 from __future__ import annotations
 
 import math
+import numbers
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import torch
@@ -32,7 +34,8 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from nstlib.backbones import layers_of
-from nstlib.encoder import Encoder, Pooling, as_encoder, check_option, check_weights
+from nstlib.checks import check_layers, check_number, check_option, check_weights, check_whole
+from nstlib.encoder import Encoder, Pooling, as_encoder
 from nstlib.image import check_mask, check_picture
 from nstlib.losses import gram_matrix, share_styles, sum_content, sum_style, total_variation
 from nstlib.memory import guarded
@@ -64,8 +67,8 @@ class Result:
 
     Attributes:
         picture: `(B, 3, H, W)` in [0, 1]: the best one at the present scale.
-        losses: the terms of that picture at the scale reached: `total`, `content`, `style`, `tv`, and `style/<layer>` for
-            every layer.
+        losses: the terms of that picture at the scale reached, before it was clamped to [0, 1]: `total`, `content`,
+            `style`, `tv`, and `style/<layer>` for every layer.
         history: one entry per step: `step`, `size` (short side, px), `bits` (of the features: 32, or 16 in half precision),
             `seconds` since the start, and `total`, `content`, `style`, `tv`.
     """
@@ -148,18 +151,20 @@ class Gatys(nn.Module):
     ) -> None:
         super().__init__()
         check_option("optimizer", optimizer, get_args(Optimizer))
-        if isinstance(start, str):
+        if not isinstance(start, Tensor):
             check_option("start", start, get_args(Start))
         check_option("precision", precision, get_args(Precision))
-        for option, number in (("steps", steps), ("history_size", history_size)):
-            if not isinstance(number, int) or number < 1:
-                raise ValueError(f"{option} must be a whole number of at least 1, got {number!r}")
+        check_option("tv_norm", tv_norm, ("l1", "l2"))
+        check_layers("content_layers", content_layers)
+        check_layers("style_layers", style_layers)
+        self.steps, self.history_size = check_whole("steps", steps, 1), check_whole("history_size", history_size, 1)
+        self.seed = check_whole("seed", seed, 0)
+        if learning_rate is not None:
+            check_number("learning_rate", learning_rate, 0, above=True)
         self.shares = _scale_shares(pyramid)
         check_weights({"content_weight": content_weight, "style_weight": style_weight, "tv_weight": tv_weight})
-        if not 0 <= smoothness <= 1:
-            raise ValueError(f"smoothness must lie in [0, 1], got {smoothness!r}")
-        if not style_scale > 0:
-            raise ValueError(f"style_scale must be above 0, got {style_scale!r}")
+        check_number("smoothness", smoothness, 0, 1)
+        check_number("style_scale", style_scale, 0, 100, above=True)
         name = encoder.name if isinstance(encoder, Encoder) else str(encoder)
         content_layers = layers_of(name, "content") if content_layers is None else content_layers
         style_layers = layers_of(name, "style") if style_layers is None else style_layers
@@ -174,9 +179,9 @@ class Gatys(nn.Module):
         self.layer_weights = _layer_weights(layer_weights, self.style_layers)
         self.content_weight, self.style_weight, self.tv_weight = content_weight, style_weight, tv_weight
         self.tv_norm: Literal["l1", "l2"] = tv_norm
-        self.relative, self.optimizer, self.steps = relative, optimizer, steps
-        self.learning_rate, self.history_size, self.precision = learning_rate, history_size, precision
-        self.start, self.style_scale, self.seed, self.smoothness = start, style_scale, seed, smoothness
+        self.relative, self.optimizer = relative, optimizer
+        self.learning_rate, self.precision = learning_rate, precision
+        self.start, self.style_scale, self.smoothness = start, style_scale, smoothness
 
     def forward(
         self,
@@ -235,12 +240,20 @@ class Gatys(nn.Module):
 
         Raises:
             MemoryError: too large a picture for the memory there is; what would fit is named.
+            RuntimeError: inside `torch.inference_mode()`.
         """
+        check_whole("every", every, 1)
         bias = self.encoder.color_bias  # pictures go where the encoder is, in its precision
         device = bias.device
+        if bias.dtype in (torch.float16, torch.bfloat16):
+            raise ValueError(
+                f"Gatys optimises in float32, and this one is {bias.dtype}: for speed, precision='bfloat16'"
+            )
+        if bias.is_inference() or torch.is_inference_mode_enabled():
+            raise RuntimeError("Gatys needs gradients: make it and call it outside of torch.inference_mode()")
         content = check_picture(content, "content").to(bias)
-        styles = [style] if isinstance(style, Tensor) else list(style or ())
-        styles = [check_picture(picture, "style").to(bias) for picture in styles]
+        given: Sequence[Any] = [] if style is None else list(style) if isinstance(style, (list, tuple)) else [style]
+        styles = [check_picture(picture, "style", single=True).to(bias) for picture in given]
         if self.style_layers and not styles:
             raise ValueError("style layers need a style picture: give one, or set style_weight=0")
         if mask is not None:
@@ -275,7 +288,7 @@ class Gatys(nn.Module):
         work = sum(count * height * width for (height, width), count in scales)
         bar = tqdm(
             total=work,
-            disable=not progress,
+            disable=not progress or sys.stderr is None,
             leave=False,
             bar_format="{desc} {percentage:3.0f}%|{bar}| {remaining}{postfix}",
         )
@@ -317,13 +330,16 @@ class Gatys(nn.Module):
                     if callback is not None:
                         callback(result)
                     if step % every == 0 and step < self.steps:
-                        yield result
+                        yield replace(result, history=list(result.history))
         except KeyboardInterrupt:
-            result.picture = _enlarge(best, start, first, finest).clamp(0, 1)
+            pass
         finally:
             bar.close()
+        if tuple(result.picture.shape[2:]) != finest:  # no step at full size had a finite loss
+            result.picture = _enlarge(best, start, first, finest).clamp(0, 1)
         yield result
 
+    @torch.enable_grad()
     def _rehearse(self, content: Tensor, styles: list[Tensor], mask: Tensor | None, shares: Tensor) -> None:
         """What `_optimise` holds at once, for `nstlib.memory`: a loss with its gradient, and copies of the picture."""
         for size, count in self._scales(content):
@@ -430,7 +446,7 @@ class Gatys(nn.Module):
         size = content.shape[2:]
         if isinstance(self.start, Tensor):
             picture = check_picture(self.start, "start").to(content)
-            if picture.shape[2:] != size:
+            if picture.shape[2:] != size or len(picture) not in (1, len(content)):
                 raise ValueError(
                     f"start is {tuple(picture.shape)}, and must be as large as content {tuple(content.shape)}"
                 )
@@ -517,13 +533,11 @@ def _resize(picture: Tensor, size: Sequence[int]) -> Tensor:
 
 def _scale_shares(pyramid: int | Sequence[float]) -> tuple[float, ...]:
     """Shares of the steps, coarse to fine."""
-    if isinstance(pyramid, int):
-        shares = tuple(2.0**k for k in reversed(range(pyramid)))
-    else:
-        shares = tuple(pyramid) if isinstance(pyramid, list | tuple) else ()
-    if not shares or not all(0 < share < math.inf for share in shares):
-        raise ValueError(f"pyramid must be a whole number of at least 1, or a list of shares above 0, got {pyramid!r}")
-    return shares
+    if isinstance(pyramid, list | tuple) and pyramid:
+        return tuple(check_number("every share of the pyramid", share, 0, above=True) for share in pyramid)
+    if not isinstance(pyramid, numbers.Integral):
+        raise ValueError(f"pyramid must be a number of scales, or a list of their shares of the steps, got {pyramid!r}")
+    return tuple(2.0**k for k in reversed(range(check_whole("pyramid", int(pyramid), 1, 32))))
 
 
 def _share_steps(steps: int, shares: Sequence[float]) -> list[int]:

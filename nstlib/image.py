@@ -29,6 +29,7 @@ import torch
 from PIL import Image, ImageCms, UnidentifiedImageError
 from torch import Tensor
 
+from nstlib.checks import check_whole
 from nstlib.files import write_atomically
 
 __all__ = ["check_picture", "load_image", "match_color", "save_image", "show"]
@@ -46,6 +47,7 @@ READABLE = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF", "JPEG20
 WRITABLE = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 _opening = threading.Lock()
+_told: set[str] = set()
 
 # EXIF orientation -> (swap rows and columns first?, then flip these dimensions of (B, C, H, W))
 ORIENTATION: dict[int, tuple[bool, list[int]]] = {
@@ -157,6 +159,8 @@ def _decode(
     if isinstance(source, Image.Image):
         name = "the PIL image"
         _check_pixels(*source.size, f"{name} has")
+        if 0 in source.size:
+            raise ValueError(f"{name} is {source.width} x {source.height} pixels: there is nothing in it")
         _load_pixels(source, name)
         return source, None, name
 
@@ -167,7 +171,7 @@ def _decode(
         name = f"{text!r}"
         file: BinaryIO = io.BytesIO(_fetch(text))
     else:
-        path = Path(text).expanduser()
+        path = _expand(text)
         name = f"'{path}'"
         try:
             _check_path(path)
@@ -180,7 +184,8 @@ def _decode(
     with file:
         image = _open(file, name)
         _check_pixels(*image.size, f"{name} has")
-        if _moves(image):
+        if name not in _told and _moves(image):
+            _told.add(name)  # once is enough of a file that a training draws a thousand times
             warnings.warn(f"{name} is an animation: its first frame is read", stacklevel=4)
         box = None
         if size is not None:
@@ -456,6 +461,7 @@ def _from_tensor(tensor: Tensor) -> Pixels:
 
 
 def _from_array(array: np.ndarray, name: str) -> Pixels:
+    array = np.asarray(array)  # of a masked array all numbers, NaN behind the mask too
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or 0 in array.shape:
@@ -530,7 +536,10 @@ def check_mask(mask: Tensor, styles: int, content: Tensor) -> None:
 
     Raises:
         ValueError: Its shape is another.
+        TypeError: It is no tensor.
     """
+    if not isinstance(mask, Tensor):
+        raise TypeError(f"mask must be a tensor (K, H, W), not {type(mask).__name__}; torch.as_tensor(mask) makes one")
     if mask.ndim != 3 or len(mask) != styles or mask.shape[1:] != content.shape[2:]:
         raise ValueError(
             f"mask must be (K, H, W) = ({styles}, {content.shape[2]}, {content.shape[3]}), one region per style, "
@@ -538,12 +547,13 @@ def check_mask(mask: Tensor, styles: int, content: Tensor) -> None:
         )
 
 
-def check_picture(picture: Tensor, name: str = "picture") -> Tensor:
+def check_picture(picture: Tensor, name: str = "picture", *, single: bool = False) -> Tensor:
     """Check that a tensor is a batch of pictures, and hand it back unchanged.
 
     Args:
         picture: What should be `(B, 3, H, W)`, floating point, in [0, 1] (0.001 beyond is let through).
         name: What to call it in the error message.
+        single: Only a batch of one is good.
 
     Returns:
         `picture` itself.
@@ -572,6 +582,8 @@ def check_picture(picture: Tensor, name: str = "picture") -> Tensor:
         raise ValueError(f"{name} must have the shape (B, 3, H, W), not {shape}{hint}")
     if not picture.is_floating_point():
         raise TypeError(f"{name} must hold floats in [0, 1], not {picture.dtype}; use {name} / 255 for uint8")
+    if single and len(picture) != 1:
+        raise ValueError(f"{name} must be one picture (1, 3, H, W), not a batch of {len(picture)}; take {name}[:1]")
     low, high = torch.stack(torch.aminmax(picture.detach())).tolist()
     _check_range(low, high, name)
     return picture
@@ -607,13 +619,8 @@ def save_image(picture: Tensor, path: str | os.PathLike[str], *, quality: int = 
         torch.Size([1, 3, 32, 48])
         >>> folder.cleanup()
     """
-    path = Path(path).expanduser()
-    form = WRITABLE.get(path.suffix.lower())
-    if form is None:
-        found = f"{path.suffix!r}" if path.suffix else "no suffix"
-        raise ValueError(f"save_image writes {', '.join(WRITABLE)}, and '{path}' has {found}")
-    if not 1 <= quality <= 100:
-        raise ValueError(f"quality goes from 1 to 100, not {quality}")
+    path, form = check_target(path)
+    check_whole("quality", quality, 1, 100)
     image = Image.fromarray(_to_bytes(picture))
 
     encoded = io.BytesIO()
@@ -627,6 +634,26 @@ def save_image(picture: Tensor, path: str | os.PathLike[str], *, quality: int = 
         raise OSError(f"'{path}' cannot be written: {form} fails at {where} ({_reason(error)})") from error
 
     return write_atomically(path, encoded.getvalue())
+
+
+def check_target(path: str | os.PathLike[str]) -> tuple[Path, str]:
+    """Check that a picture can have this path, before it is painted; the path, and Pillow's name of the format."""
+    path = _expand(path)
+    form = WRITABLE.get(path.suffix.lower())
+    if path.is_dir():
+        raise IsADirectoryError(f"'{path}' is a folder, and one picture is to be written; add a file name")
+    if form is None:
+        found = f"{path.suffix!r}" if path.suffix else "no suffix"
+        raise ValueError(f"save_image writes {', '.join(WRITABLE)}, and '{path}' has {found}")
+    return path, form
+
+
+def _expand(path: str | os.PathLike[str]) -> Path:
+    """~ and ~name are home folders, but only of users that there are: `~tmp.png` is a file."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def _to_bytes(picture: Tensor) -> np.ndarray:
@@ -681,8 +708,8 @@ def show(
     frames = [frame for picture in pictures for frame in _frames(picture)]
     if not frames:
         raise ValueError("show needs at least one picture")
-    if isinstance(titles, str):
-        titles = [titles]
+    if titles is not None:
+        titles = [titles] if isinstance(titles, str) else ["" if title is None else str(title) for title in titles]
     if titles is not None and len(titles) != len(frames):
         raise ValueError(f"show got {len(titles)} titles for {len(frames)} pictures; give one for each")
     if height <= 0:

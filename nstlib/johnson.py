@@ -33,7 +33,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.encoder import Encoder, PaddedConv, as_encoder, check_option, check_weights, nearest
+from nstlib.checks import check_layers, check_option, check_weights, check_whole, nearest
+from nstlib.encoder import Encoder, PaddedConv, as_encoder
 from nstlib.image import check_picture
 from nstlib.losses import gram_matrix, sum_content, sum_style, total_variation
 from nstlib.memory import guarded
@@ -73,8 +74,7 @@ class TransformerNet(nn.Module):
 
     def __init__(self, width: int = 32, *, norm: Norm = "instance") -> None:
         super().__init__()
-        if not isinstance(width, int) or width < 1:
-            raise ValueError(f"width must be a whole number of at least 1, got {width!r}")
+        check_whole("width", width, 1)
         check_option("norm", norm, get_args(Norm))
         self.width, self.norm = width, norm
         self.conv1, self.norm1 = _conv(3, width, 9), _norm(width, norm)
@@ -211,6 +211,12 @@ class JohnsonObjective(nn.Module):
     ) -> None:
         super().__init__()
         check_weights({"content_weight": content_weight, "style_weight": style_weight, "tv_weight": tv_weight})
+        check_layers("content_layers", content_layers)
+        check_layers("style_layers", style_layers)
+        if not isinstance(network, TransformerNet):
+            raise TypeError(
+                f"network is a TransformerNet, new or Johnson.pretrained(...).network, not a {type(network).__name__}"
+            )
         if not content_layers or not style_layers:
             raise ValueError("an objective needs at least one content layer and one style layer")
         layers = (*content_layers, *style_layers)
@@ -219,7 +225,7 @@ class JohnsonObjective(nn.Module):
         self.content_layers, self.style_layers = tuple(content_layers), tuple(style_layers)
         self.content_weight, self.style_weight, self.tv_weight = content_weight, style_weight, tv_weight
         self.name, self.start = name, start
-        check_picture(style, "style")
+        check_picture(style, "style", single=True)
         self.style_size = tuple(style.shape[2:])
         # two paintings may share a name and a size
         self.style_fingerprint = hashlib.sha256(style.float().cpu().contiguous().numpy().tobytes()).hexdigest()[:16]
@@ -269,9 +275,9 @@ class JohnsonObjective(nn.Module):
             "encoder_fingerprint": self.encoder.fingerprint,
             "content_layers": " ".join(self.content_layers),
             "style_layers": " ".join(self.style_layers),
-            "content_weight": str(self.content_weight),
-            "style_weight": str(self.style_weight),
-            "tv_weight": str(self.tv_weight),
+            "content_weight": str(float(self.content_weight)),
+            "style_weight": str(float(self.style_weight)),
+            "tv_weight": str(float(self.tv_weight)),
         }
 
 
@@ -291,6 +297,10 @@ class Johnson(nn.Module):
 
     def __init__(self, network: TransformerNet, about: Mapping[str, str] | None = None) -> None:
         super().__init__()
+        if not isinstance(network, TransformerNet):
+            raise TypeError(
+                f"Johnson paints with a TransformerNet, not {network!r}; Johnson.pretrained('swirl') reads one"
+            )
         self.network, self.about = network, dict(about or {})
         self.to(memory_format=torch.channels_last)
         self.eval()
@@ -333,7 +343,7 @@ class Johnson(nn.Module):
             return _build(cls, dict(source), "the state dict", {})
         path = Path(source)
         tensors = load_file(path)
-        about = load_metadata(path) if path.suffix == ".safetensors" else {}
+        about = load_metadata(path)
         return _build(cls, tensors, path.name, about)
 
     def forward(self, content: Tensor) -> Tensor:

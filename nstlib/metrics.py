@@ -18,6 +18,7 @@ photograph itself is always best. To judge style transfer, read both together, a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -25,7 +26,9 @@ import torch
 from torch import Tensor
 
 from nstlib.backbones import layers_of
-from nstlib.encoder import Encoder, check_option
+from nstlib.checks import check_option
+from nstlib.encoder import Encoder
+from nstlib.image import check_picture
 from nstlib.losses import gram_matrix, moments
 
 __all__ = ["content_distance", "style_distance"]
@@ -39,7 +42,7 @@ def content_distance(
     pictures: Tensor,
     content: Tensor,
     *,
-    encoder: str | Reader = "vgg19_mini",
+    encoder: str | os.PathLike[str] | Reader = "vgg19_mini",
     layers: Sequence[str] | None = None,
 ) -> Tensor:
     """How much of the photograph is lost, under a network.
@@ -63,12 +66,14 @@ def content_distance(
         >>> content_distance(photo, photo)
         tensor([0.])
     """
+    check_picture(pictures, "pictures")
+    check_picture(content, "content")
     if pictures.shape[1:] != content.shape[1:] or len(content) not in (1, len(pictures)):
         raise ValueError(
             f"pictures {tuple(pictures.shape)} and content {tuple(content.shape)} must have one size, and content as "
             "many pictures or one"
         )
-    read = _reader(encoder, "content", layers)
+    read = _reader(encoder, "content", layers, pictures.device)
     found, wanted = read(pictures), read(content)
     # |F - P|^2 / |P|^2
     return _mean(_relative([(found[layer] - target, target)]) for layer, target in wanted.items())
@@ -80,7 +85,7 @@ def style_distance(
     style: Tensor,
     *,
     kind: Literal["gram", "moments"] = "gram",
-    encoder: str | Reader = "vgg19_mini",
+    encoder: str | os.PathLike[str] | Reader = "vgg19_mini",
     layers: Sequence[str] | None = None,
 ) -> Tensor:
     """How far pictures are from the style of a painting, under a network.
@@ -108,9 +113,11 @@ def style_distance(
         True
     """
     check_option("kind", kind, ("gram", "moments"))
+    check_picture(pictures, "pictures")
+    check_picture(style, "style")
     if len(style) not in (1, len(pictures)):
         raise ValueError(f"{len(pictures)} pictures need as many styles or one, got {len(style)}")
-    read = _reader(encoder, "style", layers)
+    read = _reader(encoder, "style", layers, pictures.device)
     found, wanted = read(pictures), read(style)
     distances = []
     for layer, target in wanted.items():
@@ -135,12 +142,14 @@ def _mean(distances: Iterable[Tensor]) -> Tensor:
     return torch.stack(list(distances)).mean(0)
 
 
-def _reader(encoder: str | Reader, kind: str, layers: Sequence[str] | None) -> Reader:
+def _reader(
+    encoder: str | os.PathLike[str] | Reader, kind: str, layers: Sequence[str] | None, device: torch.device
+) -> Reader:
     """Pictures -> the features that are to be compared, float32."""
-    if isinstance(encoder, str):
-        usual = layers_of(encoder, kind)
+    if isinstance(encoder, (str, os.PathLike)):
+        usual = layers_of(str(encoder), kind)
         # of a VGG, AdaIN's content layer: that of Gatys is one convolution deeper
-        read: Reader = Encoder(encoder, layers or (("relu4_1",) if usual == ("relu4_2",) else usual))
+        read: Reader = Encoder(encoder, layers or (("relu4_1",) if usual == ("relu4_2",) else usual)).to(device)
     else:
         read = encoder
 

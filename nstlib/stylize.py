@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor
 from nstlib.adaattn import AdaAttN
 from nstlib.adain import AdaIN
 from nstlib.arbitrary import ArbitraryStyle
-from nstlib.encoder import check_option
+from nstlib.checks import check_names, check_option, choose_device
 from nstlib.gatys import Gatys
 from nstlib.image import load_image, match_color
 from nstlib.johnson import Johnson
@@ -32,8 +33,14 @@ METHODS: dict[str, type[Any]] = {
 }
 """Name -> the class of the method: a module with `stylize(content, style, **options)`."""
 
-CALL_OPTIONS = ("mask", "style_weights", "callback", "progress", "alpha", "tile")
-"""Options that belong to one picture; all others make the method."""
+_ARBITRARY = (("weights", "encoder", "style_size"), ("alpha", "style_weights", "mask", "tile", "progress"))
+
+OPTIONS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
+    "gatys": (tuple(inspect.signature(Gatys).parameters), ("mask", "style_weights", "callback", "progress")),
+    "johnson": ((), ("progress",)),
+    **dict.fromkeys(("adain", "sanet", "adaattn"), _ARBITRARY),
+}
+"""Method -> the options that make its model, and those of a picture."""
 
 WEIGHTS = (".safetensors", ".pth", ".pt")
 
@@ -95,13 +102,15 @@ def painter(
     check_option("method", method, tuple(METHODS))
     if keep_color is not None:
         check_option("keep_color", keep_color, ("luminance", "coral"))
-    chosen = pick_device() if device is None else torch.device(device)
-    call = {name: options.pop(name) for name in CALL_OPTIONS if name in options}
+    chosen = choose_device(device)
+    of_model, of_picture = OPTIONS[method]
+    check_names(method, options, (*of_model, *of_picture))
+    call = {name: options.pop(name) for name in of_picture if name in options}
     styles: list[Any] = list(style) if isinstance(style, (list, tuple)) else [style]
     paintings: list[Any] | None = None
     model: Any
     if method == "johnson":
-        model = _open_johnson(styles, keep_color, options).to(chosen)
+        model = _open_johnson(styles, keep_color).to(chosen)
     elif method == "gatys":
         paintings = [load_image(one, size=None) for one in styles]
         model = Gatys(**options).to(chosen)
@@ -124,16 +133,19 @@ def painter(
 
 
 def _open_arbitrary(kind: type[ArbitraryStyle], *, weights: Any = None, encoder: Any = "vgg19_mini") -> ArbitraryStyle:
-    return kind.pretrained() if weights is None else kind.from_file(weights, encoder=encoder)
+    if weights is not None:
+        return kind.from_file(weights, encoder=encoder)
+    if encoder != "vgg19_mini":
+        raise ValueError(
+            f"{kind.method}'s weights in the package read vgg19_mini; for the encoder {encoder!r} name weights that were "
+            "trained with it"
+        )
+    return kind.pretrained()
 
 
-def _open_johnson(styles: list[Any], keep_color: str | None, options: dict[str, Any]) -> Johnson:
+def _open_johnson(styles: list[Any], keep_color: str | None) -> Johnson:
     """The network of a style: shipped, by name, or trained by the user, by file."""
     shipped = ", ".join(Johnson.styles()) or "none yet"
-    if options:
-        raise TypeError(
-            f"johnson has no option {next(iter(options))!r}: its network decided all that when it was trained"
-        )
     if keep_color == "coral":
         raise ValueError("keep_color='coral' changes the style picture, and johnson has none: take 'luminance'")
     if len(styles) != 1:
@@ -148,10 +160,3 @@ def _open_johnson(styles: list[Any], keep_color: str | None, options: dict[str, 
             f"weights file, not a picture: got {what}"
         )
     return Johnson.pretrained(style)
-
-
-def pick_device() -> torch.device:
-    """CUDA if there is one, else Apple's MPS, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -22,6 +22,7 @@ import json
 import math
 import os
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -41,8 +42,8 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, DistributedSampler
 from tqdm.auto import tqdm
 
+from nstlib.checks import check_number, check_option, check_whole, choose_device
 from nstlib.crops import Crops, Folder, Sample, collate, fingerprint, ignore_interrupts, list_pictures
-from nstlib.encoder import check_option
 from nstlib.files import clear_leftovers, write_atomically
 from nstlib.image import save_image
 from nstlib.memory import guarded
@@ -193,12 +194,23 @@ def train(
     """
     out = Path(out)
     _check(schedule, precision, ema, {"learning_rate": learning_rate, "clip": 1.0 if clip is None else clip})
-    _check_whole(
-        {"steps": steps, "batch": batch, "size": size, "save_every": save_every, "sample_every": sample_every}, 1
-    )
-    _check_whole({"seed": seed, "workers": workers or 0}, 0)
-    if not isinstance(objective, nn.Module):
-        raise TypeError(f"an objective is an nn.Module with a network, not a {type(objective).__name__}")
+    counts = {"steps": steps, "batch": batch, "size": size, "save_every": save_every, "sample_every": sample_every}
+    for option, number in counts.items():
+        check_whole(option, number, 1)
+    check_whole("seed", seed, 0)
+    check_whole("workers", workers or 0, 0)
+    missing = [name for name in ("network", "sample", "describe") if not hasattr(objective, name)]
+    if missing or not isinstance(objective, nn.Module):
+        raise TypeError(
+            f"an objective is an nn.Module with network, sample and describe, such as AdaINObjective(model) or "
+            f"JohnsonObjective(network, style), and {type(objective).__name__} is none"
+        )
+    for folders in (content, style or ()):
+        for folder in [folders] if isinstance(folders, (str, os.PathLike)) else folders:
+            if Path(folder).resolve() == out.resolve():
+                raise ValueError(
+                    f"the sheets and curves of the run would be read as pictures in '{out}': take another out"
+                )
     contents, styles = list_pictures(content), [] if style is None else list_pictures(style)
     parameters = sum(parameter.numel() for parameter in objective.network.parameters())
     # What decides the weights: a run can only go on with the same.
@@ -206,8 +218,9 @@ def train(
         "parameters": f"{parameters:,}",
         "data": fingerprint(contents),
         "style data": fingerprint(styles),
-        **{"batch": str(batch), "size": str(size), "learning_rate": str(learning_rate), "schedule": schedule},
-        **{"clip": str(clip), "precision": precision, "ema": str(ema), "seed": str(seed)},
+        **{"batch": str(batch), "size": str(size), "learning_rate": str(float(learning_rate)), "schedule": schedule},
+        **{"clip": str(clip if clip is None else float(clip)), "precision": precision},
+        **{"ema": str(float(ema)), "seed": str(seed)},
     }
 
     rank, world, device = _processes(device)
@@ -271,7 +284,13 @@ def train(
         every = 10 if device.type == "cuda" else 1
         with (
             _fits(objective, batch, world, size, bool(styles), precision, device),
-            tqdm(total=steps, initial=start, disable=not progress or rank > 0, leave=False, unit="step") as bar,
+            tqdm(
+                total=steps,
+                initial=start,
+                disable=not progress or rank > 0 or sys.stderr is None,
+                leave=False,
+                unit="step",
+            ) as bar,
         ):
             for step, samples in enumerate(loader, start + 1):
                 rate = learning_rate * schedule_factor(schedule, step - 1, steps)
@@ -281,6 +300,7 @@ def train(
                 samples = samples.to(device)
                 with torch.autocast(device.type, getattr(torch, precision), enabled=precision != "float32"):
                     terms = call(samples.content, samples.style)
+                    _check_terms(terms)
                 total = torch.stack(list(terms.values())).sum()
                 optimizer.zero_grad(set_to_none=True)
                 scaler.scale(total).backward()
@@ -367,16 +387,26 @@ def _check(schedule: str, precision: str, ema: float, above_zero: Mapping[str, f
     check_option("schedule", schedule, get_args(Schedule))
     check_option("precision", precision, get_args(Precision))
     for name, number in above_zero.items():
-        if not 0 < number < math.inf:
-            raise ValueError(f"{name} must be a number above 0, got {number!r}")
-    if not 0 <= ema < 1:
+        check_number(name, number, 0, above=True)
+    if check_number("ema", ema, 0, 1) == 1:
         raise ValueError(f"ema must lie in [0, 1), got {ema!r}; 0.999 averages over about 1000 steps")
 
 
-def _check_whole(numbers: Mapping[str, int], least: int) -> None:
-    for name, number in numbers.items():
-        if not isinstance(number, int) or number < least:
-            raise ValueError(f"{name} must be a whole number of at least {least}, got {number!r}")
+def _check_terms(terms: object) -> None:
+    if (
+        not isinstance(terms, Mapping)
+        or not terms
+        or not all(isinstance(t, Tensor) and t.ndim == 0 for t in terms.values())
+    ):
+        shown = (
+            {name: list(getattr(term, "shape", ())) for name, term in terms.items()}
+            if isinstance(terms, Mapping)
+            else terms
+        )
+        raise TypeError(
+            f"an objective gives the terms of its loss by name, each a tensor without dimensions, such as "
+            f'{{"content": x.mean()}}; got {str(shown)[:100]}'
+        )
 
 
 def schedule_factor(schedule: Schedule, step: int, steps: int) -> float:
@@ -629,9 +659,7 @@ def _row(row: Mapping[str, float]) -> str:
 
 def _processes(device: str | torch.device | None) -> tuple[int, int, torch.device]:
     """(rank, number of processes, device of this one). torchrun says so in the environment; else it is one process."""
-    from nstlib.stylize import pick_device
-
-    chosen = pick_device() if device is None else torch.device(device)
+    chosen = choose_device(device)
     world = dist.get_world_size() if dist.is_initialized() else int(os.environ.get("WORLD_SIZE", "1"))
     if world > 1 and chosen.type == "cuda" and chosen.index is None:
         chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))

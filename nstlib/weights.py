@@ -106,8 +106,7 @@ def load_network(source: str | os.PathLike[str] | Mapping[str, Tensor]) -> Netwo
     if source in TORCHVISION:
         return parse_network(download(str(source)), str(source))
     path = shipped_file(str(source)) if source in SHIPPED else Path(source)
-    metadata = load_metadata(path) if path.suffix.lower() == ".safetensors" else {}
-    return parse_network(load_file(path), str(source), padding=metadata.get("padding"))
+    return parse_network(load_file(path), str(source), padding=load_metadata(path).get("padding"))
 
 
 def shipped_file(name: str) -> Path:
@@ -162,7 +161,9 @@ def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
 
 
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
-    """What a safetensors file says of itself. Errors are those of `load_file`."""
+    """What a safetensors file says of itself; files of other kinds say nothing. Errors are those of `load_file`."""
+    if Path(path).suffix.lower() != ".safetensors":
+        return {}
     with _safetensors(Path(path)) as file:
         return dict(file.metadata() or {})
 

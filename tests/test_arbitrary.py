@@ -202,7 +202,7 @@ def test_only_big_pictures_are_painted_in_tiles(method: str, monkeypatch: pytest
     model.stylize(CONTENT, STYLE, tile=55)
     assert calls == [(48, 64), (48, 64)]  # read, and painted
     for wrong in (0, 7, 32.0, -64):
-        with pytest.raises(ValueError, match=rf"tile must be a whole number of at least \d+ pixels, got {wrong}"):
+        with pytest.raises(ValueError, match=rf"tile must be a whole number of at least \d+, got {wrong}"):
             model.stylize(CONTENT, STYLE, tile=wrong)
 
 

@@ -119,9 +119,7 @@ def test_a_list_shares_the_steps_among_the_scales(style: Tensor) -> None:
     sizes = [entry["size"] for entry in paint(cat, style, steps=4, pyramid=[5, 1, 3]).history]
     assert sizes == [64] + [128] * 3
     for wrong in ([], [1, 0], [1, -1], [1, float("inf")], 0, 1.5, "2"):
-        with pytest.raises(
-            ValueError, match="pyramid must be a whole number of at least 1, or a list of shares above 0"
-        ):
+        with pytest.raises(ValueError, match="pyramid must be"):
             nst.Gatys(pyramid=wrong)  # type: ignore[arg-type]
 
 
@@ -318,7 +316,7 @@ def test_lbfgs_remembers_no_more_than_history_size(content: Tensor, style: Tenso
         ({"layer_weights": {"relu1_1": 0}}, "sum above 0"),
         ({"layer_weights": {"relu1_1": math.inf}}, "finite sum above 0"),
         ({"layer_weights": {"relu1_1": math.nan}}, "finite sum above 0"),
-        ({"style_scale": 0}, "style_scale must be above 0"),
+        ({"style_scale": 0}, r"style_scale must lie in \(0, 100\], got 0"),
         ({"smoothness": 2}, r"smoothness must lie in \[0, 1\]"),
         ({"style_layers": ("relu1_9",)}, "no layer 'relu1_9'"),
     ],

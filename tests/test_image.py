@@ -259,7 +259,7 @@ def test_first_frame_of_an_animation(tmp_path: Path) -> None:
     for form in ("GIF", "WEBP", "PNG"):
         options = {"lossless": True} if form == "WEBP" else {}
         data = encode(frames[0], form, save_all=True, append_images=frames[1:], duration=50, **options)
-        path = write(tmp_path / "moving", data)
+        path = write(tmp_path / f"{form} moving", data)
         assert Image.open(path).n_frames == 3  # type: ignore[attr-defined]
         with pytest.warns(UserWarning, match="moving' is an animation: its first frame is read"):
             load_image(path)
@@ -912,8 +912,8 @@ def test_bad_saves(tmp_path: Path) -> None:
     cases: list[tuple[Any, Any, dict[str, Any], type[Exception], str]] = [
         (picture, "a.gif", {}, ValueError, r"writes \.png, \.jpg, \.jpeg, \.webp, and 'a\.gif' has '\.gif'"),
         (picture, "a", {}, ValueError, r"'a' has no suffix"),
-        (picture, "a.jpg", {"quality": 0}, ValueError, "from 1 to 100, not 0"),
-        (picture, "a.jpg", {"quality": 101}, ValueError, "from 1 to 100, not 101"),
+        (picture, "a.jpg", {"quality": 0}, ValueError, "from 1 to 100, got 0"),
+        (picture, "a.jpg", {"quality": 101}, ValueError, "from 1 to 100, got 101"),
         (picture.expand(2, 3, 20, 30), "a.png", {}, ValueError, r"not \(2, 3, 20, 30\); save .* one by one"),
         (picture[0, 0], "a.png", {}, ValueError, r"not \(20, 30\)"),
         (picture[:, :1], "a.png", {}, ValueError, r"not \(1, 1, 20, 30\)"),

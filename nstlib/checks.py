@@ -1,0 +1,95 @@
+"""What a user gave, checked: options, numbers and devices. Pictures and masks are checked in `nstlib.image`.
+
+Every refusal says what was asked, what was found, and what would work.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import numbers
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+MOST = 1e30
+"""The largest number that is taken for a weight: its products still fit into float32."""
+
+
+def nearest(asked: str, known: Sequence[str]) -> str:
+    """The end of a sentence: which of the known names may have been meant, and all of them."""
+    near = difflib.get_close_matches(asked, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{hint} (there are: {', '.join(known)})"
+
+
+def check_option(option: str, value: str, known: Sequence[str]) -> None:
+    """That a word is one of those that there are."""
+    if not isinstance(value, str) or value not in known:
+        shown = repr(value) if isinstance(value, str | float | int | None) else f"of the type {type(value).__name__}"
+        raise ValueError(f"no {option} {shown}{nearest(str(value), known)}")
+
+
+def check_layers(option: str, layers: Sequence[str] | None) -> None:
+    """That layers are a list of names, and not one name, whose letters are names too."""
+    if isinstance(layers, str) or (layers is not None and not all(isinstance(layer, str) for layer in layers)):
+        raise ValueError(f"{option} must be a list of layer names such as ['relu4_1'], got {layers!r}")
+
+
+def check_number(option: str, number: float, least: float, most: float = MOST, *, above: bool = False) -> float:
+    """That a number lies between two others; `above` leaves out the least itself."""
+    fits = isinstance(number, numbers.Real) and not isinstance(number, bool) and least <= number <= most
+    if fits and not (above and number == least):
+        return float(number)
+    if most < MOST:
+        wanted = f"lie in {'(' if above else '['}{least:g}, {most:g}]"
+    elif isinstance(number, numbers.Real) and most < number < math.inf:
+        wanted = f"be a number of at most {most:g}"
+    else:
+        wanted = f"be a number {'above' if above else 'of at least'} {least:g}"
+    raise ValueError(f"{option} must {wanted}, got {number!r}")
+
+
+def check_weights(weights: Mapping[str, float]) -> None:
+    """Weights of terms, by what to call them in an error message."""
+    for name, weight in weights.items():
+        check_number(name, weight, 0)
+
+
+def check_whole(option: str, number: int, least: int, most: int = 2**63 - 1) -> int:
+    """That a number is whole and not too small."""
+    try:
+        whole = operator.index(number)
+    except TypeError:
+        whole = least - 1
+    if isinstance(number, bool) or not least <= whole <= most:
+        wanted = f"of at least {least}" if most == 2**63 - 1 else f"from {least} to {most}"
+        raise ValueError(f"{option} must be a whole number {wanted}, got {number!r}")
+    return whole
+
+
+def choose_device(device: str | torch.device | None) -> torch.device:
+    """The device of that name; None is CUDA if there is one, else Apple's MPS, else the CPU."""
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if device is None:
+        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+        found = chosen.type != "meta"  # which holds no numbers
+    except Exception:  # every kind of device has its own way to be missing
+        found = False
+    if not found:
+        count = torch.cuda.device_count() if cuda else 0
+        there = ["cpu", *(f"cuda:{number}" for number in range(count)), *(["mps"] if mps else [])]
+        raise ValueError(f"no device {str(device)!r} here (there are: {', '.join(there)})")
+    return chosen
+
+
+def check_names(what: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
+    """That every option has a name that is known."""
+    for name in given:
+        if name not in known:
+            raise TypeError(f"{what} has no option {name!r}{nearest(name, known)}")
