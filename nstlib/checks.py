@@ -72,18 +72,21 @@ def check_whole(option: str, number: int, least: int, most: int = 2**63 - 1) -> 
 
 def choose_device(device: str | torch.device | None) -> torch.device:
     """The device of that name; None is CUDA if there is one, else Apple's MPS, else the CPU."""
-    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    mps = torch.backends.mps.is_available()
     if device is None:
-        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
+        return torch.device("cuda" if cards else "mps" if mps else "cpu")
     try:
         chosen = torch.device(device)
-        torch.empty(0, device=chosen)
-        found = chosen.type != "meta"  # which holds no numbers
+        if chosen.type == "cuda":
+            found = (chosen.index or 0) < cards  # asked without a tensor: one process of many would wake all cards
+        else:
+            torch.empty(0, device=chosen)
+            found = chosen.type != "meta"  # which holds no numbers
     except Exception:  # every kind of device has its own way to be missing
         found = False
     if not found:
-        count = torch.cuda.device_count() if cuda else 0
-        there = ["cpu", *(f"cuda:{number}" for number in range(count)), *(["mps"] if mps else [])]
+        there = ["cpu", *(f"cuda:{number}" for number in range(cards)), *(["mps"] if mps else [])]
         raise ValueError(f"no device {str(device)!r} here (there are: {', '.join(there)})")
     return chosen
 
