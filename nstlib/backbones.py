@@ -140,7 +140,7 @@ def load_chain(
         deviation = (2 / weight[0].numel()) ** 0.5
         convs[conv] = (
             deviation * torch.randn(weight.shape, generator=random, dtype=torch.float32),
-            torch.zeros_like(bias),
+            torch.zeros(bias.shape, dtype=torch.float32),
         )
     return Network(convs, like.color, padding=like.padding, ceil_mode=like.ceil_mode)
 
