@@ -31,7 +31,7 @@ from nstlib.image import check_mask, check_picture
 from nstlib.losses import moments, share_styles
 from nstlib.memory import Rehearsal, guarded
 from nstlib.tiling import Maps, fill_up, in_tiles
-from nstlib.weights import SHIPPED, compare_keys, load_file, load_metadata, name_layout, shipped_file
+from nstlib.weights import SHIPPED, compare_keys, load_file, load_metadata, name_layout, plain_tensors, shipped_file
 
 Statistics = Mapping[str, tuple[Tensor, Tensor]]
 """Name of a map -> mean and standard deviation of the whole picture, each `(B, C, 1, 1)`."""
@@ -54,13 +54,13 @@ class Style:
 
     Attributes:
         method: whose it is.
-        encoder: fingerprint of the encoder that read it.
-        code: name -> tensor.
+        code: name -> tensor. You may mix your own.
+        encoder: fingerprint of the encoder that read it; empty is not checked.
     """
 
     method: str
-    encoder: str
     code: dict[str, Tensor]
+    encoder: str = ""
 
 
 class ArbitraryStyle(nn.Module, ABC):
@@ -242,7 +242,7 @@ class ArbitraryStyle(nn.Module, ABC):
 
         check_picture(style, "style")
         with self._guarded(style, rehearse, plenty=PLENTY * style[:, 0].numel(), size="style_size"):
-            return Style(self.method, self.encoder.fingerprint, self._read_style(style, tile))
+            return Style(self.method, self._read_style(style, tile), self.encoder.fingerprint)
 
     @torch.no_grad()
     def start_from(self, source: str | os.PathLike[str]) -> None:
@@ -284,7 +284,7 @@ class ArbitraryStyle(nn.Module, ABC):
         mask: Tensor | None,
         tile: float,
     ) -> Tensor:
-        check_number("alpha", alpha, 0, 1)
+        check_number("alpha", alpha, 0, 1)  # a tensor stays one, for the gradient
         codes = self._codes(style, len(content), tile)
         weights = self._weights(style_weights, mask, len(codes), content)
         filled = fill_up(content.to(self.encoder.color_bias), self.stride, self._least)
@@ -321,7 +321,7 @@ class ArbitraryStyle(nn.Module, ABC):
             else self._read_style(one.to("meta"), tile)
             for one in styles
         ]
-        return [Style(self.method, self.encoder.fingerprint, code) for code in codes]
+        return [Style(self.method, code, self.encoder.fingerprint) for code in codes]
 
     def _guarded(
         self, picture: Tensor, rehearse: Rehearsal, *, plenty: int, options: Any = (), size: str = "size"
@@ -394,7 +394,7 @@ class ArbitraryStyle(nn.Module, ABC):
                 raise ValueError(
                     f"this style was encoded by {one.method!r}, and {self.method!r} needs its own encode_style"
                 )
-            if isinstance(one, Style) and one.encoder != self.encoder.fingerprint:
+            if isinstance(one, Style) and one.encoder not in ("", self.encoder.fingerprint):
                 raise ValueError(
                     "this style was encoded with another encoder: encode it with the model that is to paint"
                 )
@@ -475,7 +475,7 @@ class ArbitraryStyle(nn.Module, ABC):
         tensors: dict[str, Tensor] = {}
         for part, source in parts.items():
             label = f"{part} (state dict)" if isinstance(source, Mapping) else Path(source).name
-            state = dict(source) if isinstance(source, Mapping) else load_file(source)
+            state = plain_tensors(source, label) if isinstance(source, Mapping) else load_file(source)
             state = {key.removeprefix("module."): value for key, value in state.items()}
             if part == "decoder":
                 state = translate_decoder(state, label)
@@ -521,7 +521,7 @@ def _blend(maps: Sequence[Mapping[str, Tensor]], weights: Tensor) -> dict[str, T
             weights if weights.shape[2:] == (1, 1) else F.adaptive_avg_pool2d(weights, (first.shape[2], first.shape[3]))
         )
         # t = sum_k w_k t_k
-        blended[layer] = torch.stack([share * one[layer] for share, one in zip(shares, maps)]).sum(0)
+        blended[layer] = torch.stack([share.to(first.dtype) * one[layer] for share, one in zip(shares, maps)]).sum(0)
     return blended
 
 
@@ -576,8 +576,8 @@ class Trainer(nn.Module):
         unknown = set(weights) - set(self.weights)
         if unknown:
             raise TypeError(f"{model.method} has no term {unknown.pop()!r}; there are: {', '.join(self.weights)}")
-        self.weight = {**self.weights, **weights}
-        check_weights({f"the weight of {term}": weight for term, weight in self.weight.items()})
+        given = {**self.weights, **weights}
+        self.weight = dict(zip(given, check_weights({f"the weight of {term}": one for term, one in given.items()})))
 
     def read_pair(self, content: Tensor, style: Tensor | None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Features of both pictures, without gradients."""
@@ -611,5 +611,5 @@ class Trainer(nn.Module):
             "start": self.model.start,
             "encoder": self.encoder.name,
             "encoder_fingerprint": self.encoder.fingerprint,
-            **{f"weight of {term}": str(float(weight)) for term, weight in self.weight.items()},
+            **{f"weight of {term}": str(weight) for term, weight in self.weight.items()},
         }

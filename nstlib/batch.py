@@ -25,7 +25,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from nstlib.files import clear_leftovers
+from nstlib.files import clear_leftovers, same_place
 from nstlib.image import WRITABLE, save_image
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -71,7 +71,7 @@ def paint_folder(
     files = _list(folder)
     if out.suffix.lower() in (*WRITABLE, *VIDEOS) or (out.exists() and not out.is_dir()):
         raise NotADirectoryError(f"'{folder}' is a folder, so the results need one too, and '{out}' is a file name")
-    if out.resolve() == folder.resolve():
+    if same_place(out, folder):
         raise ValueError(f"the results would replace the photographs in '{folder}': name another folder for them")
     clear_leftovers(out)
     report = Report()
@@ -139,19 +139,27 @@ def paint_video(
         raise ValueError(
             f"'{source}' is a video, and the result needs a suffix of one: {', '.join(VIDEOS)}; got '{out}'"
         )
-    if out.resolve() == source.resolve():
+    if same_place(out, source):
         raise ValueError(f"the result would replace the video '{source}': name another file for it")
+    if out.is_dir():
+        raise IsADirectoryError(f"'{out}' is a folder, and one video is to be written; add a file name")
 
-    reader = imageio_ffmpeg.read_frames(str(source), pix_fmt="rgb24")
+    # "file:", since ffmpeg takes what stands before a colon for a protocol
+    reader = imageio_ffmpeg.read_frames(f"file:{source}", pix_fmt="rgb24")
     try:
         about = next(reader)
     except (OSError, RuntimeError, StopIteration) as error:
         raise OSError(f"'{source}' is no video that can be read ({_first_line(error)})") from None
-    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise NotADirectoryError(f"'{out}' cannot be written: '{out.parent}' is not a folder") from error
     clear_leftovers(out.parent)
     temporary = out.with_name(f".nst-{secrets.token_hex(6)}.tmp{out.suffix}")
     writer: Any = None
     count = 0
+    codecs = {"codec": "libvpx-vp9"} if out.suffix.lower() == ".webm" else {}
+    failed: BaseException | None = None  # what `paint` raised, which is not about the file
     try:
         width, height = about["size"]
         with (
@@ -165,16 +173,21 @@ def paint_video(
         ):
             for data in reader:
                 frame = torch.from_numpy(np.frombuffer(data, np.uint8).reshape(1, height, width, 3).copy())
-                picture = paint(frame.permute(0, 3, 1, 2).contiguous().float() / 255)
+                try:
+                    picture = paint(frame.permute(0, 3, 1, 2).contiguous().float() / 255)
+                except Exception as error:
+                    failed = error
+                    raise
                 if interrupted.is_set():
                     raise KeyboardInterrupt
                 # yuv420p halves the resolution of colours: sides are even
                 picture = picture[..., : picture.shape[2] // 2 * 2, : picture.shape[3] // 2 * 2]
                 if writer is None:
                     shape = picture.shape[3], picture.shape[2]
-                    sound = {"audio_path": str(source), "audio_codec": "copy"} if about.get("audio_codec") else {}
+                    if about.get("audio_codec"):
+                        codecs |= {"audio_path": f"file:{source}", "audio_codec": "libopus" if codecs else "copy"}
                     writer = imageio_ffmpeg.write_frames(
-                        str(temporary), shape, fps=about["fps"], quality=8, macro_block_size=2, **sound
+                        f"file:{temporary}", shape, fps=about["fps"], quality=8, macro_block_size=2, **codecs
                     )
                     writer.send(None)
                 pixels = picture[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0)  # (H, W, 3)
@@ -186,10 +199,15 @@ def paint_video(
         writer.close()
         writer = None
         if not temporary.is_file() or not temporary.stat().st_size:
-            raise OSError(f"ffmpeg wrote nothing to '{out}'")
+            raise OSError("ffmpeg wrote nothing")
+        written, _ = imageio_ffmpeg.count_frames_and_secs(f"file:{temporary}")  # it doesn't say when a disk is full
+        if written != count:
+            raise OSError(f"only {written} of {count} frames arrived; is the disk full?")
         temporary.replace(out)
-    except RuntimeError as error:
-        raise OSError(f"'{out}' cannot be written ({_first_line(error)})") from error
+    except (OSError, RuntimeError) as error:
+        if error is failed:
+            raise
+        raise OSError(f"'{out}' cannot be written: {_first_line(error)}; what was there is untouched") from error
     finally:
         reader.close()
         if writer is not None:

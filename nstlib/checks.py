@@ -9,8 +9,8 @@ import difflib
 import math
 import numbers
 import operator
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
 
 import torch
 
@@ -32,14 +32,18 @@ def check_option(option: str, value: str, known: Sequence[str]) -> None:
         raise ValueError(f"no {option} {shown}{nearest(str(value), known)}")
 
 
-def check_layers(option: str, layers: Sequence[str] | None) -> None:
-    """That layers are a list of names, and not one name, whose letters are names too."""
-    if isinstance(layers, str) or (layers is not None and not all(isinstance(layer, str) for layer in layers)):
+def check_layers(option: str, layers: Iterable[str]) -> tuple[str, ...]:
+    """Names of layers; not one name, whose letters are names too."""
+    names = tuple(layers) if isinstance(layers, Iterable) and not isinstance(layers, str) else (None,)
+    if not all(isinstance(name, str) for name in names):
         raise ValueError(f"{option} must be a list of layer names such as ['relu4_1'], got {layers!r}")
+    return cast(tuple[str, ...], names)
 
 
 def check_number(option: str, number: float, least: float, most: float = MOST, *, above: bool = False) -> float:
-    """That a number lies between two others; `above` leaves out the least itself."""
+    """A number that lies between two others, as a float; `above` leaves out the least itself."""
+    if getattr(number, "ndim", None) == 0 and hasattr(number, "item"):
+        number = number.item()  # of a tensor or an array without dimensions
     fits = isinstance(number, numbers.Real) and not isinstance(number, bool) and least <= number <= most
     if fits and not (above and number == least):
         return float(number)
@@ -52,14 +56,13 @@ def check_number(option: str, number: float, least: float, most: float = MOST, *
     raise ValueError(f"{option} must {wanted}, got {number!r}")
 
 
-def check_weights(weights: Mapping[str, float]) -> None:
-    """Weights of terms, by what to call them in an error message."""
-    for name, weight in weights.items():
-        check_number(name, weight, 0)
+def check_weights(weights: Mapping[str, float]) -> list[float]:
+    """Weights of terms, given by what to call them in an error message."""
+    return [check_number(name, weight, 0) for name, weight in weights.items()]
 
 
 def check_whole(option: str, number: int, least: int, most: int = 2**63 - 1) -> int:
-    """That a number is whole and not too small."""
+    """A whole number that is not too small, as an int."""
     try:
         whole = operator.index(number)
     except TypeError:

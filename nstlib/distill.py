@@ -41,6 +41,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nstlib.checks import check_number, check_whole
 from nstlib.encoder import Encoder
 from nstlib.files import write_atomically
 from nstlib.image import load_image
@@ -52,6 +53,8 @@ LAYERS = tuple(f"{block}_{n}" for block, depth in enumerate((2, 2, 4, 4, 1), 1) 
 WIDTHS = (16, 16, 48, 48, 96, 64, 64, 80, 160, 128, 128, 128, 128)
 """Their channels. The layers that methods read, at the ends of blocks, are wide, and those between them narrower."""
 PADDING: Literal["replicate"] = "replicate"
+PICTURE = 288
+"""Pixels on the short side of the pictures that crops are taken from."""
 FIRES = {"relu4_1": "fire5", "relu4_2": "fire6", "relu4_3": "fire7", "relu4_4": "fire8", "relu5_1": "fire9"}
 """What SqueezeNet teaches: student layer -> fire module of the same stride."""
 
@@ -62,7 +65,7 @@ Convs = dict[str, tuple[Tensor, Tensor]]
 
 
 def load_folders(
-    folders: Sequence[Path], held_out: int, size: int = 288
+    folders: Sequence[Path], held_out: int, size: int = PICTURE
 ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
     """The pictures of flat folders as uint8 `(3, H, W)` with short side `size`: (to train on, to stop by, to measure on)."""
     train: list[Tensor] = []
@@ -621,7 +624,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--out", type=Path, required=True, help="where the weights go, and the model card beside them")
     options = parser.parse_args(arguments)
+    try:
+        _make(options)
+    except (FloatingPointError, MemoryError, OSError, ValueError) as error:
+        raise SystemExit(f"nstlib.distill: {error}") from error
 
+
+def _make(options: argparse.Namespace) -> None:
+    """Check what was asked, prune, distil, scale, save and describe."""
+    for name in ("max_steps", "patience", "batch", "samples"):
+        check_whole(f"--{name.replace('_', '-')}", getattr(options, name), 1)
+    check_whole("--held-out", options.held_out, 2)
+    check_number("--learning-rate", options.learning_rate, 0, above=True)
+    if options.size % 16 or not 32 <= options.size <= PICTURE:
+        raise ValueError(f"--size must be a multiple of 16 from 32 to {PICTURE}, got {options.size}")
+    if options.out.suffix != ".safetensors" or options.out.is_dir():
+        raise ValueError(f"--out is a file that ends in .safetensors, got '{options.out}'")
     teachers = Teachers(options.vgg19, options.squeezenet)
     train, stop, test = load_folders(options.pictures, options.held_out)
     print(f"{len(train)} pictures to train on, {len(stop)} to stop by, {len(test)} to measure on", flush=True)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from nstlib.backbones import BACKBONES, LEAST, Graph, layers_of, load_chain
 from nstlib.checks import check_layers, check_option, check_whole, nearest
 from nstlib.losses import no_autocast
-from nstlib.weights import Network, Padding, imagenet_color
+from nstlib.weights import Network, Padding, fingerprint, imagenet_color
 
 Pooling = Literal["max", "average", "l2"]
 
@@ -88,9 +88,8 @@ class Encoder(nn.Module):
             check_option("padding", padding, get_args(Padding))
         if isinstance(name, str) and name not in BACKBONES and not Path(name).exists():
             raise ValueError(f"no network or weights file {name!r}{nearest(name, tuple(BACKBONES))}")
-        layers = layers if layers is None or isinstance(layers, str) else list(layers)
-        check_layers("layers", layers)
-        if layers == []:
+        layers = None if layers is None else check_layers("layers", layers)
+        if layers == ():
             raise ValueError("layers must be a list of layer names such as ['relu4_1'], got []")
         check_whole("seed", seed, 0)
         self.name = "given" if isinstance(name, Mapping) else os.fspath(name)
@@ -122,6 +121,8 @@ class Encoder(nn.Module):
         self.fingerprint = network.fingerprint
         self.ceil_mode = network.ceil_mode
         self.padding = padding or network.padding
+        if (self.pooling, self.padding) != ("max", network.padding):  # other features, of the same weights
+            self.fingerprint = fingerprint({}, f"{network.fingerprint} {self.pooling} {self.padding}")
 
         # The chain, as (kind, name): conv1_1, relu1_1, conv1_2, relu1_2, pool1, conv2_1, ...
         chain: list[str] = []
@@ -176,7 +177,7 @@ class Encoder(nn.Module):
         x = pictures.to(self.color_weight.dtype).movedim(1, -1)  # (B, H, W, 3)
         x = F.linear(x, self.color_weight[:, :, 0, 0], self.color_bias).movedim(-1, 1)  # channels-last from here on
         features: dict[str, Tensor] = {}
-        wanted = self.layers if layers is None else tuple(layers)
+        wanted = self.layers if layers is None else check_layers("layers", layers)
         missing = [layer for layer in wanted if layer not in self.layers]
         if missing:
             raise ValueError(f"the encoder gives {list(self.layers)}, and not {missing}: name them when you make it")
@@ -242,7 +243,14 @@ class PaddedConv(nn.Conv2d):
         if self.padding_mode == "zeros":
             return super().forward(x)
         with no_autocast(x):
-            x = F.pad(x, self._reversed_padding_repeated_twice, mode=self.padding_mode)
+            if torch.compiler.is_compiling() and self.padding_mode == "replicate":
+                # whose gradient torch.compile gets wrong where channels come last (2.15)
+                (left, _, top, _), (height, width) = self._reversed_padding_repeated_twice, x.shape[2:]
+                rows = torch.arange(-top, height + top, device=x.device).clamp(0, height - 1)
+                columns = torch.arange(-left, width + left, device=x.device).clamp(0, width - 1)
+                x = x[:, :, rows][:, :, :, columns]
+            else:
+                x = F.pad(x, self._reversed_padding_repeated_twice, mode=self.padding_mode)
         return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
 

@@ -58,6 +58,22 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> Path:
     return path
 
 
+def expand_home(path: str | os.PathLike[str]) -> Path:
+    """~ and ~name are home folders, but only of users that there are: `~tmp.png` is a file."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
+def same_place(one: Path, other: Path) -> bool:
+    """Whether two paths lead to the same file or folder."""
+    try:
+        return one.resolve() == other.resolve()
+    except (OSError, RuntimeError):  # a ring of links leads nowhere
+        return False
+
+
 def clear_leftovers(folder: Path) -> None:
     """Remove what writes left in `folder` when their process was killed. Runs that write there often begin with it."""
     for path in folder.glob(".nst-*.tmp*"):

@@ -155,21 +155,23 @@ class Gatys(nn.Module):
             check_option("start", start, get_args(Start))
         check_option("precision", precision, get_args(Precision))
         check_option("tv_norm", tv_norm, ("l1", "l2"))
-        check_layers("content_layers", content_layers)
-        check_layers("style_layers", style_layers)
         self.steps, self.history_size = check_whole("steps", steps, 1), check_whole("history_size", history_size, 1)
         self.seed = check_whole("seed", seed, 0)
         if learning_rate is not None:
-            check_number("learning_rate", learning_rate, 0, above=True)
+            learning_rate = check_number("learning_rate", learning_rate, 0, above=True)
         self.shares = _scale_shares(pyramid)
-        check_weights({"content_weight": content_weight, "style_weight": style_weight, "tv_weight": tv_weight})
-        check_number("smoothness", smoothness, 0, 1)
-        check_number("style_scale", style_scale, 0, 100, above=True)
+        self.content_weight, self.style_weight, self.tv_weight = check_weights(
+            {"content_weight": content_weight, "style_weight": style_weight, "tv_weight": tv_weight}
+        )
+        self.smoothness = check_number("smoothness", smoothness, 0, 1)
+        self.style_scale = check_number("style_scale", style_scale, 0, 100, above=True)
         name = encoder.name if isinstance(encoder, Encoder) else str(encoder)
         content_layers = layers_of(name, "content") if content_layers is None else content_layers
         style_layers = layers_of(name, "style") if style_layers is None else style_layers
-        self.content_layers = tuple(content_layers) if content_weight else ()
-        self.style_layers = tuple(style_layers) if style_weight else ()
+        content_layers = check_layers("content_layers", content_layers)
+        style_layers = check_layers("style_layers", style_layers)
+        self.content_layers = content_layers if content_weight else ()
+        self.style_layers = style_layers if style_weight else ()
         if not self.content_layers and not self.style_layers:
             raise ValueError(
                 "nothing to optimise: give at least one content layer or style layer with a weight above 0"
@@ -177,11 +179,10 @@ class Gatys(nn.Module):
         layers = (*self.content_layers, *self.style_layers)
         self.encoder = as_encoder(encoder, layers, pooling=pooling, padding=padding)
         self.layer_weights = _layer_weights(layer_weights, self.style_layers)
-        self.content_weight, self.style_weight, self.tv_weight = content_weight, style_weight, tv_weight
         self.tv_norm: Literal["l1", "l2"] = tv_norm
         self.relative, self.optimizer = relative, optimizer
         self.learning_rate, self.precision = learning_rate, precision
-        self.start, self.style_scale, self.smoothness = start, style_scale, smoothness
+        self.start = start
 
     def forward(
         self,
@@ -242,7 +243,7 @@ class Gatys(nn.Module):
             MemoryError: too large a picture for the memory there is; what would fit is named.
             RuntimeError: inside `torch.inference_mode()`.
         """
-        check_whole("every", every, 1)
+        every = check_whole("every", every, 1)
         bias = self.encoder.color_bias  # pictures go where the encoder is, in its precision
         device = bias.device
         if bias.dtype in (torch.float16, torch.bfloat16):

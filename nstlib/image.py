@@ -30,7 +30,7 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from torch import Tensor
 
 from nstlib.checks import check_whole
-from nstlib.files import write_atomically
+from nstlib.files import expand_home, write_atomically
 
 __all__ = ["check_picture", "load_image", "match_color", "save_image", "show"]
 
@@ -171,7 +171,7 @@ def _decode(
         name = f"{text!r}"
         file: BinaryIO = io.BytesIO(_fetch(text))
     else:
-        path = _expand(text)
+        path = expand_home(text)
         name = f"'{path}'"
         try:
             _check_path(path)
@@ -620,7 +620,7 @@ def save_image(picture: Tensor, path: str | os.PathLike[str], *, quality: int = 
         >>> folder.cleanup()
     """
     path, form = check_target(path)
-    check_whole("quality", quality, 1, 100)
+    quality = check_whole("quality", quality, 1, 100)
     image = Image.fromarray(_to_bytes(picture))
 
     encoded = io.BytesIO()
@@ -638,7 +638,7 @@ def save_image(picture: Tensor, path: str | os.PathLike[str], *, quality: int = 
 
 def check_target(path: str | os.PathLike[str]) -> tuple[Path, str]:
     """Check that a picture can have this path, before it is painted; the path, and Pillow's name of the format."""
-    path = _expand(path)
+    path = expand_home(path)
     form = WRITABLE.get(path.suffix.lower())
     if path.is_dir():
         raise IsADirectoryError(f"'{path}' is a folder, and one picture is to be written; add a file name")
@@ -646,14 +646,6 @@ def check_target(path: str | os.PathLike[str]) -> tuple[Path, str]:
         found = f"{path.suffix!r}" if path.suffix else "no suffix"
         raise ValueError(f"save_image writes {', '.join(WRITABLE)}, and '{path}' has {found}")
     return path, form
-
-
-def _expand(path: str | os.PathLike[str]) -> Path:
-    """~ and ~name are home folders, but only of users that there are: `~tmp.png` is a file."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        return Path(path)
 
 
 def _to_bytes(picture: Tensor) -> np.ndarray:

@@ -39,7 +39,7 @@ from nstlib.image import check_picture
 from nstlib.losses import gram_matrix, sum_content, sum_style, total_variation
 from nstlib.memory import guarded
 from nstlib.tiling import fill_up
-from nstlib.weights import SHIPPED, compare_keys, load_file, load_metadata, name_layout, shipped_file
+from nstlib.weights import SHIPPED, compare_keys, load_file, load_metadata, name_layout, plain_tensors, shipped_file
 
 Norm = Literal["instance", "batch"]
 
@@ -210,10 +210,12 @@ class JohnsonObjective(nn.Module):
         tv_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        check_weights({"content_weight": content_weight, "style_weight": style_weight, "tv_weight": tv_weight})
-        check_layers("content_layers", content_layers)
-        check_layers("style_layers", style_layers)
-        if not isinstance(network, TransformerNet):
+        self.content_weight, self.style_weight, self.tv_weight = check_weights(
+            {"content_weight": content_weight, "style_weight": style_weight, "tv_weight": tv_weight}
+        )
+        content_layers = check_layers("content_layers", content_layers)
+        style_layers = check_layers("style_layers", style_layers)
+        if not isinstance(getattr(network, "_orig_mod", network), TransformerNet):  # which may be compiled
             raise TypeError(
                 f"network is a TransformerNet, new or Johnson.pretrained(...).network, not a {type(network).__name__}"
             )
@@ -222,8 +224,7 @@ class JohnsonObjective(nn.Module):
         layers = (*content_layers, *style_layers)
         self.encoder = as_encoder(encoder, layers)
         self.network = network
-        self.content_layers, self.style_layers = tuple(content_layers), tuple(style_layers)
-        self.content_weight, self.style_weight, self.tv_weight = content_weight, style_weight, tv_weight
+        self.content_layers, self.style_layers = content_layers, style_layers
         self.name, self.start = name, start
         check_picture(style, "style", single=True)
         self.style_size = tuple(style.shape[2:])
@@ -275,9 +276,9 @@ class JohnsonObjective(nn.Module):
             "encoder_fingerprint": self.encoder.fingerprint,
             "content_layers": " ".join(self.content_layers),
             "style_layers": " ".join(self.style_layers),
-            "content_weight": str(float(self.content_weight)),
-            "style_weight": str(float(self.style_weight)),
-            "tv_weight": str(float(self.tv_weight)),
+            "content_weight": str(self.content_weight),
+            "style_weight": str(self.style_weight),
+            "tv_weight": str(self.tv_weight),
         }
 
 
@@ -297,10 +298,9 @@ class Johnson(nn.Module):
 
     def __init__(self, network: TransformerNet, about: Mapping[str, str] | None = None) -> None:
         super().__init__()
-        if not isinstance(network, TransformerNet):
-            raise TypeError(
-                f"Johnson paints with a TransformerNet, not {network!r}; Johnson.pretrained('swirl') reads one"
-            )
+        if not isinstance(getattr(network, "_orig_mod", network), TransformerNet):  # which may be compiled
+            found = repr(network) if isinstance(network, str) else f"a {type(network).__name__}"
+            raise TypeError(f"Johnson paints with a TransformerNet, not {found}; Johnson.pretrained('swirl') reads one")
         self.network, self.about = network, dict(about or {})
         self.to(memory_format=torch.channels_last)
         self.eval()
@@ -340,7 +340,7 @@ class Johnson(nn.Module):
             OSError: a file that is truncated or damaged.
         """
         if isinstance(source, Mapping):
-            return _build(cls, dict(source), "the state dict", {})
+            return _build(cls, plain_tensors(source, "the state dict"), "the state dict", {})
         path = Path(source)
         tensors = load_file(path)
         about = load_metadata(path)

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from nstlib.backbones import layers_of
-from nstlib.checks import check_option
+from nstlib.checks import check_layers, check_option
 from nstlib.encoder import Encoder
 from nstlib.image import check_picture
 from nstlib.losses import gram_matrix, moments
@@ -73,6 +73,7 @@ def content_distance(
             f"pictures {tuple(pictures.shape)} and content {tuple(content.shape)} must have one size, and content as "
             "many pictures or one"
         )
+    layers = None if layers is None else check_layers("layers", layers)
     read = _reader(encoder, "content", layers, pictures.device)
     found, wanted = read(pictures), read(content)
     # |F - P|^2 / |P|^2
@@ -117,6 +118,7 @@ def style_distance(
     check_picture(style, "style")
     if len(style) not in (1, len(pictures)):
         raise ValueError(f"{len(pictures)} pictures need as many styles or one, got {len(style)}")
+    layers = None if layers is None else check_layers("layers", layers)
     read = _reader(encoder, "style", layers, pictures.device)
     found, wanted = read(pictures), read(style)
     distances = []

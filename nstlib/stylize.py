@@ -19,6 +19,7 @@ from nstlib.gatys import Gatys
 from nstlib.image import load_image, match_color
 from nstlib.johnson import Johnson
 from nstlib.sanet import SANet
+from nstlib.weights import shipped_file
 
 Picture = str | os.PathLike[str] | Tensor | Any
 """Whatever `load_image` takes: a path, a URL, a PIL picture, an array or a tensor."""
@@ -133,14 +134,7 @@ def painter(
 
 
 def _open_arbitrary(kind: type[ArbitraryStyle], *, weights: Any = None, encoder: Any = "vgg19_mini") -> ArbitraryStyle:
-    if weights is not None:
-        return kind.from_file(weights, encoder=encoder)
-    if encoder != "vgg19_mini":
-        raise ValueError(
-            f"{kind.method}'s weights in the package read vgg19_mini; for the encoder {encoder!r} name weights that were "
-            "trained with it"
-        )
-    return kind.pretrained()
+    return kind.from_file(shipped_file(kind.method) if weights is None else weights, encoder=encoder)
 
 
 def _open_johnson(styles: list[Any], keep_color: str | None) -> Johnson:

@@ -44,7 +44,7 @@ from tqdm.auto import tqdm
 
 from nstlib.checks import check_number, check_option, check_whole, choose_device
 from nstlib.crops import Crops, Folder, Sample, collate, fingerprint, ignore_interrupts, list_pictures
-from nstlib.files import clear_leftovers, write_atomically
+from nstlib.files import clear_leftovers, expand_home, same_place, write_atomically
 from nstlib.image import save_image
 from nstlib.memory import guarded
 from nstlib.weights import save_file
@@ -192,35 +192,37 @@ def train(
         ...     sorted(path.name for path in result.weights.parent.iterdir())
         ['checkpoint-3.pt', 'losses.csv', 'losses.png', 'samples-3.png', 'weights.safetensors']
     """
-    out = Path(out)
-    _check(schedule, precision, ema, {"learning_rate": learning_rate, "clip": 1.0 if clip is None else clip})
-    counts = {"steps": steps, "batch": batch, "size": size, "save_every": save_every, "sample_every": sample_every}
-    for option, number in counts.items():
-        check_whole(option, number, 1)
-    check_whole("seed", seed, 0)
-    check_whole("workers", workers or 0, 0)
+    out = expand_home(out)
+    check_option("schedule", schedule, get_args(Schedule))
+    check_option("precision", precision, get_args(Precision))
+    learning_rate = check_number("learning_rate", learning_rate, 0, above=True)
+    clip = None if clip is None else check_number("clip", clip, 0, above=True)
+    ema = check_number("ema", ema, 0, 0.999999)
+    steps, batch, size = check_whole("steps", steps, 1), check_whole("batch", batch, 1), check_whole("size", size, 1)
+    save_every, sample_every = check_whole("save_every", save_every, 1), check_whole("sample_every", sample_every, 1)
+    seed = check_whole("seed", seed, 0)
+    workers = None if workers is None else check_whole("workers", workers, 0)
     missing = [name for name in ("network", "sample", "describe") if not hasattr(objective, name)]
     if missing or not isinstance(objective, nn.Module):
         raise TypeError(
             f"an objective is an nn.Module with network, sample and describe, such as AdaINObjective(model) or "
             f"JohnsonObjective(network, style), and {type(objective).__name__} is none"
         )
-    for folders in (content, style or ()):
-        for folder in [folders] if isinstance(folders, (str, os.PathLike)) else folders:
-            if Path(folder).resolve() == out.resolve():
-                raise ValueError(
-                    f"the sheets and curves of the run would be read as pictures in '{out}': take another out"
-                )
-    contents, styles = list_pictures(content), [] if style is None else list_pictures(style)
+    of_content, of_style = (
+        [folders] if isinstance(folders, (str, os.PathLike)) else list(folders or ()) for folders in (content, style)
+    )
+    if any(same_place(Path(folder), out) for folder in (*of_content, *of_style)):
+        raise ValueError(f"the sheets and curves of the run would be read as pictures in '{out}': take another out")
+    contents, styles = list_pictures(of_content), [] if style is None else list_pictures(of_style)
     parameters = sum(parameter.numel() for parameter in objective.network.parameters())
     # What decides the weights: a run can only go on with the same.
-    settings = objective.describe() | {
+    settings = {name: str(value) for name, value in objective.describe().items()} | {
         "parameters": f"{parameters:,}",
         "data": fingerprint(contents),
         "style data": fingerprint(styles),
-        **{"batch": str(batch), "size": str(size), "learning_rate": str(float(learning_rate)), "schedule": schedule},
-        **{"clip": str(clip if clip is None else float(clip)), "precision": precision},
-        **{"ema": str(float(ema)), "seed": str(seed)},
+        **{"batch": str(batch), "size": str(size), "learning_rate": str(learning_rate), "schedule": schedule},
+        **{"clip": str(clip), "precision": precision},
+        **{"ema": str(ema), "seed": str(seed)},
     }
 
     rank, world, device = _processes(device)
@@ -233,6 +235,10 @@ def train(
         objective.train()
         network = objective.network
         trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        if not trained:
+            raise ValueError(
+                f"{type(objective).__name__}.network has nothing to train: all of it is frozen, or it is empty"
+            )
         optimizer = torch.optim.Adam(trained, lr=learning_rate, fused=device.type == "cuda")
         scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")
         state = _State(network, optimizer, scaler, settings, ema, out)
@@ -266,6 +272,7 @@ def train(
         if rank == 0 and start and not drawn and (start == steps or start % sample_every == 0):
             state.draw(objective, sheet)  # stopped between the checkpoint and this
         skipped: dict[str, str] = {}
+        names: tuple[str, ...] = ()
 
         def write_weights() -> None:
             from nstlib import __version__
@@ -292,7 +299,7 @@ def train(
                 unit="step",
             ) as bar,
         ):
-            for step, samples in enumerate(loader, start + 1):
+            for step, samples in enumerate(_read(loader), start + 1):
                 rate = learning_rate * schedule_factor(schedule, step - 1, steps)
                 for group in optimizer.param_groups:
                     group["lr"] = rate
@@ -300,7 +307,8 @@ def train(
                 samples = samples.to(device)
                 with torch.autocast(device.type, getattr(torch, precision), enabled=precision != "float32"):
                     terms = call(samples.content, samples.style)
-                    _check_terms(terms)
+                    _check_terms(terms, names)
+                    names = tuple(terms)
                 total = torch.stack(list(terms.values())).sum()
                 optimizer.zero_grad(set_to_none=True)
                 scaler.scale(total).backward()
@@ -383,30 +391,34 @@ def _fits(
     )
 
 
-def _check(schedule: str, precision: str, ema: float, above_zero: Mapping[str, float]) -> None:
-    check_option("schedule", schedule, get_args(Schedule))
-    check_option("precision", precision, get_args(Precision))
-    for name, number in above_zero.items():
-        check_number(name, number, 0, above=True)
-    if check_number("ema", ema, 0, 1) == 1:
-        raise ValueError(f"ema must lie in [0, 1), got {ema!r}; 0.999 averages over about 1000 steps")
-
-
-def _check_terms(terms: object) -> None:
-    if (
-        not isinstance(terms, Mapping)
-        or not terms
-        or not all(isinstance(t, Tensor) and t.ndim == 0 for t in terms.values())
+def _check_terms(terms: object, before: tuple[str, ...]) -> None:
+    """That an objective gives named scalars, the same in every step."""
+    found = dict(terms) if isinstance(terms, Mapping) else {}
+    if not found or not all(
+        isinstance(name, str) and getattr(term, "shape", None) == () for name, term in found.items()
     ):
-        shown = (
-            {name: list(getattr(term, "shape", ())) for name, term in terms.items()}
-            if isinstance(terms, Mapping)
-            else terms
-        )
+        shown = {name: tuple(getattr(term, "shape", ("no tensor",))) for name, term in found.items()} or type(
+            terms
+        ).__name__
         raise TypeError(
             f"an objective gives the terms of its loss by name, each a tensor without dimensions, such as "
             f'{{"content": x.mean()}}; got {str(shown)[:100]}'
         )
+    if before and before != tuple(found):
+        raise TypeError(
+            f"an objective gives the same terms in every step: they were {before}, and are now {tuple(found)}"
+        )
+
+
+def _read(loader: DataLoader[Sample]) -> Iterator[Sample]:
+    """Its samples. An error in a process that loads is told as it would be here."""
+    try:
+        yield from loader
+    except (OSError, ValueError) as error:
+        text = str(error).strip()
+        if "in DataLoader worker process" not in text:
+            raise
+        raise type(error)(text.splitlines()[-1].partition(": ")[2]) from error
 
 
 def schedule_factor(schedule: Schedule, step: int, steps: int) -> float:
@@ -547,10 +559,18 @@ def load_checkpoint(out: Path, settings: Mapping[str, str], steps: int) -> dict[
 
 
 def _check_settings(there: Mapping[str, str], here: Mapping[str, str], where: str) -> None:
-    names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
+    names = [name for name in {**there, **here} if not _equal(there.get(name), here.get(name))]
     differ = "; ".join(f"{name} is {there.get(name)} there and {here.get(name)} here" for name in names)
     if differ:
         raise ValueError(f"{where} was trained with other settings: {differ}; take those, or another out")
+
+
+def _equal(one: str | None, other: str | None) -> bool:
+    """Whether two settings are the same; 1 is 1.0."""
+    try:
+        return one == other or float(str(one)) == float(str(other))
+    except ValueError:
+        return False
 
 
 def _not_finite(step: int, what: str, out: Path) -> str:
@@ -596,6 +616,10 @@ class _Log:
                 self._append(text)
                 raise FloatingPointError(_not_finite(step, f"the term {bad[0]!r} of the loss", self.out))
             row = {"step": step, "learning_rate": rate, **losses}
+            if self.history and self.history[-1].keys() != row.keys():  # somebody has edited the file
+                self.history = []
+                if self.rank == 0:
+                    write_atomically(self.path, b"")
             text += "" if self.history else ",".join(row) + "\n"
             text += _row(row)
             self.history.append(row)

@@ -102,7 +102,7 @@ def load_network(source: str | os.PathLike[str] | Mapping[str, Tensor]) -> Netwo
         OSError: a file that is damaged.
     """
     if isinstance(source, Mapping):
-        return parse_network(source, "the state dict")
+        return parse_network(plain_tensors(source, "the state dict"), "the state dict")
     if source in TORCHVISION:
         return parse_network(download(str(source)), str(source))
     path = shipped_file(str(source)) if source in SHIPPED else Path(source)
@@ -152,12 +152,22 @@ def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             ) from None
         if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
             raise ValueError(f"{path.name} holds a {type(tensors).__name__}, not a state dict of tensors")
-    for key, value in tensors.items():
-        if not isinstance(key, str) or value.layout != torch.strided or value.is_quantized or value.is_meta:
-            raise ValueError(f"{path.name} is no state dict of plain tensors: look at {key!r}")
+    return plain_tensors(tensors, path.name)
+
+
+def plain_tensors(state: Mapping[str, Tensor], label: str) -> dict[str, Tensor]:
+    """A state dict of finite numbers; those of any precision become float32.
+
+    Raises:
+        ValueError: keys that are no text, values that are no plain tensors, NaN, infinity or complex numbers.
+    """
+    for key, value in state.items():
+        plain = isinstance(value, Tensor) and value.layout == torch.strided and not value.is_quantized
+        if not isinstance(key, str) or not plain or value.is_meta:
+            raise ValueError(f"{label} is no state dict of plain tensors: look at {key!r}")
         if value.is_complex() or (value.is_floating_point() and not bool(value.float().isfinite().all())):
-            raise ValueError(f"{path.name} is damaged: {key} holds NaN, infinity or complex numbers; fetch it again")
-    return {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
+            raise ValueError(f"{label} is damaged: {key} holds NaN, infinity or complex numbers; fetch it again")
+    return {key: value.detach().float() if value.is_floating_point() else value for key, value in state.items()}
 
 
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:

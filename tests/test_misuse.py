@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 import nstlib as nst
-from nstlib import memory
-from nstlib.batch import paint_video
+from nstlib import distill, memory
+from nstlib.batch import VIDEOS, paint_video
 from nstlib.checks import choose_device
 from nstlib.cli import main
+from nstlib.crops import Crops
 from nstlib.johnson import JohnsonObjective, TransformerNet
 from nstlib.metrics import content_distance, style_distance
 from nstlib.training import train
@@ -67,7 +70,12 @@ MISUSE: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         TypeError,
         "johnson has no option 'steps'",
     ),
-    "an encoder without weights": (lambda: adain(encoder="vgg16"), ValueError, "adain's weights in the package read"),
+    "an encoder of other weights": (lambda: adain(encoder=OTHER), ValueError, "was trained on the encoder 'vgg19_mini'"),
+    "an encoder that reads otherwise": (
+        lambda: adain(encoder=nst.Encoder(layers=OTHER.layers, pooling="average")),
+        ValueError,
+        "was trained on the encoder 'vgg19_mini'",
+    ),
     # masks, weights and styles
     "a mask of numpy": (lambda: adain(mask=np.full((2, 32, 40), 0.5)), TypeError, "mask must be a tensor"),
     "a mask that is a list": (lambda: gatys()(C, [S, S], mask=[[1.0]]), TypeError, "mask must be a tensor"),
@@ -125,12 +133,17 @@ MISUSE: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "a style for a network": (lambda: nst.Johnson("swirl"), TypeError, r"Johnson\.pretrained\('swirl'\)"),  # type: ignore[arg-type]
     # layers
     "a layer that isn't read": (lambda: OTHER(C, ["relu5_1"]), ValueError, r"gives \[.*\], and not \['relu5_1'\]"),
+    "a number of layers": (lambda: nst.Encoder(layers=3), ValueError, "must be a list of layer names"),  # type: ignore[arg-type]
     "numbers of layers": (lambda: nst.Encoder(layers=[4, 1]), ValueError, "must be a list of layer names"),  # type: ignore[list-item]
     # measures
     "no number to judge": (lambda: content_distance(NAN, C), ValueError, "pictures holds NaN or infinity"),
     "no number to judge by": (lambda: style_distance(C, NAN), ValueError, "style holds NaN or infinity"),
     "bytes to judge": (lambda: style_distance(255 * C, S), ValueError, "divide it by 255"),
     "a list to judge": (lambda: content_distance([C], C), TypeError, "pictures must be a tensor"),  # type: ignore[arg-type]
+    # state dicts
+    "a state dict in a state dict": (lambda: nst.Johnson.from_checkpoint({"state_dict": {}}), ValueError, "plain tensors"),  # type: ignore[dict-item]
+    "keys that are numbers": (lambda: nst.Encoder({0: C}), ValueError, "no state dict of plain tensors: look at 0"),  # type: ignore[dict-item]
+    "weights that are none": (lambda: nst.Encoder({"0.weight": NAN}), ValueError, "0.weight holds NaN"),
     # pictures
     "a hole behind a mask": (
         lambda: nst.load_image(np.ma.masked_invalid(np.array([[np.nan, 1.0], [0.0, 1.0]]))),
@@ -218,6 +231,119 @@ def test_a_file_whose_name_begins_with_a_tilde(tmp_path: Path, monkeypatch: pyte
     assert nst.save_image(C, "~no such user.png") == Path("~no such user.png")
     assert (tmp_path / "~no such user.png").is_file()
     assert nst.load_image("~no such user.png", None).shape == C.shape
+
+
+def test_numbers_of_every_kind_are_numbers(tmp_path: Path) -> None:
+    """Of numpy, of tensors without dimensions, and fractions: what is saved is Python's own."""
+    painted = [
+        gatys(style_weight=weight, smoothness=half, steps=steps, learning_rate=one)(C, S, progress=False).picture
+        for weight, half, steps, one in (
+            (20.0, 0.5, 2, 1.0),
+            (torch.tensor(20.0), Fraction(1, 2), np.int64(2), np.float32(1)),
+            (np.array(20.0), np.float64(0.5), torch.tensor(2), 1),
+        )
+    ]
+    assert torch.equal(painted[0], painted[1])
+    assert torch.equal(painted[0], painted[2])
+    alpha = torch.tensor(0.5, requires_grad=True)
+    assert torch.equal(ADAIN(C, S, alpha), ADAIN(C, S, 0.5))
+    (gradient,) = torch.autograd.grad(ADAIN(C, S, alpha).sum(), alpha)
+    assert bool(gradient.isfinite())
+    nst.save_image(C, tmp_path / "a.jpg", quality=np.int64(90))  # type: ignore[arg-type]
+    odd = Odd(lambda x: {"a": x.square().mean()})
+    settings = {"learning_rate": np.float64(1e-3), "clip": np.float32(1), "batch": np.int64(1), "seed": torch.tensor(0)}
+    trained(odd, tmp_path, steps=torch.tensor(1), **settings)
+    result = trained(odd, tmp_path, steps=2, **settings)
+    assert result.finished is True
+    assert [row["step"] for row in result.history] == [1, 2]
+
+
+def test_generators_are_read_once(tmp_path: Path) -> None:
+    layers = ("relu1_1", "relu2_1")
+    expected = gatys(style_layers=layers, content_layers=["relu3_1"])(C, S, progress=False).picture
+    given = {"style_layers": iter(layers), "content_layers": iter(["relu3_1"])}
+    assert torch.equal(gatys(**given)(C, S, progress=False).picture, expected)
+    assert nst.Encoder(layers=iter(layers)).layers == layers  # type: ignore[arg-type]
+    assert style_distance(C, S, layers=iter(layers)) == style_distance(C, S, layers=layers)  # type: ignore[arg-type]
+    assert "style" in JohnsonObjective(TransformerNet(width=2), S, style_layers=iter(layers))(C)  # type: ignore[arg-type]
+    nst.save_image(C, tmp_path / "photos" / "a.png")
+    settings: dict[str, Any] = {"steps": 1, "batch": 1, "size": 32, "progress": False, "device": "cpu"}
+    odd = Odd(lambda x: {"a": x.square().mean()})
+    assert train(odd, tmp_path.glob("ph*"), out=tmp_path / "run", **settings).finished  # type: ignore[arg-type]
+
+
+def test_the_same_terms_in_every_step(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    def terms(x: Tensor) -> dict[str, Tensor]:
+        calls.append(1)
+        return {"a": x.square().mean()} if len(calls) < 3 else {"a": x.square().mean(), "b": x.square().mean()}
+
+    with pytest.raises(TypeError, match=r"the same terms in every step: they were \('a',\), and are now \('a', 'b'\)"):
+        trained(Odd(terms), tmp_path, steps=5)
+
+
+def test_losses_that_were_edited_are_begun_anew(tmp_path: Path) -> None:
+    odd = Odd(lambda x: {"a": x.square().mean()})
+    trained(odd, tmp_path, steps=2)
+    path = tmp_path / "run" / "losses.csv"
+    path.write_text(path.read_text().replace("total", "sum of all"))
+    result = trained(odd, tmp_path, steps=3)
+    assert [row["step"] for row in result.history] == [3]
+    assert path.read_text().splitlines()[0] == "step,learning_rate,total,a"
+    assert result.weights.is_file()
+
+
+def test_nothing_to_train(tmp_path: Path) -> None:
+    odd = Odd(lambda x: {"a": x.square().mean()})
+    odd.network.requires_grad_(False)
+    with pytest.raises(ValueError, match=r"Odd\.network has nothing to train"):
+        trained(odd, tmp_path)
+
+
+def test_an_error_in_a_process_that_loads_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Any, index: int) -> Any:
+        raise ValueError("none of the 3 files can be read any more")
+
+    kept = Crops.__getitem__
+    monkeypatch.setattr(Crops, "__getitem__", lambda self, i: kept(self, i) if i < 4 else broken(self, i))
+    with pytest.raises(ValueError, match=r"^none of the 3 files can be read any more$"):
+        trained(Odd(lambda x: {"a": x.square().mean()}), tmp_path, steps=9, workers=1)
+
+
+@pytest.mark.parametrize("method", [nst.AdaIN, nst.SANet, nst.AdaAttN])
+def test_two_styles_in_part_of_the_strength_under_autocast(method: Any) -> None:
+    model, mask = method.pretrained(), torch.full((2, 32, 40), 0.5)
+    expected = model.stylize(C, [S, C], 0.5)
+    with torch.autocast("cpu", torch.bfloat16):
+        for painted in (model.stylize(C, [S, C], 0.5), model.stylize(C, [S, C], 0.5, mask=mask)):
+            assert (painted.float() - expected).abs().mean() < 0.05
+
+
+def test_half_precision_state_dicts_are_read_as_their_files_are(tmp_path: Path) -> None:
+    from torchvision.models import vgg16
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        state = vgg16(weights=None).features[:5].half().state_dict()
+    torch.save(state, tmp_path / "half.pth")
+    found = [nst.Encoder(source, ["relu1_2"])(C)["relu1_2"] for source in (state, tmp_path / "half.pth")]
+    assert torch.equal(*found)
+
+
+def test_a_gradient_through_a_compiled_encoder() -> None:
+    """PyTorch's own replicate padding has a wrong one where channels come last, and says so."""
+    encoder, x = nst.Encoder(layers=["relu2_1"]), C.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(encoder(x)["relu2_1"].square().sum(), x)
+    compiled = torch.compile(encoder, backend="aot_eager", fullgraph=False)
+    (found,) = torch.autograd.grad(compiled(x)["relu2_1"].square().sum(), x)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_compiled_network_is_a_network() -> None:
+    network = torch.compile(nst.Johnson.pretrained("swirl").network, backend="eager")
+    assert nst.Johnson(network).stylize(C).shape == C.shape  # type: ignore[arg-type]
+    assert "style" in JohnsonObjective(network, S)(C)  # type: ignore[arg-type]
 
 
 def test_a_device_by_name_or_by_itself() -> None:
@@ -373,12 +499,72 @@ def test_a_width_of_0_is_no_width(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "width must be a whole number of at least 1, got 0" in capsys.readouterr().err
 
 
-def test_an_interrupt_ends_a_video_and_writes_nothing(tmp_path: Path) -> None:
-    writer = pytest.importorskip("imageio_ffmpeg").write_frames(str(tmp_path / "clip.mp4"), (32, 32), fps=8)
+def clip(path: Path, count: int = 8) -> None:
+    writer = pytest.importorskip("imageio_ffmpeg").write_frames(f"file:{path}", (32, 32), fps=8)
     writer.send(None)
-    for _ in range(8):
+    for _ in range(count):
         writer.send(bytes(32 * 32 * 3))
     writer.close()
+
+
+@pytest.mark.parametrize("suffix", VIDEOS)
+def test_videos_of_every_suffix_can_be_played(suffix: str, tmp_path: Path) -> None:
+    clip(tmp_path / "12:30:15.mp4")  # a colon is no protocol
+    out = tmp_path / "a:b" / f"out{suffix}"
+    assert paint_video(tmp_path / "12:30:15.mp4", out, lambda frame: 1 - frame, progress=False) == 8
+    count, _ = pytest.importorskip("imageio_ffmpeg").count_frames_and_secs(f"file:{out}")
+    assert count == 8
+
+
+def test_on_a_full_disk_the_old_video_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip(tmp_path / "clip.mp4")
+    out = tmp_path / "out.mp4"
+    out.write_bytes(b"the old one")
+    ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    monkeypatch.setattr(ffmpeg, "count_frames_and_secs", lambda path: (5, 0.6))
+    with pytest.raises(OSError, match=r"out\.mp4' cannot be written: only 5 of 8 frames arrived.*untouched"):
+        paint_video(tmp_path / "clip.mp4", out, lambda frame: frame, progress=False)
+    assert out.read_bytes() == b"the old one"
+    assert {path.name for path in tmp_path.iterdir()} == {"clip.mp4", "out.mp4"}
+
+
+def test_what_goes_wrong_while_painting_a_video_is_told_as_it_is(tmp_path: Path) -> None:
+    clip(tmp_path / "clip.mp4")
+
+    def paint(frame: Tensor) -> Tensor:
+        raise RuntimeError("the card is gone")
+
+    with pytest.raises(RuntimeError, match=r"^the card is gone$"):
+        paint_video(tmp_path / "clip.mp4", tmp_path / "out.mp4", paint, progress=False)
+    for out, kind in (
+        (tmp_path / "folder.mp4", IsADirectoryError),
+        (tmp_path / "clip.mp4" / "out.mp4", NotADirectoryError),
+    ):
+        (tmp_path / "folder.mp4").mkdir(exist_ok=True)
+        with pytest.raises(kind) as caught:
+            paint_video(tmp_path / "clip.mp4", out, paint, progress=False)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("--out o.pth", "--out is a file that ends in .safetensors, got 'o.pth'"),
+        ("--out o.safetensors --held-out 1", "--held-out must be a whole number of at least 2, got 1"),
+        ("--out o.safetensors --size 33", "--size must be a multiple of 16 from 32 to 288, got 33"),
+        ("--out o.safetensors --batch 0", "--batch must be a whole number of at least 1, got 0"),
+        ("--out o.safetensors --learning-rate -1", "--learning-rate must be a number above 0"),
+        ("--out o.safetensors --vgg19 nowhere.pth", "nowhere.pth"),
+    ],
+)
+def test_distilling_with_wrong_options_is_one_sentence(given: str, words: str) -> None:
+    with pytest.raises(SystemExit, match=re.escape(words)) as caught:
+        distill.main(["--pictures", "nowhere", *given.split()])
+    assert "\n" not in str(caught.value)
+
+
+def test_an_interrupt_ends_a_video_and_writes_nothing(tmp_path: Path) -> None:
+    clip(tmp_path / "clip.mp4")
     frames = []
 
     def paint(frame: Tensor) -> Tensor:
