@@ -197,7 +197,9 @@ def train(
     check_option("precision", precision, get_args(Precision))
     learning_rate = check_number("learning_rate", learning_rate, 0, above=True)
     clip = None if clip is None else check_number("clip", clip, 0, above=True)
-    ema = check_number("ema", ema, 0, 0.999999)
+    ema = check_number("ema", ema, 0)
+    if ema >= 1:
+        raise ValueError(f"ema must lie in [0, 1), got {ema!r}; 0.999 averages over about 1000 steps")
     steps, batch, size = check_whole("steps", steps, 1), check_whole("batch", batch, 1), check_whole("size", size, 1)
     save_every, sample_every = check_whole("save_every", save_every, 1), check_whole("sample_every", sample_every, 1)
     seed = check_whole("seed", seed, 0)
