@@ -159,7 +159,7 @@ def paint_video(
     writer: Any = None
     count = 0
     codecs = {"codec": "libvpx-vp9"} if out.suffix.lower() == ".webm" else {}
-    failed: BaseException | None = None  # what `paint` raised, which is not about the file
+    failed: BaseException | None = None  # what is not about the file that is written
     try:
         width, height = about["size"]
         with (
@@ -195,7 +195,8 @@ def paint_video(
                 count += 1
                 bar.update()
         if writer is None:
-            raise OSError(f"'{source}' holds no frame")
+            failed = OSError(f"'{source}' holds no frame")
+            raise failed
         writer.close()
         writer = None
         if not temporary.is_file() or not temporary.stat().st_size:

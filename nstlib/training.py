@@ -561,18 +561,12 @@ def load_checkpoint(out: Path, settings: Mapping[str, str], steps: int) -> dict[
 
 
 def _check_settings(there: Mapping[str, str], here: Mapping[str, str], where: str) -> None:
-    names = [name for name in {**there, **here} if not _equal(there.get(name), here.get(name))]
+    # 1 is 1.0
+    there, here = ({name: text.removesuffix(".0") for name, text in one.items()} for one in (there, here))
+    names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
     differ = "; ".join(f"{name} is {there.get(name)} there and {here.get(name)} here" for name in names)
     if differ:
         raise ValueError(f"{where} was trained with other settings: {differ}; take those, or another out")
-
-
-def _equal(one: str | None, other: str | None) -> bool:
-    """Whether two settings are the same; 1 is 1.0."""
-    try:
-        return one == other or float(str(one)) == float(str(other))
-    except ValueError:
-        return False
 
 
 def _not_finite(step: int, what: str, out: Path) -> str:
