@@ -293,7 +293,7 @@ def test_a_finished_run_goes_on_when_steps_are_raised(photos: Path, tmp_path: Pa
 
 def test_other_settings_are_named(photos: Path, paintings: Path, tmp_path: Path) -> None:
     run(Tint(), photos, tmp_path, 2)
-    with pytest.raises(ValueError, match=r"batch is 2 there and 4 here; ema is 0\.0 there and 0\.5 here"):
+    with pytest.raises(ValueError, match=r"batch is 2 there and 4 here; ema is 0 there and 0\.5 here"):
         run(Tint(), photos, tmp_path, 4, batch=4, ema=0.5)
     with pytest.raises(ValueError, match=r"data is 8 files, .* there and 3 files, .* here"):
         run(Tint(), paintings, tmp_path, 4)
