@@ -243,8 +243,9 @@ class PaddedConv(nn.Conv2d):
         if self.padding_mode == "zeros":
             return super().forward(x)
         with no_autocast(x):
-            if torch.compiler.is_compiling() and self.padding_mode == "replicate":
-                # whose gradient torch.compile gets wrong where channels come last (2.15)
+            half = x.dtype == torch.float16 and x.device.type == "cpu"
+            if self.padding_mode == "replicate" and (half or torch.compiler.is_compiling()):
+                # whose gradient torch.compile gets wrong where channels come last (2.15), and which 2.4 lacks for halves
                 (left, _, top, _), (height, width) = self._reversed_padding_repeated_twice, x.shape[2:]
                 rows = torch.arange(-top, height + top, device=x.device).clamp(0, height - 1)
                 columns = torch.arange(-left, width + left, device=x.device).clamp(0, width - 1)
