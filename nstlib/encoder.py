@@ -242,17 +242,24 @@ class PaddedConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         if self.padding_mode == "zeros":
             return super().forward(x)
+        half = x.dtype == torch.float16 and x.device.type == "cpu"
         with no_autocast(x):
-            half = x.dtype == torch.float16 and x.device.type == "cpu"
-            if self.padding_mode == "replicate" and (half or torch.compiler.is_compiling()):
-                # whose gradient torch.compile gets wrong where channels come last (2.15), and which 2.4 lacks for halves
-                (left, _, top, _), (height, width) = self._reversed_padding_repeated_twice, x.shape[2:]
-                rows = torch.arange(-top, height + top, device=x.device).clamp(0, height - 1)
-                columns = torch.arange(-left, width + left, device=x.device).clamp(0, width - 1)
-                x = x[:, :, rows][:, :, :, columns]
+            # PyTorch 2.4 has no F.pad for these, and 2.15 compiles a wrong gradient of it where channels come last
+            if half or torch.compiler.is_compiling():
+                x = self._pad_by_places(x)
             else:
                 x = F.pad(x, self._reversed_padding_repeated_twice, mode=self.padding_mode)
         return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+    def _pad_by_places(self, x: Tensor) -> Tensor:
+        left, _, top, _ = self._reversed_padding_repeated_twice
+        for dim, margin in ((2, top), (3, left)):
+            last = x.shape[dim] - 1
+            places = torch.arange(-margin, last + margin + 1, device=x.device)
+            # replicate: 0 0 1 2 2, reflect: 1 0 1 2 1
+            places = places.clamp(0, last) if self.padding_mode == "replicate" else last - (last - places.abs()).abs()
+            x = x.index_select(dim, places)
+        return x
 
 
 def as_encoder(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -10,6 +10,7 @@ from networks import normalised_state, random_convs, torchvision_state
 from torch import Tensor, nn
 
 import nstlib as nst
+from nstlib.encoder import PaddedConv
 from nstlib.weights import IMAGENET_MEAN, IMAGENET_STD
 
 ALL = [
@@ -221,3 +222,9 @@ def test_layers_behind_the_deepest_wanted_are_not_run(monkeypatch: pytest.Monkey
     assert list(found) == ["relu1_1", "relu2_1"]
     for layer, feature in found.items():
         assert torch.equal(feature, whole[layer])
+
+
+@pytest.mark.parametrize("mode", ["replicate", "reflect"])
+def test_padding_place_by_place_is_padding(mode: Literal["replicate", "reflect"]) -> None:
+    conv, x = PaddedConv(2, 3, 5, padding=2, padding_mode=mode), torch.rand(2, 2, 6, 3)
+    assert torch.equal(conv._pad_by_places(x), F.pad(x, (2, 2, 2, 2), mode=mode))
