@@ -692,8 +692,15 @@ def _processes(device: str | torch.device | None) -> tuple[int, int, torch.devic
     if world > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
         # kept for the next run: processes that leave one group and meet again in another may miss each other
-        atexit.register(dist.destroy_process_group)
+        atexit.register(_leave)
     return dist.get_rank() if world > 1 else 0, world, chosen
+
+
+def _leave() -> None:
+    # A thread of gloo may be about to free a tensor, for which it needs Python's lock; destruction holds that and waits for
+    # the thread (met with PyTorch 2.4, where a run's last act was a broadcast). Asleep, we leave the lock to it.
+    time.sleep(0.5)
+    dist.destroy_process_group()
 
 
 def _from_first(rank: int, world: int, function: Callable[[], _T]) -> _T:
