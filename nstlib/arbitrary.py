@@ -211,7 +211,7 @@ class ArbitraryStyle(nn.Module, ABC):
         Raises:
             MemoryError: too large a picture for the memory there is; what would fit is named.
         """
-        self._check_tile(tile)
+        tile = check_whole("tile", tile, self.stride)
         check_picture(content, "content")
         given = style if isinstance(style, (list, tuple)) else [style]
         styles = [one for one in given if isinstance(one, (Tensor, Style))]
@@ -235,7 +235,7 @@ class ArbitraryStyle(nn.Module, ABC):
         Returns:
             What takes the place of the painting in any call; without gradients.
         """
-        self._check_tile(tile)
+        tile = check_whole("tile", tile, self.stride)
 
         def rehearse(model: ArbitraryStyle, empty: Tensor, option: Mapping[str, Any]) -> None:
             model._read_style(empty, tile)
@@ -284,7 +284,8 @@ class ArbitraryStyle(nn.Module, ABC):
         mask: Tensor | None,
         tile: float,
     ) -> Tensor:
-        check_number("alpha", alpha, 0, 1)  # a tensor stays one, for the gradient
+        strength = check_number("alpha", alpha, 0, 1)
+        alpha = alpha if isinstance(alpha, Tensor) else strength  # a tensor stays one, for the gradient
         codes = self._codes(style, len(content), tile)
         weights = self._weights(style_weights, mask, len(codes), content)
         filled = fill_up(content.to(self.encoder.color_bias), self.stride, self._least)
@@ -357,9 +358,6 @@ class ArbitraryStyle(nn.Module, ABC):
             return function(maps)
         side, margin = int(tile) // self.stride * self.stride, -(-reach // self.stride) * self.stride
         return in_tiles(function, maps, (height, width), side, margin)
-
-    def _check_tile(self, tile: int) -> None:
-        check_whole("tile", tile, self.stride)
 
     @property
     def _decoder(self) -> Decoder:

@@ -91,7 +91,7 @@ class Encoder(nn.Module):
         layers = None if layers is None else check_layers("layers", layers)
         if layers == ():
             raise ValueError("layers must be a list of layer names such as ['relu4_1'], got []")
-        check_whole("seed", seed, 0)
+        seed = check_whole("seed", seed, 0)
         self.name = "given" if isinstance(name, Mapping) else os.fspath(name)
         self.pooling: Pooling = pooling
         self.graph: Graph | None = None

@@ -333,7 +333,7 @@ class Gatys(nn.Module):
                     if step % every == 0 and step < self.steps:
                         yield replace(result, history=list(result.history))
         except KeyboardInterrupt:
-            pass
+            pass  # what there is is given
         finally:
             bar.close()
         if tuple(result.picture.shape[2:]) != finest:  # no step at full size had a finite loss

@@ -74,7 +74,7 @@ class TransformerNet(nn.Module):
 
     def __init__(self, width: int = 32, *, norm: Norm = "instance") -> None:
         super().__init__()
-        check_whole("width", width, 1)
+        width = check_whole("width", width, 1)
         check_option("norm", norm, get_args(Norm))
         self.width, self.norm = width, norm
         self.conv1, self.norm1 = _conv(3, width, 9), _norm(width, norm)

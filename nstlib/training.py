@@ -223,8 +223,7 @@ def train(
         "data": fingerprint(contents),
         "style data": fingerprint(styles),
         **{"batch": str(batch), "size": str(size), "learning_rate": str(learning_rate), "schedule": schedule},
-        **{"clip": str(clip), "precision": precision},
-        **{"ema": str(ema), "seed": str(seed)},
+        **{"clip": str(clip), "precision": precision, "ema": str(ema), "seed": str(seed)},
     }
 
     rank, world, device = _processes(device)
@@ -396,15 +395,12 @@ def _fits(
 def _check_terms(terms: object, before: tuple[str, ...]) -> None:
     """That an objective gives named scalars, the same in every step."""
     found = dict(terms) if isinstance(terms, Mapping) else {}
-    if not found or not all(
-        isinstance(name, str) and getattr(term, "shape", None) == () for name, term in found.items()
-    ):
-        shown = {name: tuple(getattr(term, "shape", ("no tensor",))) for name, term in found.items()} or type(
-            terms
-        ).__name__
+    bad = [name for name, term in found.items() if not isinstance(name, str) or getattr(term, "shape", None) != ()]
+    if bad or not found:
+        shown = f"something else under {bad[0]!r}" if bad else f"a {type(terms).__name__} without any"
         raise TypeError(
             f"an objective gives the terms of its loss by name, each a tensor without dimensions, such as "
-            f'{{"content": x.mean()}}; got {str(shown)[:100]}'
+            f'{{"content": x.mean()}}; got {shown}'
         )
     if before and before != tuple(found):
         raise TypeError(

@@ -251,6 +251,7 @@ def test_numbers_of_every_kind_are_numbers(tmp_path: Path) -> None:
     assert torch.equal(painted[0], painted[2])
     alpha = torch.tensor(0.5, requires_grad=True)
     assert torch.equal(ADAIN(C, S, alpha), ADAIN(C, S, 0.5))
+    assert torch.equal(ADAIN(C, S, Fraction(1, 2)), ADAIN(C, S, 0.5))
     (gradient,) = torch.autograd.grad(ADAIN(C, S, alpha).sum(), alpha)
     assert bool(gradient.isfinite())
     nst.save_image(C, tmp_path / "a.jpg", quality=np.int64(90))  # type: ignore[arg-type]
