@@ -7,7 +7,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -408,8 +407,6 @@ def test_what_is_shipped_paints_its_style(style: str) -> None:
     if style in nst.samples.style_names():
         size = min(int(side) for side in about["style_size"].split(" x "))
         objective = JohnsonObjective(johnson.network, nst.samples.style(style, size))
-        if version("scikit-image") >= "0.26":  # older ones draw some edges otherwise
-            assert objective.style_fingerprint == about["style_fingerprint"]  # the picture that it was trained on
         before, after = (objective.loss(picture, content)["style"].item() for picture in (content, painted))
         assert after < 0.7 * before
     # every picture of one colour is painted without a blaze: instance normalisation divides by almost nothing there

@@ -1,22 +1,19 @@
 """Sample pictures with no download: photographs to paint, and paintings to learn a style from.
 
-The photographs come with scikit-image, which ships them inside its own package. The paintings are painted here,
-by numbers alone, at any size; they belong to this package. Both are tensors `(1, 3, H, W)`, RGB, float32 in [0, 1].
+The photographs come with scikit-image, which ships them inside its own package. The paintings lie beside this file, and the
+programs that painted them in the repository's `tools/paintings`. Both are tensors `(1, 3, H, W)`, RGB, float32, in [0, 1].
 """
 
 from __future__ import annotations
 
 import difflib
-from functools import lru_cache
 from importlib.resources import files
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
-from nstlib.samples.planes import PAINTINGS as _PLANES
-from nstlib.samples.strokes import PAINTINGS as _STROKES
+from nstlib.checks import check_whole
 
 __all__ = ["content", "content_names", "style", "style_names"]
 
@@ -29,7 +26,13 @@ _PHOTOGRAPHS = {
     "galaxies": "hubble_deep_field.jpg",
     "camera": "camera.png",
 }
-_PAINTINGS = {**_STROKES, **_PLANES}
+_PAINTINGS = (
+    *("swirl", "wave", "dots", "ink", "engraving"),
+    *("glass", "geometry", "cubist", "marble", "mosaic", "poster"),
+)
+
+SIDE = 1024
+"""Pixels on a side of the paintings as they are stored."""
 
 
 def content(name: str, size: int | None = 256) -> Tensor:
@@ -81,9 +84,8 @@ def content_names() -> tuple[str, ...]:
     return tuple(_PHOTOGRAPHS)
 
 
-def style(name: str, size: int = 256) -> Tensor:
-    """A picture that this package paints itself. It is the same painting at every size, bit for bit each time
-    (with the same numpy, scipy and scikit-image: those of another version may draw an edge otherwise).
+def style(name: str, size: int | None = 256) -> Tensor:
+    """A painting that comes with this package: the same pixels on every machine.
 
     Made of strokes:
 
@@ -102,28 +104,26 @@ def style(name: str, size: int = 256) -> Tensor:
     - `"mosaic"`: little stones in rows, gold and lapis.
     - `"poster"`: an art nouveau poster, flat colours in whiplash contours.
 
-    A painting takes about a second at 512 pixels. The sixteen last ones are remembered.
-
     Args:
         name: One of `style_names()`.
-        size: Side of the square picture in pixels.
+        size: Side of the square picture in pixels, 1 to 1024. `None` is 1024, the size of the file.
 
     Returns:
         The painting, `(1, 3, size, size)`, RGB, float32 in [0, 1].
 
     Raises:
-        ValueError: No painting has this name, or the size is below 1.
-        TypeError: The size is not a whole number.
+        ValueError: No painting has this name, or the size is not a whole number from 1 to 1024.
 
     Example:
         >>> style("wave", size=64).shape
         torch.Size([1, 3, 64, 64])
     """
-    if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
-        raise TypeError(f"size is a whole number of pixels, such as 256, not {size!r}.")
-    if size < 1:
-        raise ValueError(f"size is a number of pixels from 1 up, such as 256, not {size}.")
-    return _painted(_known(name, style_names(), "painting"), int(size)).clone()
+    from nstlib.image import load_image
+
+    file = files("nstlib.samples").joinpath(f"{_known(name, style_names(), 'painting')}.webp")
+    size = None if size is None else check_whole("size", size, 1, SIDE)
+    with file.open("rb") as stream, Image.open(stream) as image:
+        return load_image(image, size=size)
 
 
 def style_names() -> tuple[str, ...]:
@@ -133,13 +133,7 @@ def style_names() -> tuple[str, ...]:
         >>> "swirl" in style_names()
         True
     """
-    return tuple(_PAINTINGS)
-
-
-@lru_cache(maxsize=16)
-def _painted(name: str, size: int) -> Tensor:
-    picture = np.ascontiguousarray(_PAINTINGS[name](size).transpose(2, 0, 1), np.float32)
-    return torch.from_numpy(picture)[None]  # (1, 3, H, W)
+    return _PAINTINGS
 
 
 def _known(name: str, names: tuple[str, ...], kind: str) -> str:

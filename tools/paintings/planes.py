@@ -18,7 +18,7 @@ from scipy.spatial import Voronoi, cKDTree
 from skimage.feature import peak_local_max
 from skimage.measure import find_contours
 
-from nstlib.samples.canvas import (
+from paintings.canvas import (
     Array,
     Canvas,
     Painting,

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from scipy.interpolate import CubicSpline
 
-from nstlib.samples.canvas import (
+from paintings.canvas import (
     Array,
     Canvas,
     Painting,
