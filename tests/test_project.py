@@ -111,7 +111,7 @@ def test_every_import_is_declared() -> None:
                 imported.add(str(node.module).partition(".")[0])
     outside = imported - set(sys.stdlib_module_names) - {"nstlib", "IPython"}
     optional = {split(entry)[0].replace("-", "_") for entry in PROJECT["optional-dependencies"]["video"]}
-    assert outside == declared | optional
+    assert outside == (declared | optional) - {"skimage"}  # of which only the pictures are read
 
 
 def test_one_repository() -> None:
