@@ -30,7 +30,7 @@ from nstlib.encoder import Encoder, PaddedConv, as_encoder
 from nstlib.image import check_mask, check_picture
 from nstlib.losses import moments, share_styles
 from nstlib.memory import Rehearsal, guarded
-from nstlib.tiling import Maps, fill_up, in_tiles
+from nstlib.tiling import Maps, crop, fill_up, in_tiles
 from nstlib.weights import SHIPPED, compare_keys, load_file, load_metadata, name_layout, plain_tensors, shipped_file
 
 Statistics = Mapping[str, tuple[Tensor, Tensor]]
@@ -300,7 +300,7 @@ class ArbitraryStyle(nn.Module, ABC):
             result = {layer: torch.lerp(own[layer], one, alpha) for layer, one in result.items()}
         del maps, changed
         painted = self._in_tiles(self._decode_window, result, filled, tile, RADIUS)["picture"]
-        return painted[..., : content.shape[2], : content.shape[3]]
+        return crop(painted, content.shape[2], content.shape[3])
 
     def _encode_style(self, style: Tensor, tile: float) -> dict[str, Tensor]:
         check_picture(style, "style")

@@ -99,3 +99,8 @@ def check_names(what: str, given: Mapping[str, Any], known: Sequence[str]) -> No
     for name in given:
         if name not in known:
             raise TypeError(f"{what} has no option {name!r}{nearest(name, known)}")
+
+
+def is_exporting() -> bool:
+    """Tell whether PyTorch records what is computed (export, compile or trace): then sizes and values are not known."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()

@@ -212,7 +212,8 @@ class Encoder(nn.Module):
         if self.pooling == "average":
             return 2.0 * F.avg_pool2d(x, 2, ceil_mode=self.ceil_mode)
         # sqrt(sum of the 4 squares); the small constant keeps the gradient finite where all are zero
-        return 0.78 * (4.0 * F.avg_pool2d(x * x, 2, ceil_mode=self.ceil_mode) + 1e-8).sqrt()
+        squares = F.avg_pool2d(x.float().square(), 2, ceil_mode=self.ceil_mode)  # squares overflow in float16
+        return (0.78 * (4.0 * squares + 1e-8).sqrt()).to(x.dtype)
 
     def _check(self, pictures: Tensor) -> None:
         if not isinstance(pictures, Tensor) or not pictures.is_floating_point():

@@ -29,7 +29,7 @@ import torch
 from PIL import Image, ImageCms, UnidentifiedImageError
 from torch import Tensor
 
-from nstlib.checks import check_whole
+from nstlib.checks import check_whole, is_exporting
 from nstlib.files import expand_home, write_atomically
 
 __all__ = ["check_picture", "load_image", "match_color", "save_image", "show"]
@@ -584,8 +584,9 @@ def check_picture(picture: Tensor, name: str = "picture", *, single: bool = Fals
         raise TypeError(f"{name} must hold floats in [0, 1], not {picture.dtype}; use {name} / 255 for uint8")
     if single and len(picture) != 1:
         raise ValueError(f"{name} must be one picture (1, 3, H, W), not a batch of {len(picture)}; take {name}[:1]")
-    low, high = torch.stack(torch.aminmax(picture.detach())).tolist()
-    _check_range(low, high, name)
+    if not is_exporting():  # a graph would keep the values it was recorded with
+        low, high = torch.stack(torch.aminmax(picture.detach())).tolist()
+        _check_range(low, high, name)
     return picture
 
 

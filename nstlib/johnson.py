@@ -37,7 +37,7 @@ from nstlib.encoder import Encoder, PaddedConv, as_encoder
 from nstlib.image import check_picture
 from nstlib.losses import gram_matrix, sum_content, sum_style, total_variation
 from nstlib.memory import guarded
-from nstlib.tiling import fill_up
+from nstlib.tiling import crop, fill_up
 from nstlib.weights import SHIPPED, compare_keys, load_file, load_metadata, name_layout, plain_tensors, shipped_file
 
 Norm = Literal["instance", "batch"]
@@ -111,7 +111,7 @@ class TransformerNet(nn.Module):
         # Nearest-neighbour upsampling and then a convolution: a strided transposed convolution leaves a checkerboard
         x = F.relu(self.norm4(self.up1(F.interpolate(x, scale_factor=2))))  # (B, 2C, H/2, W/2)
         x = F.relu(self.norm5(self.up2(F.interpolate(x, scale_factor=2))))  # (B, C, H, W)
-        return self.out(x)[..., : content.shape[2], : content.shape[3]]
+        return crop(self.out(x), content.shape[2], content.shape[3])
 
     def fast(self, content: Tensor) -> Tensor:
         """The same picture in less time, without gradients, and for batch normalisation with its running statistics.
@@ -406,15 +406,19 @@ def _normalize_(x: Tensor, norm: nn.InstanceNorm2d | nn.BatchNorm2d) -> Tensor:
     """Normalisation of one picture `(1, C, H, W)`, in place: y = gamma (x - mean) / sqrt(var + eps) + beta."""
     bands = x.split(BAND, 2)
     if isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None:
-        mean, var = norm.running_mean[:, None, None], norm.running_var[:, None, None]  # (C, 1, 1)
+        mean, var = norm.running_mean[:, None, None].float(), norm.running_var[:, None, None].float()  # (C, 1, 1)
     else:
-        mean = x.mean((2, 3), keepdim=True)[0]
-        var = torch.stack([(band - mean).square().sum((0, 2, 3)) for band in bands]).sum(0)[:, None, None]
+        # In float32, because a sum of squares overflows in float16
+        mean = x.mean((2, 3), keepdim=True, dtype=torch.float32)[0]
+        var = torch.stack([(band.float() - mean).square().sum((0, 2, 3)) for band in bands]).sum(0)[:, None, None]
         var = var / (x.shape[2] * x.shape[3])
     scale = norm.weight[:, None, None] * (var + norm.eps).rsqrt()
     shift = norm.bias[:, None, None] - mean * scale
     for band in bands:
-        torch.addcmul(shift, band, scale, out=band)
+        if x.dtype == torch.float32:
+            torch.addcmul(shift, band, scale, out=band)
+        else:
+            band.copy_(torch.addcmul(shift, band.float(), scale))
     return x
 
 

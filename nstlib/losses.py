@@ -260,8 +260,10 @@ def share_styles(weights: Sequence[float] | None, styles: int) -> Tensor:
         >>> share_styles([1, 3], 2)
         tensor([0.2500, 0.7500])
     """
+    if weights is None:
+        return torch.full((styles,), 1 / max(styles, 1))
     try:
-        shares = torch.ones(styles) if weights is None else torch.tensor([float(weight) for weight in weights])
+        shares = torch.tensor([float(weight) for weight in weights])
     except (TypeError, ValueError):
         raise TypeError(f"style_weights must be a list of {styles} numbers, one per style, got {weights!r}") from None
     if len(shares) != styles or (styles and (not 0 < shares.sum() < float("inf") or shares.min() < 0)):

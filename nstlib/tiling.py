@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch import Tensor
 
+from nstlib.checks import is_exporting
+
 Maps = Mapping[str, Tensor]
 """Name -> `(B, C, h, w)`, each a whole number of times smaller than the picture."""
 
@@ -35,13 +37,31 @@ def fill_up(picture: Tensor, multiple: int, least: int = 1) -> Tensor:
     """
     for dim in (2, 3):
         side = picture.shape[dim]
-        wanted = -(-max(side, least) // multiple) * multiple
-        if wanted != side:
+        exporting = (
+            is_exporting()
+        )  # then sizes are symbols, without branches on them, and pictures have their least size
+        # (x + m - 1) // m * m rounds up even where integer division truncates, as it does in ONNX
+        wanted = ((side if exporting else max(side, least)) + multiple - 1) // multiple * multiple
+        if exporting or wanted != side:
             # 0 1 2 3 2 1 0 1 ...: back and forth as often as it takes, and 0 0 0 ... for a single pixel
-            period = max(1, 2 * (side - 1))
-            place = torch.arange(wanted, device=picture.device) % period
-            picture = picture.index_select(dim, torch.minimum(place, period - place).clamp(max=side - 1))
+            period = 2 * (side - 1) if exporting else max(1, 2 * (side - 1))
+            position = torch.arange(wanted, device=picture.device) % period
+            picture = picture.index_select(dim, torch.minimum(position, period - position).clamp(max=side - 1))
     return picture
+
+
+def crop(picture: Tensor, height: int, width: int) -> Tensor:
+    """Undo `fill_up`: the upper left part of a picture.
+
+    Args:
+        picture: `(B, C, H, W)`.
+        height: rows to keep.
+        width: columns to keep.
+    """
+    if is_exporting():  # a slice would tie the graph to sizes that are multiples
+        rows, columns = (torch.arange(side, device=picture.device) for side in (height, width))
+        return picture.index_select(2, rows).index_select(3, columns)
+    return picture[..., :height, :width]
 
 
 def in_tiles(
