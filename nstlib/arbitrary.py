@@ -179,7 +179,8 @@ class ArbitraryStyle(nn.Module, ABC):
 
         Args:
             path: where; it ends with `.safetensors`.
-            half: store half precision, in half the space. Else the weights keep their own precision, bit for bit.
+            half: store half precision, in half the space. Else the weights keep their own precision, bit for bit. They are
+                read as float32 in any case.
 
         Raises:
             ValueError: a path with another suffix.

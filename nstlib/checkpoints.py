@@ -142,9 +142,8 @@ def check_encoder(encoder: Encoder, checkpoint: Checkpoint) -> None:
     frozen, own = checkpoint.part("encoder"), encoder.state_dict()
     for key in frozen.keys() & own.keys():  # an encoder with more layers has more
         one, other = frozen[key].to(own[key]), own[key]
-        if one.shape != other.shape or not torch.allclose(
-            one, other, 1e-2, 1e-4
-        ):  # it may have been saved in half precision
+        # tolerances: the model may have been saved in half precision
+        if one.shape != other.shape or not torch.allclose(one, other, rtol=1e-2, atol=1e-4):
             raise ValueError(
                 f"{checkpoint.label} holds the model with another encoder than {encoder.name!r}: name the one that it was "
                 "trained with as encoder"

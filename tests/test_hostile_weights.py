@@ -85,6 +85,10 @@ def bombs(sign: Path) -> dict[str, bytes]:
 
 
 BOMBS = list(bombs(Path("sign")))
+READERS: tuple[Callable[[Path], object], ...] = (
+    *(weights.load_file, weights.load_metadata, weights.load_network, nst.Encoder, nst.Johnson.from_checkpoint),
+    *(nst.AdaIN.from_checkpoint, nst.SANet.from_checkpoint, nst.AdaAttN.from_checkpoint),
+)
 
 
 @pytest.mark.parametrize("kind", BOMBS)
@@ -93,7 +97,7 @@ def test_no_file_runs_code(kind: str, tmp_path: Path) -> None:
     data = bombs(sign)[kind]
     for name in ("w.pth", "w.pt", "w.bin", "w.safetensors", "w.PTH"):
         (tmp_path / name).write_bytes(data)
-        for reader in (weights.load_file, weights.load_network, nst.Encoder, nst.Johnson.from_checkpoint):
+        for reader in READERS:
             with pytest.raises((OSError, ValueError), match=name) as caught:
                 reader(tmp_path / name)
             assert one_line(caught.value)
