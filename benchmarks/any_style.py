@@ -68,7 +68,7 @@ def main() -> None:
     for method in options.methods:
         name, _, file = method.partition("=")
         kind: type[ArbitraryStyle] = METHODS[name]
-        model = kind.from_file(file) if file else kind.pretrained()
+        model = kind.from_checkpoint(file) if file else kind.pretrained()
         begun = time.perf_counter()
         results[method] = torch.cat([model.stylize(content, style, options.alpha) for content, style in pairs])
         print(f"{method}: {(time.perf_counter() - begun) / len(pairs):.3f} s a picture")

@@ -22,7 +22,6 @@ AdaAttN without f, g, h (the local loss):
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -33,7 +32,6 @@ from torch import Tensor, nn
 from nstlib.arbitrary import ArbitraryStyle, Merge, Statistics, Trainer, measure, standardize, start_neutral, total
 from nstlib.attention import mean_and_std
 from nstlib.decoder import Decoder
-from nstlib.encoder import Encoder
 from nstlib.losses import moments_loss
 from nstlib.tiling import Maps
 
@@ -80,24 +78,7 @@ class AdaAttN(ArbitraryStyle):
 
     method = "adaattn"
     layers = LAYERS
-
-    @classmethod
-    def from_checkpoint(
-        cls,
-        *,
-        adaattn_3: str | os.PathLike[str] | Mapping[str, Tensor],
-        transformer: str | os.PathLike[str] | Mapping[str, Tensor],
-        decoder: str | os.PathLike[str] | Mapping[str, Tensor],
-        encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
-    ) -> AdaAttN:
-        """The published weights: `latest_net_<part>.pth` and `vgg_normalised.pth`, as paths or state dicts.
-
-        Raises:
-            ValueError: weights of another method, or of other widths than the encoder's.
-            FileNotFoundError: no file at that path.
-            OSError: a damaged file.
-        """
-        return cls._from_parts(encoder, adaattn_3=adaattn_3, transformer=transformer, decoder=decoder)
+    parts = ("adaattn_3", "transformer", "decoder")
 
     def _build(self, channels: Mapping[str, int], widths: Mapping[str, int]) -> nn.ModuleDict:
         modules = {

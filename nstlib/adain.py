@@ -16,7 +16,6 @@ A decoder, trained once on many photographs and paintings, paints the result:
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -25,7 +24,6 @@ from torch import Tensor, nn
 
 from nstlib.arbitrary import ArbitraryStyle, Statistics, Trainer, standardize
 from nstlib.decoder import Decoder
-from nstlib.encoder import Encoder
 from nstlib.losses import moments, moments_loss
 from nstlib.tiling import Maps
 
@@ -65,22 +63,6 @@ class AdaIN(ArbitraryStyle):
 
     method = "adain"
     layers = ("relu4_1",)
-
-    @classmethod
-    def from_checkpoint(
-        cls,
-        *,
-        decoder: str | os.PathLike[str] | Mapping[str, Tensor],
-        encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
-    ) -> AdaIN:
-        """The published weights: `decoder.pth` and `vgg_normalised.pth`, as paths or state dicts.
-
-        Raises:
-            ValueError: weights of another method, or of other widths than the encoder's.
-            FileNotFoundError: no file at that path.
-            OSError: a damaged file.
-        """
-        return cls._from_parts(encoder, decoder=decoder)
 
     def _build(self, channels: Mapping[str, int], widths: Mapping[str, int]) -> nn.ModuleDict:
         return nn.ModuleDict({"decoder": Decoder(widths)})

@@ -24,14 +24,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nstlib.checkpoints import check_encoder, load_weights, read_decoder, read_model, save_weights
 from nstlib.checks import check_number, check_weights, check_whole
-from nstlib.decoder import RADIUS, Decoder, decoder_channels, translate_decoder
+from nstlib.decoder import RADIUS, STAGES, Decoder
 from nstlib.encoder import Encoder, PaddedConv, as_encoder
 from nstlib.image import check_mask, check_picture
 from nstlib.losses import moments, share_styles
 from nstlib.memory import Rehearsal, guarded
 from nstlib.tiling import Maps, crop, fill_up, in_tiles
-from nstlib.weights import SHIPPED, compare_keys, load_file, load_metadata, name_layout, plain_tensors, shipped_file
+from nstlib.weights import Checkpoint, Source, read_checkpoint
 
 Statistics = Mapping[str, tuple[Tensor, Tensor]]
 """Name of a map -> mean and standard deviation of the whole picture, each `(B, C, 1, 1)`."""
@@ -78,6 +79,8 @@ class ArbitraryStyle(nn.Module, ABC):
 
     method: ClassVar[str]
     layers: ClassVar[tuple[str, ...]]
+    parts: ClassVar[tuple[str, ...]] = ("decoder",)
+    """The parts of `network`: the published weights bring each in a file of its own."""
 
     def __init__(
         self,
@@ -131,33 +134,68 @@ class ArbitraryStyle(nn.Module, ABC):
         Raises:
             OSError: its file is damaged.
         """
-        return cls.from_file(shipped_file(cls.method))
+        return cls.from_checkpoint(cls.method)
 
     @classmethod
-    def from_file(
+    def from_checkpoint(
         cls: type[_Model],
-        path: str | os.PathLike[str],
+        source: Source | None = None,
         *,
         encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
+        **parts: Source,
     ) -> _Model:
-        """A network that `nst train` has written.
+        """Return the model of a file of ours, or of the published weights, which come in several files.
+
+        Args:
+            source: a file that `save` or `nst train` has written (its `checkpoint-<step>.pt`, too), the state dict of such
+                a model, or the file of one, as `torch.save(model.state_dict(), ...)` writes it. For AdaIN, whose published
+                weights are one file, that file.
+            encoder: what the weights were trained with: for published ones, `vgg_normalised.pth`.
+            **parts: the published weights instead, each a path or a state dict: `decoder` for AdaIN; `transformer` and
+                `decoder` for SANet; `adaattn_3`, `transformer` and `decoder` (`latest_net_<part>.pth`) for AdaAttN.
 
         Raises:
             ValueError: weights of another method, or trained on another encoder.
+            TypeError: neither a source nor all of the parts, or both.
             FileNotFoundError: no file at that path.
-            OSError: a damaged file.
+            OSError: a file that is damaged or holds no weights.
+
+        Example:
+            >>> from nstlib import AdaIN
+            >>> AdaIN.from_checkpoint(AdaIN.pretrained().state_dict()).method
+            'adain'
         """
-        path = Path(path)
-        about, tensors = load_metadata(path), load_file(path)
-        method = about.get("method")
-        if method != cls.method:
-            layout = (
-                f"those of {method!r}"
-                if method
-                else name_layout(tensors) or f"weights with keys like {sorted(tensors)[:2]}"
-            )
-            raise ValueError(f"{path.name} holds {layout}, and {cls.__name__} reads what was trained as {cls.method!r}")
-        return cls._assemble(encoder, tensors, path.name, about)
+        checkpoint = read_model(cls.method, cls.parts, source, parts)
+        widths = dict(zip(STAGES, read_decoder(checkpoint).widths))
+        with torch.random.fork_rng(devices=[]):  # the first weights are random, and replaced at once
+            model = cls(encoder, about=checkpoint.metadata, widths=widths)
+        model._load(checkpoint)
+        return model
+
+    def save(self, path: str | os.PathLike[str], *, half: bool = False) -> Path:
+        """Write the trained network as a safetensors file, whole or not at all, for `from_checkpoint`.
+
+        The encoder isn't written, but the file knows which one it was.
+
+        Args:
+            path: where; it ends with `.safetensors`.
+            half: store half precision, in half the space. Else the weights keep their own precision, bit for bit. They are
+                read as float32 in any case.
+
+        Raises:
+            ValueError: a path with another suffix.
+            OSError: the file can't be written.
+
+        Example:
+            >>> import tempfile
+            >>> from nstlib import SANet
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     path = SANet.pretrained().save(f"{folder}/mine.safetensors", half=True)
+            ...     SANet.from_checkpoint(path).about["encoder"]
+            'vgg19_mini'
+        """
+        known = {"method": self.method, "encoder": self.encoder.name, "encoder_fingerprint": self.encoder.fingerprint}
+        return save_weights(self.network, path, {**self.about, **known}, half=half)
 
     def forward(
         self,
@@ -245,28 +283,30 @@ class ArbitraryStyle(nn.Module, ABC):
             return Style(self.method, self._read_style(style, tile), self.encoder.fingerprint)
 
     @torch.no_grad()
-    def start_from(self, source: str | os.PathLike[str]) -> None:
+    def start_from(self, source: Source) -> None:
         """Begin a training with trained weights: all of them if they are of this method, else those of the decoder.
 
         Args:
-            source: a file that `nst train` has written, or the name of a shipped one: `"adain"`, `"sanet"`, `"adaattn"`.
+            source: a file or a state dict of any of these methods, as for `from_checkpoint`, or the name of a shipped one:
+                `"adain"`, `"sanet"`, `"adaattn"`.
 
         Raises:
             ValueError: weights without a decoder, or made for another encoder.
             FileNotFoundError: no file at that path.
-            OSError: a damaged file.
+            OSError: a file that is damaged or holds no weights.
         """
-        path = shipped_file(str(source)) if source in SHIPPED else Path(source)
-        about, tensors = load_metadata(path), load_file(path)
-        same = about.get("method") == self.method
+        checkpoint = read_checkpoint(source)
+        method = checkpoint.metadata.get("method")
+        same = method == self.method or (
+            method is None and checkpoint.network.keys() == self.network.state_dict().keys()
+        )
         if same:
-            self._load(self.network, tensors, path.name, about)
+            self._load(checkpoint)
         else:
-            state = _decoder_part(tensors)
-            other = Decoder(_decoder_widths(state, path.name), skip=about.get("method") == "adaattn")
-            self._load(other, state, path.name, about)
-            self._decoder.start_from(other)
-        self.start = f"{'weights' if same else 'decoder'} of {about.get('method')} after {about.get('steps')} steps"
+            check_encoder(self.encoder, checkpoint)
+            self._decoder.start_from(read_decoder(checkpoint))
+        origin, steps = method or checkpoint.label, checkpoint.metadata.get("steps", "?")
+        self.start = f"{'weights' if same else 'decoder'} of {origin} after {steps} steps"
 
     def transfer(self, content: Mapping[str, Tensor], style: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the decoder is to paint, from the encoder's features of both: what is trained, for the objectives."""
@@ -428,57 +468,10 @@ class ArbitraryStyle(nn.Module, ABC):
             )
         return fill_up(mask[:, None], self.stride, self._least)
 
-    @classmethod
-    def _assemble(
-        cls: type[_Model],
-        encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder,
-        tensors: Mapping[str, Tensor],
-        label: str,
-        about: Mapping[str, str],
-    ) -> _Model:
-        """The model that these weights, in our keys, belong to."""
-        widths = _decoder_widths(_decoder_part(tensors), label)
-        with torch.random.fork_rng(devices=[]):  # the first weights are random, and replaced at once
-            model = cls(encoder, about=about, widths=widths)
-        model._load(model.network, tensors, label, about)
-        return model
-
-    def _load(self, module: nn.Module, tensors: Mapping[str, Tensor], label: str, about: Mapping[str, str]) -> None:
-        """Give the network, or a decoder, weights that are made for it and for this encoder."""
-        network, name = module.state_dict(), type(self).__name__
-        differs = compare_keys(tensors, network)
-        if differs:
-            raise ValueError(f"{label} holds no network of {name}: it {differs}")
-        for key, value in network.items():
-            if tensors[key].shape != value.shape:
-                raise ValueError(
-                    f"{label}: {key} is {tuple(tensors[key].shape)}, and with this encoder {name} needs "
-                    f"{tuple(value.shape)}: it was trained with another encoder, or for another method"
-                )
-        trained_on = about.get("encoder_fingerprint", self.encoder.fingerprint)
-        if trained_on != self.encoder.fingerprint:
-            raise ValueError(
-                f"{label} was trained on the encoder {about.get('encoder', '')!r} with fingerprint {trained_on}, and this "
-                f"encoder has {self.encoder.fingerprint}: their features differ"
-            )
-        module.load_state_dict(dict(tensors))
-
-    @classmethod
-    def _from_parts(
-        cls: type[_Model],
-        encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder,
-        **parts: str | os.PathLike[str] | Mapping[str, Tensor],
-    ) -> _Model:
-        """The model of published weights, which come in one file per part."""
-        tensors: dict[str, Tensor] = {}
-        for part, source in parts.items():
-            label = f"{part} (state dict)" if isinstance(source, Mapping) else Path(source).name
-            state = plain_tensors(source, label) if isinstance(source, Mapping) else load_file(source)
-            state = {key.removeprefix("module."): value for key, value in state.items()}
-            if part == "decoder":
-                state = translate_decoder(state, label)
-            tensors |= {f"{part}.{key}": value for key, value in state.items()}
-        return cls._assemble(encoder, tensors, "the checkpoint", {"method": cls.method})
+    def _load(self, checkpoint: Checkpoint) -> None:
+        """Give the network weights that are made for it and for this encoder."""
+        check_encoder(self.encoder, checkpoint)
+        load_weights(self.network, checkpoint.network, checkpoint.label, f"network of {type(self).__name__}")
 
 
 def measure(maps: Maps) -> dict[str, tuple[Tensor, Tensor]]:
@@ -496,17 +489,6 @@ def standardize(x: Tensor, statistics: tuple[Tensor, Tensor]) -> Tensor:
 def total(terms: Iterable[Tensor]) -> Tensor:
     """The sum of scalars."""
     return torch.stack(list(terms)).sum()
-
-
-def _decoder_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {key.removeprefix("decoder."): value for key, value in tensors.items() if key.startswith("decoder.")}
-
-
-def _decoder_widths(state: Mapping[str, Tensor], label: str) -> dict[str, int]:
-    try:
-        return decoder_channels(state)
-    except KeyError as error:
-        raise ValueError(f"{label} lacks {error} of a decoder") from None
 
 
 def _blend(maps: Sequence[Mapping[str, Tensor]], weights: Tensor) -> dict[str, Tensor]:

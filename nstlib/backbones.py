@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from nstlib.checks import nearest
-from nstlib.weights import Network, compare_keys, download, fingerprint, load_file, load_network, parse_network
+from nstlib.weights import Network, compare_keys, download, fingerprint, load_network, parse_network, read_checkpoint
 
 LEAST = 64
 """Pixels on the shorter side that every network here can read, down to its usual layers."""
@@ -281,4 +281,4 @@ def _measure_norms(network: nn.Module) -> None:
 def _state(name: str, weights: str | os.PathLike[str] | Mapping[str, Tensor] | None) -> Mapping[str, Tensor]:
     if weights is None:
         return download(name)
-    return weights if isinstance(weights, Mapping) else load_file(weights)
+    return read_checkpoint(weights).tensors

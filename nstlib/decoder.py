@@ -11,7 +11,6 @@ Convolutions are named after those of the encoder that they undo.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
 import torch
@@ -138,38 +137,3 @@ class Decoder(nn.Module):
 def _bias(conv: nn.Conv2d) -> Tensor:
     assert conv.bias is not None
     return conv.bias
-
-
-def translate_decoder(state: Mapping[str, Tensor], label: str) -> dict[str, Tensor]:
-    """The keys of a published decoder -> ours: its convolutions are numbered, and we need only their order.
-
-    Args:
-        state: of AdaIN or SANet (`1.weight`, `5.weight`, ...), of AdaAttN (`decoder_layer_2.4.weight`, ...), or ours.
-        label: what to call it in an error message.
-
-    Raises:
-        ValueError: not nine 3x3 convolutions with their biases.
-    """
-    state = {key.removeprefix("module."): value for key, value in state.items()}
-    if state and all(key.startswith("convs.") for key in state):
-        return dict(state)
-    weights = [key for key in state if re.fullmatch(r"(decoder_layer_\d\.)?\d+\.weight", key)]
-    weights.sort(key=lambda key: [int(number) for number in re.findall(r"\d+", key)])
-    names = list(Decoder(dict.fromkeys(STAGES, 1)).convs)
-    biases = [f"{key.removesuffix('weight')}bias" for key in weights]
-    whole = all(state[key].shape[2:] == (3, 3) for key in weights) and all(key in state for key in biases)
-    if len(weights) != len(names) or not whole:
-        raise ValueError(
-            f"{label} is no decoder of AdaIN's kind: it needs {len(names)} convolutions of 3x3 with biases, under keys "
-            f"like '1.weight' or 'decoder_layer_1.1.weight', and has {len(weights)}; found {sorted(state)[:3]}"
-        )
-    ours: dict[str, Tensor] = {}
-    for name, weight, bias in zip(names, weights, biases):
-        ours[f"convs.{name}.weight"], ours[f"convs.{name}.bias"] = state[weight], state[bias]
-    return ours
-
-
-def decoder_channels(state: Mapping[str, Tensor]) -> dict[str, int]:
-    """The channels, as for `Decoder`, of which these are the weights (in our keys)."""
-    names = ("conv1_1", "conv2_1", "conv3_1", "conv4_1")
-    return {layer: state[f"convs.{name}.weight"].shape[1] for layer, name in zip(STAGES, names)}

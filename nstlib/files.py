@@ -1,15 +1,38 @@
-"""Files are written whole or not at all."""
+"""Files: written whole or not at all, and told by their first bytes."""
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 LEFT = 3600.0
 """Seconds after which a file that is still being written is one that a killed process has left behind."""
+
+HEADS = (
+    (rb"\xff\xd8\xff", "a JPEG picture"),
+    (rb"\x89PNG", "a PNG picture"),
+    (rb"GIF8", "a GIF picture"),
+    (rb"RIFF....WEBP", "a WebP picture"),
+    (rb"II[*+]\0|MM\0[*+]", "a TIFF picture"),
+    (rb"....ftyp(heic|heix|mif1|msf1)", "a HEIF photo"),
+    (rb"....ftypavi[fs]", "an AVIF picture"),
+    (rb"....ftyp", "a video"),
+    (rb"\s*<(?i:!doctype html|html|head)", "a web page"),
+    (rb".*<svg", "an SVG drawing"),
+    (rb"%PDF", "a PDF"),
+    (rb"version https://git-lfs", "a Git LFS pointer"),
+    (rb"[\x03\x04]\0\0\0\x01\0\0\0|[34]\n1\n", "a Lua Torch file"),
+    (rb"MATLAB", "a MATLAB file"),
+    (rb"\x89HDF", "an HDF5 file"),
+    (rb"PK\x03\x04", "a ZIP archive"),
+    (rb"\x1f\x8b", "a gzip archive"),
+)
+"""How a file begins, as a pattern -> what it is. The first that fits counts."""
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> Path:
@@ -87,3 +110,26 @@ def _named(error: OSError, path: Path) -> OSError:
     named = type(error)(f"'{path}' cannot be written: {error.strerror or error}; what was there is untouched")
     named.errno = error.errno
     return named
+
+
+def describe_head(head: bytes, advice: Mapping[str, str]) -> str:
+    """Return what a file is by its first bytes (512 are enough), as a clause for an error message.
+
+    Args:
+        head: the first bytes.
+        advice: kind of file, as in `HEADS` -> what the user should do about it, added in brackets.
+
+    Example:
+        >>> describe_head(b"<html>", {"a web page": "use the address of the file itself"})
+        'it is a web page (use the address of the file itself)'
+        >>> describe_head(b"Dear diary", {})
+        "it is text and starts with 'Dear diary'"
+    """
+    if not head:
+        return "it is empty (0 bytes)"
+    for pattern, kind in HEADS:
+        if re.match(pattern, head, re.DOTALL):
+            return f"it is {kind} ({advice[kind]})" if kind in advice else f"it is {kind}"
+    if re.fullmatch(rb"[\t\n\r -~]+", head):
+        return f"it is text and starts with {head[:24].decode('ascii')!r}"
+    return f"it starts with the bytes {head[:8].hex(' ')}"

@@ -30,7 +30,7 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from torch import Tensor
 
 from nstlib.checks import check_whole, is_exporting
-from nstlib.files import expand_home, write_atomically
+from nstlib.files import describe_head, expand_home, write_atomically
 
 __all__ = ["check_picture", "load_image", "match_color", "save_image", "show"]
 
@@ -44,6 +44,17 @@ USER_AGENT = "nstlib (neural style transfer in Python)"  # some museums' servers
 
 RANGE_TOLERANCE = 1e-3  # how far outside [0, 1] rounding may put a value
 READABLE = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF", "JPEG2000", "PPM", "ICO", "QOI")
+ADVICE = {  # kind of a file -> what to do with it where a picture was expected
+    **dict.fromkeys(
+        ("a JPEG picture", "a PNG picture", "a GIF picture", "a WebP picture"), "damaged; get a whole copy"
+    ),
+    "a TIFF picture": "damaged, or of a kind that Pillow cannot read: export it with 8 or 16 bits a channel",
+    "a HEIF photo": "export it as JPEG, or call pillow_heif.register_heif_opener() before",
+    "an SVG drawing": "export it as PNG",
+    "a web page": "use the address of the picture itself",
+    "a PDF": "export the page as PNG",
+    "a Git LFS pointer": "fetch the picture that it stands for with git lfs pull",
+}
 WRITABLE = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 _opening = threading.Lock()
@@ -233,26 +244,10 @@ def _open(file: BinaryIO, name: str) -> Image.Image:
         ) from error
     except UnidentifiedImageError as error:
         raise OSError(
-            f"{name} is not a picture that can be read: {_describe(head)}; PNG, JPEG, WebP, TIFF and GIF work"
+            f"{name} is not a picture that can be read: {describe_head(head, ADVICE)}; PNG, JPEG, WebP, TIFF and GIF work"
         ) from error
     except Exception as error:  # a damaged header can raise nearly anything
         raise OSError(f"{name} cannot be read, its header is damaged or cut short: {_reason(error)}") from error
-
-
-def _describe(head: bytes) -> str:
-    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"msf1"):
-        return "it is a HEIF photo (export it as JPEG, or call pillow_heif.register_heif_opener() before)"
-    if b"<svg" in head:
-        return "it is an SVG drawing (export it as PNG)"
-    if re.match(rb"\s*<(!doctype html|html|head)", head, re.IGNORECASE):
-        return "it is a web page (use the address of the picture itself)"
-    if head.startswith(b"%PDF"):
-        return "it is a PDF (export the page as PNG)"
-    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return "it is a damaged TIFF, or one of a kind that Pillow cannot read (export it with 8 or 16 bits a channel)"
-    if re.fullmatch(rb"[\t\n\r -~]+", head):
-        return f"it is text and starts with {head[:24].decode('ascii')!r}"
-    return f"it starts with the bytes {head[:8].hex(' ')}"
 
 
 def _moves(image: Image.Image) -> bool:

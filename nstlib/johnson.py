@@ -23,7 +23,6 @@ computes the same in less than half the time (`TransformerNet.fast`).
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
@@ -32,13 +31,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nstlib.checkpoints import check_method, load_weights, looks_like, save_weights, translate_johnson
 from nstlib.checks import check_layers, check_option, check_weights, check_whole, nearest
 from nstlib.encoder import Encoder, PaddedConv, as_encoder
 from nstlib.image import check_picture
 from nstlib.losses import gram_matrix, sum_content, sum_style, total_variation
 from nstlib.memory import guarded
 from nstlib.tiling import crop, fill_up
-from nstlib.weights import SHIPPED, compare_keys, load_file, load_metadata, name_layout, plain_tensors, shipped_file
+from nstlib.weights import SHIPPED, Source, read_checkpoint
 
 Norm = Literal["instance", "batch"]
 
@@ -321,29 +321,63 @@ class Johnson(nn.Module):
         if style not in styles:
             known = nearest(str(style), styles) if styles else " (none is yet)"
             raise ValueError(f"no Johnson network is shipped for the style {style!r}{known}")
-        return cls.from_checkpoint(shipped_file(f"johnson_{style}"))
+        return cls.from_checkpoint(f"johnson_{style}")
 
     @classmethod
-    def from_checkpoint(cls, source: str | os.PathLike[str] | Mapping[str, Tensor]) -> Johnson:
-        """A network of any width from a file or a state dict: ours, or in the layout of PyTorch's fast_neural_style.
+    def from_checkpoint(cls, source: Source) -> Johnson:
+        """Return the network of any width that a file or a state dict holds: ours, or one of PyTorch's fast_neural_style.
 
-        Networks of that layout were trained on pictures in 0..255; their first and last layer are scaled, so that
-        they too paint [0, 1] -> [0, 1].
+        Published networks were trained on pictures in 0..255; their first and last layer are scaled, so that they too
+        paint [0, 1] -> [0, 1].
 
         Args:
-            source: the path of a `.safetensors` or `.pth` file, or a state dict.
+            source: a file that `save` or `nst train` has written (its `checkpoint-<step>.pt`, too), a published `.pth` or
+                `.model`, a state dict as a file, such as `torch.save(model.state_dict(), ...)` writes, or a state dict.
 
         Raises:
             ValueError: weights of another method or another architecture.
             FileNotFoundError: no file at that path.
-            OSError: a file that is truncated or damaged.
+            OSError: a file that is damaged or holds no weights.
+
+        Example:
+            >>> Johnson.from_checkpoint(Johnson(TransformerNet(width=4)).state_dict()).network.width
+            4
         """
-        if isinstance(source, Mapping):
-            return _build(cls, plain_tensors(source, "the state dict"), "the state dict", {})
-        path = Path(source)
-        tensors = load_file(path)
-        about = load_metadata(path)
-        return _build(cls, tensors, path.name, about)
+        checkpoint = read_checkpoint(source)
+        check_method(checkpoint, "johnson")
+        state = translate_johnson(checkpoint.network)
+        first = state.get("conv1.weight")
+        if first is None or first.shape[1:] != (3, 9, 9):
+            raise ValueError(
+                f"{checkpoint.label} is no Johnson network: expected a 9x9 convolution of RGB under "
+                f"'conv1.conv2d.weight' or 'conv1.weight'; {looks_like(checkpoint.tensors)}"
+            )
+        with torch.random.fork_rng(devices=[]):  # the first weights are random, and replaced at once
+            network = TransformerNet(len(first), norm="batch" if "norm1.running_mean" in state else "instance")
+        load_weights(network, state, checkpoint.label, f"Johnson network of width {network.width}")
+        return cls(network, checkpoint.metadata)
+
+    def save(self, path: str | os.PathLike[str], *, half: bool = False) -> Path:
+        """Write the network as a safetensors file, whole or not at all, for `from_checkpoint`.
+
+        Args:
+            path: where; it ends with `.safetensors`.
+            half: store half precision, in half the space. Else the weights keep their own precision, bit for bit. They are
+                read as float32 in any case.
+
+        Raises:
+            ValueError: a path with another suffix.
+            OSError: the file can't be written.
+
+        Example:
+            >>> import tempfile
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     path = Johnson.pretrained("wave").save(f"{folder}/mine.safetensors")
+            ...     Johnson.from_checkpoint(path).about["style"]
+            'wave'
+        """
+        metadata = {**self.about, "method": "johnson", "width": self.network.width, "norm": self.network.norm}
+        return save_weights(self.network, path, metadata, half=half)
 
     def forward(self, content: Tensor) -> Tensor:
         """`(B, 3, H, W)` in [0, 1] -> `(B, 3, H, W)`, not clamped, with gradients."""
@@ -449,53 +483,3 @@ def _four_pixels(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
     weight = torch.stack(corners, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
     bias = conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias
     return weight, bias.repeat_interleave(4)
-
-
-# ------------------------------------------------------------------------------------------------ checkpoints
-
-
-def _build(cls: type[Johnson], tensors: dict[str, Tensor], label: str, about: Mapping[str, str]) -> Johnson:
-    method = about.get("method", "johnson")
-    if method != "johnson":
-        raise ValueError(f"{label} holds weights of the method {method!r}, and Johnson reads those of 'johnson'")
-    state = _translate(tensors)
-    first = state.get("conv1.weight")
-    if first is None or first.ndim != 4 or first.shape[1:] != (3, 9, 9):
-        layout = name_layout(tensors)
-        found = f"it looks like {layout}" if layout else f"found {sorted(tensors)[:3]}"
-        raise ValueError(
-            f"{label} is no Johnson network: expected a 9x9 convolution of RGB under 'conv1.conv2d.weight' or "
-            f"'conv1.weight'; {found}"
-        )
-    norm: Norm = "batch" if "norm1.running_mean" in state else "instance"
-    with torch.random.fork_rng(devices=[]):  # the first weights are random, and replaced at once
-        network = TransformerNet(first.shape[0], norm=norm)
-    wanted = network.state_dict()
-    differs = compare_keys(state, wanted)
-    if differs:
-        raise ValueError(f"{label} is a network of another architecture than Johnson's: it {differs}")
-    for key, value in wanted.items():
-        if state[key].shape != value.shape:
-            raise ValueError(
-                f"{label} mixes widths: {key} is {tuple(state[key].shape)}, and a network of width {network.width} "
-                f"(as its first layer) needs {tuple(value.shape)}"
-            )
-    network.load_state_dict(state)
-    return cls(network, about)
-
-
-def _translate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Keys of PyTorch's fast_neural_style -> ours, and its range of 0..255 -> [0, 1]. Our own keys stay as they are."""
-    state = {key.removeprefix("module."): value for key, value in tensors.items()}
-    if not any(".conv2d." in key for key in state):
-        return state
-    ours: dict[str, Tensor] = {}
-    for key, value in state.items():
-        if re.search(r"\bin\d\.(running_|num_batches)", key):
-            continue  # old files carry statistics that instance normalisation never used
-        key = key.replace(".conv2d.", ".").replace("deconv3.", "out.")
-        key = re.sub(r"\bin(\d)\.", r"norm\1.", re.sub(r"\bdeconv(\d)\.", r"up\1.", key))
-        # f(255 x) / 255
-        scale = {"conv1.weight": 255.0, "out.weight": 1 / 255, "out.bias": 1 / 255}.get(key, 1.0)
-        ours[key] = value.float() * scale if value.is_floating_point() else value
-    return ours

@@ -18,7 +18,6 @@ The identity losses ask that a picture in its own style stays as it is.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -28,7 +27,6 @@ from torch import Tensor, nn
 from nstlib.arbitrary import ArbitraryStyle, Merge, Statistics, Trainer, measure, standardize, total
 from nstlib.attention import attend
 from nstlib.decoder import Decoder
-from nstlib.encoder import Encoder
 from nstlib.losses import moments_loss
 from nstlib.tiling import Maps
 
@@ -74,23 +72,7 @@ class SANet(ArbitraryStyle):
 
     method = "sanet"
     layers = LEVELS
-
-    @classmethod
-    def from_checkpoint(
-        cls,
-        *,
-        transformer: str | os.PathLike[str] | Mapping[str, Tensor],
-        decoder: str | os.PathLike[str] | Mapping[str, Tensor],
-        encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
-    ) -> SANet:
-        """The published weights: a transformer, a decoder and `vgg_normalised.pth`, as paths or state dicts.
-
-        Raises:
-            ValueError: weights of another method, or of other widths than the encoder's.
-            FileNotFoundError: no file at that path.
-            OSError: a damaged file.
-        """
-        return cls._from_parts(encoder, decoder=decoder, transformer=transformer)
+    parts = ("transformer", "decoder")
 
     def _build(self, channels: Mapping[str, int], widths: Mapping[str, int]) -> nn.ModuleDict:
         transformer = Merge(channels["relu4_1"], channels["relu5_1"])

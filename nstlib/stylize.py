@@ -19,7 +19,7 @@ from nstlib.gatys import Gatys
 from nstlib.image import load_image, match_color
 from nstlib.johnson import Johnson
 from nstlib.sanet import SANet
-from nstlib.weights import shipped_file
+from nstlib.weights import SUFFIXES
 
 Picture = str | os.PathLike[str] | Tensor | Any
 """Whatever `load_image` takes: a path, a URL, a PIL picture, an array or a tensor."""
@@ -42,8 +42,6 @@ OPTIONS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     **dict.fromkeys(("adain", "sanet", "adaattn"), _ARBITRARY),
 }
 """Method -> the options that make its model, and those of a picture."""
-
-WEIGHTS = (".safetensors", ".pth", ".pt")
 
 
 def stylize(
@@ -134,7 +132,7 @@ def painter(
 
 
 def _open_arbitrary(kind: type[ArbitraryStyle], *, weights: Any = None, encoder: Any = "vgg19_mini") -> ArbitraryStyle:
-    return kind.from_file(shipped_file(kind.method) if weights is None else weights, encoder=encoder)
+    return kind.from_checkpoint(kind.method if weights is None else weights, encoder=encoder)
 
 
 def _open_johnson(styles: list[Any], keep_color: str | None) -> Johnson:
@@ -145,7 +143,7 @@ def _open_johnson(styles: list[Any], keep_color: str | None) -> Johnson:
     if len(styles) != 1:
         raise ValueError(f"johnson paints in one style at a time, got {len(styles)}; shipped styles: {shipped}")
     (style,) = styles
-    if isinstance(style, (str, os.PathLike)) and Path(style).suffix.lower() in WEIGHTS:
+    if isinstance(style, (str, os.PathLike)) and Path(style).suffix.lower() in SUFFIXES:
         return Johnson.from_checkpoint(style)
     if not isinstance(style, str) or (style not in Johnson.styles() and Path(style).suffix):
         what = repr(os.fspath(style)) if isinstance(style, (str, os.PathLike)) else f"a {type(style).__name__}"

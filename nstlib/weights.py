@@ -1,14 +1,16 @@
-"""Weights: from a name, a file or a state dict to the convolutions of an encoder.
+"""Weights: files of tensors in and out, and the convolutions of an encoder.
 
-Three layouts are read, and told apart by their keys:
+A file may be safetensors or what `torch.save` writes, under any name. What people wrap around a state dict is taken off:
+`{"state_dict": ...}`, a checkpoint of `nst train`, and the prefixes of `DataParallel` and `torch.compile`.
 
-- ours: safetensors with keys `conv1_1.weight`, `conv1_1.bias`, ... and the colour map as `color.weight`, `color.bias`;
+Encoders are read in three layouts, which their keys tell apart:
+
+- ours: keys `conv1_1.weight`, `conv1_1.bias`, ... and the colour map as `color.weight`, `color.bias`;
 - torchvision: `features.0.weight` or `0.weight`, ..., for pictures normalised by ImageNet's mean and standard deviation;
   batch normalisations are folded into the convolutions;
 - `vgg_normalised.pth` of the AdaIN family: module 0 is a 1x1 convolution on colours, reflection padding, ceil-mode pooling.
 
-Nothing here unpickles what it can't trust: `.pth` files go through `torch.load(weights_only=True)`. Files are written
-whole or not at all.
+No file can run code: pickles go through `torch.load(weights_only=True)`. Files are written whole or not at all.
 """
 
 from __future__ import annotations
@@ -17,8 +19,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -28,10 +29,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from nstlib.files import write_atomically
+from nstlib.files import describe_head, expand_home, write_atomically
 
 FORMAT = 1
 """The newest format of our own files that this version reads (`format_version` in their metadata)."""
+
+SUFFIXES = (".safetensors", ".pth", ".pt", ".model")
+"""How weights files usually end. Readers go by the content, whatever the name."""
 
 SHIPPED = {
     "vgg19_mini": "87805c77170d9a6d64e5deb802e4a314ad42e672461fab0e86ad7c638cc73232",
@@ -49,6 +53,20 @@ SHIPPED = {
 
 TORCHVISION = ("vgg16", "vgg19", "vgg16_bn", "vgg19_bn")
 """VGGs whose weights torchvision has."""
+
+WRAPPERS = ("average", "network", "state_dict", "model_state_dict", "model")
+"""Keys under which a file may hold its state dict, the preferred one first; the first two are those of `nst train`."""
+
+ADVICE = {
+    "a web page": "use the address of the file itself",
+    "a gzip archive": "unpack it",
+    "a Git LFS pointer": "fetch the file that it stands for with git lfs pull",
+    **dict.fromkeys(("a Lua Torch file", "a MATLAB file", "an HDF5 file"), "look for PyTorch's version of the network"),
+}
+"""Kind of a file, as `describe_head` names it -> what to do where weights were expected."""
+
+Source = str | os.PathLike[str] | Mapping[str, Any]
+"""Where weights come from: a path, the name of a shipped file, or a state dict."""
 
 Padding = Literal["zeros", "reflect", "replicate"]
 
@@ -89,26 +107,6 @@ def fingerprint(parts: Mapping[str, Sequence[Tensor]], more: str = "") -> str:
     return digest.hexdigest()[:16]
 
 
-def load_network(source: str | os.PathLike[str] | Mapping[str, Tensor]) -> Network:
-    """Read the network called or stored at `source`.
-
-    Args:
-        source: `"vgg19_mini"` (inside the package), `"vgg19"` or `"vgg16"` (torchvision's weights, from its cache or
-            the network), a path to a `.safetensors` or `.pth` file, or a state dict.
-
-    Raises:
-        ValueError: an unknown name, or keys in none of the three layouts.
-        FileNotFoundError: no file at that path, or no weights for that name on this machine.
-        OSError: a file that is damaged.
-    """
-    if isinstance(source, Mapping):
-        return parse_network(plain_tensors(source, "the state dict"), "the state dict")
-    if source in TORCHVISION:
-        return parse_network(download(str(source)), str(source))
-    path = shipped_file(str(source)) if source in SHIPPED else Path(source)
-    return parse_network(load_file(path), str(source), padding=load_metadata(path).get("padding"))
-
-
 def shipped_file(name: str) -> Path:
     """Where a file of the package lies; its SHA-256 is checked."""
     path = Path(__file__).parent / "weights" / f"{name}.safetensors"
@@ -121,42 +119,160 @@ def shipped_file(name: str) -> Path:
     return path
 
 
-def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """The tensors of a `.safetensors` or `.pth`/`.pt` file, floats as float32, on the CPU.
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights, and what is known of them.
+
+    Attributes:
+        tensors: name -> tensor, floats as float32, on the CPU, without the prefixes of wrappers.
+        metadata: method, encoder, steps, ...; empty for files that say nothing of themselves.
+        label: what to call the weights in an error message.
+    """
+
+    tensors: dict[str, Tensor]
+    metadata: dict[str, str]
+    label: str
+
+    def part(self, name: str) -> dict[str, Tensor]:
+        """Return the tensors whose names begin with `name.`, without that beginning."""
+        return select(self.tensors, name)
+
+    @property
+    def network(self) -> dict[str, Tensor]:
+        """The weights of the trained network: all that there are, unless the state dict of a whole model was saved."""
+        return self.part("network") or self.tensors
+
+
+def select(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with `part.`, without that beginning."""
+    return {key.removeprefix(f"{part}."): value for key, value in tensors.items() if key.startswith(f"{part}.")}
+
+
+def read_checkpoint(source: Source, label: str = "the state dict") -> Checkpoint:
+    """Read weights of any kind, and take off what is wrapped around them.
+
+    Args:
+        source: the path of a file (`.safetensors`, or `.pth`, `.pt`, `.model` and the like, as `torch.save` writes them),
+            the name of a shipped file such as `"adain"`, or a state dict. `{"state_dict": ...}` and the other `WRAPPERS`
+            are opened, and the prefixes `module.` and `_orig_mod.` are removed. Of a `checkpoint-<step>.pt` of `nst train`,
+            the average of the weights is taken if it has one, else the weights.
+        label: what to call a state dict in an error message; a file goes by its name.
 
     Raises:
         FileNotFoundError: no file at that path.
-        OSError: a file that is truncated or isn't what its name says.
-        ValueError: a file whose format is newer than this version of nstlib knows, or that holds more than tensors.
+        OSError: a file that is empty, damaged, of another kind (which is named), or that holds more than plain data.
+        ValueError: no state dict of tensors, NaN or infinity, or a format newer than this version of nstlib knows.
+
+    Example:
+        >>> read_checkpoint({"state_dict": {"module.conv.weight": torch.ones(1)}}).tensors
+        {'conv.weight': tensor([1.])}
     """
-    path = Path(path)
+    saved: object = source
+    metadata: dict[str, str] = {}
+    if not isinstance(source, Mapping):
+        shipped = isinstance(source, str) and source in SHIPPED
+        path = shipped_file(str(source)) if shipped else expand_home(source)
+        saved, metadata, label = *_read_file(path), path.name
+    for _ in range(3):  # a wrapper in a wrapper, and an end to files that refer to themselves
+        if not isinstance(saved, Mapping):
+            raise ValueError(f"{label} holds a {type(saved).__name__}, not a state dict of tensors")
+        if isinstance(settings := saved.get("settings"), Mapping):  # of nst train
+            metadata = {str(name): str(value) for name, value in (*settings.items(), ("steps", saved.get("step")))}
+        wrapped = [saved[name] for name in WRAPPERS if isinstance(saved.get(name), Mapping) and saved[name]]
+        saved = wrapped[0] if wrapped else saved
+    assert isinstance(saved, Mapping)
+    return Checkpoint(strip_wrappers(plain_tensors(saved, label)), metadata, label)
+
+
+def strip_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state dict without the traces of DataParallel, `torch.compile` and AveragedModel."""
+    wrappers = ("module", "_orig_mod")
+    return {
+        ".".join(name for name in key.split(".") if name not in wrappers): value
+        for key, value in state.items()
+        if key != "n_averaged"
+    }
+
+
+def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Return the tensors of a weights file. Errors are those of `read_checkpoint`."""
+    return read_checkpoint(path).tensors
+
+
+def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Return what a weights file says of itself. Errors are those of `read_checkpoint`."""
+    return read_checkpoint(path).metadata
+
+
+def load_network(source: Source) -> Network:
+    """Read the network called or stored at `source`.
+
+    Args:
+        source: `"vgg19_mini"` (inside the package), `"vgg19"` or `"vgg16"` (torchvision's weights, from its cache or
+            the network), the path of a weights file, or a state dict.
+
+    Raises:
+        ValueError: an unknown name, or keys in none of the three layouts.
+        FileNotFoundError: no file at that path, or no weights for that name on this machine.
+        OSError: a file that is damaged or holds no weights.
+    """
+    if isinstance(source, str) and source in TORCHVISION:
+        return parse_network(download(source), source)
+    checkpoint = read_checkpoint(source)
+    return parse_network(checkpoint.tensors, checkpoint.label, padding=checkpoint.metadata.get("padding"))
+
+
+def _read_file(path: Path) -> tuple[object, dict[str, str]]:
+    """Return what a file holds, and its metadata. Its first bytes decide how it is read, not its name."""
     if not path.is_file():
-        raise FileNotFoundError(f"no weights file at {str(path)!r}")
-    if path.suffix.lower() == ".safetensors":
-        with _safetensors(path) as file:
-            found = (file.metadata() or {}).get("format_version", str(FORMAT))
+        raise FileNotFoundError(f"no weights file at {str(path)!r}{', which is a folder' if path.is_dir() else ''}")
+    with path.open("rb") as file:
+        head = file.read(512)
+    if head[8:9] == b"{":  # the header of safetensors, behind its length
+        return _read_safetensors(path)
+    if head.startswith((b"PK\3\4", b"\x80")):  # a ZIP archive, as torch.save writes it now, or a pickle, as it did
+        return _read_pickle(path), {}
+    raise OSError(
+        f"{path.name} can't be read as weights: {describe_head(head, ADVICE)}; what works is a .safetensors file, or a "
+        "state dict saved by PyTorch (.pth, .pt, .model)"
+    )
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = dict(file.metadata() or {})
+            found = metadata.get("format_version", str(FORMAT))
             if not (found.isascii() and found.isdecimal() and int(found[:9]) <= FORMAT):
                 shown = found[:20] if found.isdecimal() else repr(found[:20])
                 raise ValueError(
                     f"{path.name} has format {shown}, and this nstlib reads formats up to {FORMAT}: update nstlib"
                 )
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-    else:
-        try:
-            tensors = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:
-            reason = (str(error) or "empty").splitlines()[0][:120]
+            return {key: file.get_tensor(key) for key in file.keys()}, metadata  # noqa: SIM118 (not a dict)
+    except SafetensorError as error:
+        raise OSError(f"{path.name} is no whole safetensors file ({error}): fetch it again") from None
+
+
+def _read_pickle(path: Path) -> object:
+    try:
+        with path.open("rb") as file:  # of a path, PyTorch would look at the suffix
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file can raise nearly anything
+        pickled = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if pickled or "TorchScript" in str(error):
             raise OSError(
-                f"{path.name} can't be read as a file of tensors alone ({type(error).__name__}: {reason}); nstlib "
-                "loads no file that could run code: fetch it again, or save it as safetensors"
+                f"{path.name} can't be read as weights: it holds {f'a pickled {pickled[1]}' if pickled else 'TorchScript'}, "
+                "and nstlib reads tensors alone, so that no file can run code; where it was made, save the state dict: "
+                "torch.save(model.state_dict(), path)"
             ) from None
-        if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
-            raise ValueError(f"{path.name} holds a {type(tensors).__name__}, not a state dict of tensors")
-    return plain_tensors(tensors, path.name)
+        raise OSError(
+            f"{path.name} can't be read as weights: it is damaged, cut short, or an archive that PyTorch did not write; "
+            "fetch it again, or unpack it"
+        ) from None
 
 
 def plain_tensors(state: Mapping[str, Tensor], label: str) -> dict[str, Tensor]:
-    """A state dict of finite numbers; those of any precision become float32.
+    """Return a state dict on the CPU, with its floats, of any precision, as float32.
 
     Raises:
         ValueError: keys that are no text, values that are no plain tensors, NaN, infinity or complex numbers.
@@ -167,44 +283,30 @@ def plain_tensors(state: Mapping[str, Tensor], label: str) -> dict[str, Tensor]:
             raise ValueError(f"{label} is no state dict of plain tensors: look at {key!r}")
         if value.is_complex() or (value.is_floating_point() and not bool(value.float().isfinite().all())):
             raise ValueError(f"{label} is damaged: {key} holds NaN, infinity or complex numbers; fetch it again")
-    return {key: value.detach().float() if value.is_floating_point() else value for key, value in state.items()}
-
-
-def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
-    """What a safetensors file says of itself; files of other kinds say nothing. Errors are those of `load_file`."""
-    if Path(path).suffix.lower() != ".safetensors":
-        return {}
-    with _safetensors(Path(path)) as file:
-        return dict(file.metadata() or {})
-
-
-@contextmanager
-def _safetensors(path: Path) -> Iterator[Any]:
-    if not path.is_file():
-        raise FileNotFoundError(f"no weights file at {str(path)!r}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            yield file
-    except SafetensorError as error:
-        raise OSError(f"{path.name} is no whole safetensors file ({error}): fetch it again") from None
+    return {
+        key: value.detach().cpu().float() if value.is_floating_point() else value.cpu() for key, value in state.items()
+    }
 
 
 def save_file(
-    path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata: Mapping[str, str], *, half: bool = True
+    path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata: Mapping[str, object], *, half: bool = True
 ) -> Path:
     """Write tensors as a safetensors file of our format, whole or not at all.
 
     Args:
         tensors: name -> tensor.
         metadata: what there is to know of them; `format_version` is added.
-        half: store floats in half precision, but those tensors that would overflow in it.
+        half: store floats in half precision, but those tensors that would overflow in it. Else they keep their own.
+
+    Raises:
+        OSError: the file can't be written.
     """
-    path = Path(path)
     kept = {
         key: (value.detach().half() if half and _fits_half(value) else value.detach()).cpu().contiguous()
         for key, value in tensors.items()
     }
-    return write_atomically(path, _in_order(save(kept, metadata={"format_version": str(FORMAT), **metadata})))
+    known = {name: str(value) for name, value in metadata.items()} | {"format_version": str(FORMAT)}
+    return write_atomically(path, _in_order(save(kept, metadata=known)))
 
 
 def _in_order(data: bytes) -> bytes:
@@ -227,7 +329,6 @@ def parse_network(state: Mapping[str, Tensor], label: str, padding: str | None =
     Raises:
         ValueError: keys in none of the three layouts, a bias that is missing, or shapes that don't fit together.
     """
-    state = {key.removeprefix("module."): value for key, value in state.items()}
     if "color.weight" in state:
         names = [key.removesuffix(".weight") for key in state if re.fullmatch(r"conv\d_\d\.weight", key)]
         convs = {name: _pair(state, name, label) for name in sorted(names)}
@@ -334,27 +435,3 @@ def compare_keys(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> s
     missing, unknown = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
     parts = [f"{word} {keys[:3]}" for word, keys in (("lacks", missing), ("has besides", unknown)) if keys]
     return " and ".join(parts)
-
-
-def name_layout(state: Mapping[str, Tensor]) -> str | None:
-    """Whose weights these are, by their keys, in words for an error message; None if they are none that we know."""
-    shapes = {key.removeprefix("module."): tuple(value.shape) for key, value in state.items()}
-
-    def has(pattern: str) -> bool:
-        return any(re.match(pattern, key) for key in shapes)
-
-    if (
-        has(r"attn_adain_\d_1\.")
-        or has(r"decoder_layer_\d\.")
-        or {"f.weight", "g.weight", "h.weight"} == {key for key in shapes if key.endswith(".weight")}
-    ):
-        return "a part of AdaAttN"
-    if has(r"sanet\d_1\."):
-        return "the transform of SANet"
-    if has(r"conv\d_\d\.weight") or has(r"features\.\d+\.") or shapes.get("0.weight", ())[1:2] == (3,):
-        return "an encoder (VGG)"
-    if shapes.get("1.weight", ())[2:] == (3, 3) and "28.weight" in shapes:
-        return "a decoder of AdaIN or SANet"
-    if "conv1.weight" in shapes or "conv1.conv2d.weight" in shapes:
-        return "a network in the style of Johnson"
-    return None

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import re
-
 import pytest
 import torch
 from networks import TextbookAdaAttNDecoder, picture, relative_error, textbook_decoder
 from torch import Tensor
 
-from nstlib.decoder import RADIUS, Decoder, decoder_channels, translate_decoder
+from nstlib.checkpoints import translate_decoder
+from nstlib.decoder import RADIUS, Decoder
 
 SMALL = (4, 6, 8, 10)
 FULL = {"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512}
@@ -44,9 +43,8 @@ def test_published_weights_paint_as_in_the_textbook(skip: bool) -> None:
         state, expected = adain.state_dict(), adain(x["relu4_1"])
     ours = decoder(seed=1, skip=skip)
     # order in the file means nothing: 11 comes before 5 in many
-    shuffled = {f"module.{key}": state[key] for key in sorted(state, reverse=True)}
+    shuffled = {key: state[key] for key in sorted(state, reverse=True)}
     translated = translate_decoder(shuffled, "decoder.pth")
-    assert decoder_channels(translated) == channels(*SMALL)
     ours.load_state_dict(translated)
     assert ours.widths == SMALL
     assert relative_error(ours(x), expected) < 1e-5
@@ -143,5 +141,5 @@ def broken(**changes: Tensor | None) -> dict[str, Tensor]:
 def test_what_is_no_decoder_is_told(state: dict[str, Tensor]) -> None:
     with pytest.raises(ValueError, match=r"^x\.pth is no decoder of AdaIN's kind") as caught:
         translate_decoder(state, "x.pth")
-    assert re.search("found|lacks", str(caught.value))
+    assert "keys like [" in str(caught.value)
     assert "\n" not in str(caught.value)

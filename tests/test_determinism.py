@@ -151,7 +151,7 @@ LOADS: dict[str, Callable[[Path], Any]] = {
 UNTIDY: dict[str, Callable[[Path], Any]] = {
     "Johnson.pretrained": lambda folder: nst.Johnson.pretrained("wave"),
     "Johnson by name": lambda folder: stylize(picture(1, 3, 16, 16), "wave", method="johnson"),
-    "from_file": lambda folder: nst.AdaIN.from_file(
+    "AdaIN.from_checkpoint": lambda folder: nst.AdaIN.from_checkpoint(
         save_file(folder / "a.safetensors", MODELS["adain"].network.state_dict(), {"method": "adain"}), encoder=STATE
     ),
 }

@@ -101,7 +101,9 @@ def test_a_tiff_that_pillow_cannot_read_is_said_to_be_one(order: str, channels: 
     data = tiff(
         (2, 3, channels), bits, bytes(6 * channels * bits // 8), kind=3, photometric=min(channels, 2), order=order
     )
-    words = r"it is a damaged TIFF, or one of a kind that Pillow cannot read \(export it with 8 or 16 bits a channel\)"
+    words = (
+        r"it is a TIFF picture \(damaged, or of a kind that Pillow cannot read: export it with 8 or 16 bits a channel\)"
+    )
     with pytest.raises(OSError, match=words) as caught:
         load_image(write(tmp_path / "a.tif", data))
     assert one_sentence(str(caught.value))

@@ -141,7 +141,7 @@ MISUSE: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "bytes to judge": (lambda: style_distance(255 * C, S), ValueError, "divide it by 255"),
     "a list to judge": (lambda: content_distance([C], C), TypeError, "pictures must be a tensor"),  # type: ignore[arg-type]
     # state dicts
-    "a state dict in a state dict": (lambda: nst.Johnson.from_checkpoint({"state_dict": {}}), ValueError, "plain tensors"),  # type: ignore[dict-item]
+    "a state dict in a state dict": (lambda: nst.Johnson.from_checkpoint({"state_dict": {}}), ValueError, "plain tensors"),
     "keys that are numbers": (lambda: nst.Encoder({0: C}), ValueError, "no state dict of plain tensors: look at 0"),  # type: ignore[dict-item]
     "weights that are none": (lambda: nst.Encoder({"0.weight": NAN}), ValueError, "0.weight holds NaN"),
     # pictures
@@ -445,7 +445,7 @@ def test_titles_may_be_numbers_or_missing(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_weights_with_a_suffix_in_capitals(tmp_path: Path) -> None:
     path = save_file(tmp_path / "A.SAFETENSORS", ADAIN.network.state_dict(), {"method": "adain"})
-    assert torch.equal(nst.AdaIN.from_file(path).stylize(C, S), ADAIN.stylize(C, S))
+    assert torch.equal(nst.AdaIN.from_checkpoint(path).stylize(C, S), ADAIN.stylize(C, S))
     assert load_file(path).keys() == ADAIN.network.state_dict().keys()
 
 

@@ -128,7 +128,7 @@ def test_other_checkpoints_are_told() -> None:
     with pytest.raises(ValueError, match=r"no network of SANet: .* besides \['transformer.attn_adain_4_1"):
         SANet.from_checkpoint(**{**states, "transformer": adaattn})
     narrow = TextbookTransform(9).state_dict()
-    with pytest.raises(ValueError, match=r"is \(9, 9, .*, and with this encoder SANet needs \(10, 10, "):
+    with pytest.raises(ValueError, match=r"is \(9, 9, .*, and the network of SANet needs \(10, 10, "):
         SANet.from_checkpoint(**{**states, "transformer": narrow})
     with pytest.raises(ValueError, match="the decoder takes 10 channels at relu4_1, and this encoder gives 160"):
         SANet.from_checkpoint(**{**states, "encoder": "vgg19_mini"})

@@ -138,7 +138,9 @@ def test_any_style_methods_name_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="steps"):
         nst.stylize(content, style, method="adain", steps=3)
     path = save_file(tmp_path / "other.safetensors", {"x": torch.ones(1)}, {"method": "johnson"})
-    with pytest.raises(ValueError, match=r"other\.safetensors holds those of 'johnson', and AdaIN reads"):
+    with pytest.raises(
+        ValueError, match=r"other\.safetensors holds weights of the method 'johnson', and those of 'adain' are"
+    ):
         nst.stylize(content, style, method="adain", weights=path)
 
 

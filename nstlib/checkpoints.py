@@ -1,0 +1,218 @@
+"""Checkpoints of the methods: published layouts translated to ours, and weights loaded into the networks that they fit.
+
+`nstlib.weights` reads files, and encoders. This module does the rest, once for all methods: it tells which decoder a file
+is for, translates the keys of published weights, and says what is wrong with weights of another network.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from nstlib.decoder import STAGES, Decoder
+from nstlib.encoder import Encoder
+from nstlib.files import expand_home
+from nstlib.weights import Checkpoint, Source, compare_keys, read_checkpoint, save_file, select, strip_wrappers
+
+
+def check_method(checkpoint: Checkpoint, method: str) -> None:
+    """Validate that weights are of this method, if they say of which they are."""
+    found = checkpoint.metadata.get("method", method)
+    if found != method:
+        raise ValueError(
+            f"{checkpoint.label} holds weights of the method {found!r}, and those of {method!r} are needed"
+        )
+
+
+def read_model(method: str, names: Sequence[str], source: Source | None, parts: Mapping[str, Source]) -> Checkpoint:
+    """Read the weights of a method, from a file of ours or from the published ones, with our keys.
+
+    Args:
+        method: whose weights they must be.
+        names: the parts of its network, each of which the published weights bring in a file of its own.
+        source: a file of ours or a state dict; None takes the parts.
+        parts: name -> file or state dict.
+
+    Raises:
+        TypeError: neither a source nor all of the parts, or both.
+        ValueError: weights of another method, or a part that is no decoder.
+    """
+    wanted = ", ".join(f"{name}=..." for name in names)
+    if source is None or parts:
+        if source is not None or set(parts) != set(names):
+            given = ", ".join([*(["a file"] if source is not None else []), *parts]) or "nothing"
+            raise TypeError(f"weights of {method} are one file of ours, or the published ones as {wanted}; got {given}")
+        return _join_parts(method, parts)
+    checkpoint = read_checkpoint(source)
+    check_method(checkpoint, method)
+    if select(checkpoint.network, "decoder"):
+        return checkpoint
+    if len(names) == 1:  # AdaIN's published weights are one file, too
+        return _join_parts(method, {names[0]: source})
+    raise ValueError(
+        f"{checkpoint.label} holds no whole network of {method}: {looks_like(checkpoint.tensors)}; published weights are "
+        f"given as {wanted}"
+    )
+
+
+def _join_parts(method: str, parts: Mapping[str, Source]) -> Checkpoint:
+    tensors: dict[str, Tensor] = {}
+    for name, source in parts.items():
+        part = read_checkpoint(source, f"{name} (state dict)")
+        state = translate_decoder(part.tensors, part.label) if name == "decoder" else part.tensors
+        tensors |= {f"{name}.{key}": value for key, value in state.items()}
+    return Checkpoint(tensors, {"method": method}, "the checkpoint")
+
+
+def read_decoder(checkpoint: Checkpoint) -> Decoder:
+    """Return the decoder of a checkpoint in our keys, with its weights. Which kind of decoder it is, its keys tell.
+
+    Raises:
+        ValueError: there is none, or it is not whole.
+    """
+    state = select(checkpoint.network, "decoder")
+    try:
+        names = {layer: f"convs.{layer.replace('relu', 'conv')}.weight" for layer in STAGES}
+        channels = {layer: state[name].shape[1] for layer, name in names.items()}
+        skip = state["convs.conv3_4.weight"].shape[1] != channels["relu3_1"]
+    except (KeyError, IndexError):
+        raise ValueError(f"{checkpoint.label} holds no decoder of ours; {looks_like(checkpoint.tensors)}") from None
+    with torch.random.fork_rng(devices=[]):  # the first weights are random, and replaced at once
+        decoder = Decoder(channels, skip=skip)
+    load_weights(decoder, state, checkpoint.label, "decoder")
+    return decoder
+
+
+def load_weights(module: nn.Module, state: Mapping[str, Tensor], label: str, network: str) -> None:
+    """Give a module exactly these weights; if they don't fit, it stays as it was.
+
+    Args:
+        module: the network.
+        state: its weights, in our keys.
+        label: what to call the weights in an error message.
+        network: what to call the module in an error message.
+
+    Raises:
+        ValueError: keys that are missing or too many, or another shape.
+    """
+    wanted = module.state_dict()
+    if differs := compare_keys(state, wanted):
+        raise ValueError(f"{label} holds no {network}: it {differs}")
+    for key, value in wanted.items():
+        if state[key].shape != value.shape:
+            raise ValueError(
+                f"{label}: {key} is {tuple(state[key].shape)}, and the {network} needs {tuple(value.shape)}: it was trained "
+                "at another width, with another encoder, or for another method"
+            )
+    module.load_state_dict(dict(state))
+
+
+def save_weights(
+    module: nn.Module, path: str | os.PathLike[str], metadata: Mapping[str, object], *, half: bool
+) -> Path:
+    """Write the weights of a network, compiled or not, as a safetensors file, whole or not at all.
+
+    Raises:
+        ValueError: a path that does not end with `.safetensors`.
+        OSError: the file can't be written.
+    """
+    path = expand_home(path)
+    if path.suffix.lower() != ".safetensors":
+        raise ValueError(f"weights are written as safetensors, got '{path}': name it {path.stem}.safetensors")
+    return save_file(path, strip_wrappers(module.state_dict()), metadata, half=half)
+
+
+def check_encoder(encoder: Encoder, checkpoint: Checkpoint) -> None:
+    """Validate that weights were trained with this encoder, as far as they tell.
+
+    Raises:
+        ValueError: another fingerprint, or, in the state dict of a whole model, an encoder of other weights.
+    """
+    found = checkpoint.metadata.get("encoder_fingerprint", encoder.fingerprint)
+    if found != encoder.fingerprint:
+        raise ValueError(
+            f"{checkpoint.label} was trained on the encoder {checkpoint.metadata.get('encoder', '')!r} with fingerprint "
+            f"{found}, and this encoder has {encoder.fingerprint}: their features differ"
+        )
+    frozen, own = checkpoint.part("encoder"), encoder.state_dict()
+    for key in frozen.keys() & own.keys():  # an encoder with more layers has more
+        one, other = frozen[key].to(own[key]), own[key]
+        # tolerances: the model may have been saved in half precision
+        if one.shape != other.shape or not torch.allclose(one, other, rtol=1e-2, atol=1e-4):
+            raise ValueError(
+                f"{checkpoint.label} holds the model with another encoder than {encoder.name!r}: name the one that it was "
+                "trained with as encoder"
+            )
+
+
+# ------------------------------------------------------------------------------------------------ published layouts
+
+
+def translate_johnson(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a network of PyTorch's fast_neural_style with our keys, and for [0, 1] instead of 0..255."""
+    if not any(".conv2d." in key for key in state):
+        return dict(state)
+    ours: dict[str, Tensor] = {}
+    for key, value in state.items():
+        if re.search(r"\bin\d\.(running_|num_batches)", key):
+            continue  # old files carry statistics that instance normalisation never used
+        key = key.replace(".conv2d.", ".").replace("deconv3.", "out.")
+        key = re.sub(r"\bin(\d)\.", r"norm\1.", re.sub(r"\bdeconv(\d)\.", r"up\1.", key))
+        # f(255 x) / 255
+        scale = {"conv1.weight": 255.0, "out.weight": 1 / 255, "out.bias": 1 / 255}.get(key, 1.0)
+        ours[key] = value.float() * scale if value.is_floating_point() else value
+    return ours
+
+
+def translate_decoder(state: Mapping[str, Tensor], label: str) -> dict[str, Tensor]:
+    """Return a published decoder with our keys: its convolutions are numbered, and only their order counts.
+
+    Args:
+        state: of AdaIN or SANet (`1.weight`, `5.weight`, ...), of AdaAttN (`decoder_layer_2.4.weight`, ...), or ours.
+        label: what to call it in an error message.
+
+    Raises:
+        ValueError: not nine 3x3 convolutions with their biases.
+    """
+    if state and all(key.startswith("convs.") for key in state):
+        return dict(state)
+    weights = [key for key in state if re.fullmatch(r"(decoder_layer_\d\.)?\d+\.weight", key)]
+    weights.sort(key=lambda key: [int(number) for number in re.findall(r"\d+", key)])
+    with torch.random.fork_rng(devices=[]):
+        names = list(Decoder(dict.fromkeys(STAGES, 1)).convs)
+    biases = [f"{key.removesuffix('weight')}bias" for key in weights]
+    whole = all(state[key].shape[2:] == (3, 3) for key in weights) and all(key in state for key in biases)
+    if len(weights) != len(names) or not whole:
+        raise ValueError(
+            f"{label} is no decoder of AdaIN's kind: it needs {len(names)} convolutions of 3x3 with biases, under keys "
+            f"like '1.weight' or 'decoder_layer_1.1.weight', and has {len(weights)}; {looks_like(state)}"
+        )
+    ours: dict[str, Tensor] = {}
+    for name, weight, bias in zip(names, weights, biases):
+        ours[f"convs.{name}.weight"], ours[f"convs.{name}.bias"] = state[weight], state[bias]
+    return ours
+
+
+def looks_like(state: Mapping[str, Tensor]) -> str:
+    """Return whose weights these are, by their keys, as a clause for an error message."""
+    shapes = {key: tuple(value.shape) for key, value in state.items()}
+    weights = {key for key in shapes if key.endswith(".weight")}
+
+    def has(pattern: str) -> bool:
+        return any(re.match(pattern, key) for key in shapes)
+
+    kinds = {
+        "a part of AdaAttN": has(r"attn_adain_\d_1\.|decoder_layer_\d\.") or weights == {f"{f}.weight" for f in "fgh"},
+        "the transform of SANet": has(r"sanet\d_1\."),
+        "an encoder (VGG)": has(r"conv\d_\d\.weight|features\.\d+\.") or shapes.get("0.weight", ())[1:2] == (3,),
+        "a decoder of AdaIN or SANet": shapes.get("1.weight", ())[2:] == (3, 3) and "28.weight" in shapes,
+        "a network in the style of Johnson": has(r"(network\.)?conv1\.(conv2d\.)?weight"),
+        "a network of AdaIN, SANet or AdaAttN": has(r"(network\.)?decoder\.convs\."),
+    }
+    found = next((f"it looks like {kind}, with" for kind, there in kinds.items() if there), "found")
+    return f"{found} keys like {sorted(shapes)[:3]}"
