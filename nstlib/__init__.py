@@ -3,7 +3,8 @@
 Pictures are tensors `(B, 3, H, W)`, RGB, float32, in [0, 1]. The public names, in the order of the book:
 
     samples                                         pictures that need no download
-    load_image, save_image, show, match_color       pictures in and out
+    load_image, save_image, to_pil, to_numpy        pictures in and out
+    show, match_color                               pictures side by side, and their colours
     Encoder                                         pictures -> features                  chapter 1
     gram_matrix, moments, content_loss,             the losses                            chapter 2
     style_loss, total_variation
@@ -18,12 +19,14 @@ Pictures are tensors `(B, 3, H, W)`, RGB, float32, in [0, 1]. The public names, 
 from nstlib import metrics, samples
 from nstlib.adaattn import AdaAttN
 from nstlib.adain import AdaIN
+from nstlib.color import match_color
 from nstlib.encoder import Encoder
 from nstlib.gatys import Gatys
-from nstlib.image import load_image, match_color, save_image, show
+from nstlib.image import load_image, save_image, to_numpy, to_pil
 from nstlib.johnson import Johnson
 from nstlib.losses import content_loss, gram_matrix, moments, style_loss, total_variation
 from nstlib.sanet import SANet
+from nstlib.show import show
 from nstlib.stylize import stylize
 from nstlib.training import train
 
@@ -47,6 +50,8 @@ __all__ = [
     "show",
     "style_loss",
     "stylize",
+    "to_numpy",
+    "to_pil",
     "total_variation",
     "train",
 ]

@@ -67,9 +67,9 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, budget: int = BUDGET) -
     # at least float32: scores are sums without a scale, and half precision would round them by whole units
     dtype = functools.reduce(torch.promote_types, (query.dtype, key.dtype, value.dtype), torch.float32)
     if is_exporting():  # a graph holds the whole matrix: its runtime decides how to multiply
-        q, k, v = (x.to(dtype).flatten(2) for x in (query, key, value))  # (B, D, N), (B, D, M), (B, E, M)
         # O = V softmax(Q^T K)^T
-        return (v @ (q.mT @ k).softmax(2).mT).unflatten(2, query.shape[2:]).to(value.dtype)
+        matrix = (query.to(dtype).flatten(2).mT @ key.to(dtype).flatten(2)).softmax(2)  # (B, N, M)
+        return (value.to(dtype).flatten(2) @ matrix.mT).unflatten(2, query.shape[2:]).to(value.dtype)
     q, k, v = (x.to(dtype).flatten(2).unbind() for x in (query, key, value))  # B times (D, N), (D, M), (E, M)
     shared = len(q) // len(k)
     rows = max(1, budget // (k[0].shape[1] * k[0].element_size()))

@@ -1,4 +1,4 @@
-"""What a user gave, checked: options, numbers and devices. Pictures and masks are checked in `nstlib.image`.
+"""Validate user input: options, numbers, devices, pictures and masks.
 
 Every refusal says what was asked, what was found, and what would work.
 """
@@ -13,6 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
+from torch import Tensor
+
+RANGE_TOLERANCE = 1e-3
+"""How far outside [0, 1] rounding may put a value of a picture."""
 
 MOST = 1e30
 """The largest number that is taken for a weight: its products still fit into float32."""
@@ -104,3 +108,85 @@ def check_names(what: str, given: Mapping[str, Any], known: Sequence[str]) -> No
 def is_exporting() -> bool:
     """Tell whether PyTorch records what is computed (export, compile or trace): then sizes and values are not known."""
     return torch.compiler.is_compiling() or torch.jit.is_tracing()
+
+
+def check_picture(picture: Tensor, name: str = "picture", *, single: bool = False) -> Tensor:
+    """Check that a tensor is a batch of pictures, and return it unchanged.
+
+    Args:
+        picture: What should be `(B, 3, H, W)`, floating point, in [0, 1]; up to 0.001 beyond is accepted.
+        name: What to call it in the error message.
+        single: Accept only a batch of one.
+
+    Returns:
+        `picture` itself.
+
+    Raises:
+        TypeError: It is not a tensor, or not of a floating point dtype.
+        ValueError: Its shape or range is wrong, or it holds NaN or infinity.
+
+    Example:
+        >>> check_picture(torch.zeros(3, 8, 8), "content")
+        Traceback (most recent call last):
+        ...
+        ValueError: content must have the shape (B, 3, H, W), not (3, 8, 8); add the batch with content[None]
+    """
+    if not isinstance(picture, Tensor):
+        raise TypeError(f"{name} must be a tensor (B, 3, H, W), not {type(picture).__name__}; load_image makes one")
+    shape = tuple(picture.shape)
+    if picture.ndim != 4 or shape[1] != 3 or 0 in shape:
+        if picture.ndim == 3 and shape[0] == 3:
+            hint = f"; add the batch with {name}[None]"
+        elif picture.ndim == 4 and shape[1] == 1:
+            hint = f"; make grey RGB with {name}.expand(-1, 3, -1, -1)"
+        elif picture.ndim == 4 and shape[1] == 4:
+            hint = f"; its fourth channel seems to be the opacity, and the colours alone are {name}[:, :3]"
+        else:
+            hint = channels_last_hint(shape)
+        raise ValueError(f"{name} must have the shape (B, 3, H, W), not {shape}{hint}")
+    if not picture.is_floating_point():
+        raise TypeError(f"{name} must hold floats in [0, 1], not {picture.dtype}; use {name} / 255 for uint8")
+    if single and len(picture) != 1:
+        raise ValueError(f"{name} must be one picture (1, 3, H, W), not a batch of {len(picture)}; take {name}[:1]")
+    if not is_exporting():  # a graph would keep the values it was recorded with
+        low, high = torch.stack(torch.aminmax(picture.detach())).tolist()
+        check_range(low, high, name)
+    return picture
+
+
+def check_range(low: float, high: float, name: str) -> None:
+    """Check that the least and the greatest value of a picture lie in [0, 1], apart from rounding."""
+    if math.isnan(low) or math.isinf(low) or math.isinf(high):
+        raise ValueError(f"{name} holds NaN or infinity; a picture holds numbers in [0, 1]")
+    if low < -RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE:
+        hint = "divide it by 255" if low >= 0 and 1.5 < high <= 255 else "scale it or clamp it"
+        raise ValueError(f"{name} holds values from {low:.4g} to {high:.4g} and must be in [0, 1]; {hint}")
+
+
+def channels_last_hint(shape: Sequence[int]) -> str:
+    """Return the end of a sentence that refuses a tensor of this shape: whether its channels seem to come last."""
+    if len(shape) not in (3, 4) or shape[-1] not in (1, 3, 4):
+        return ""
+    order = "(2, 0, 1)" if len(shape) == 3 else "(0, 3, 1, 2)"
+    return f"; its channels seem to come last, so use permute{order}"
+
+
+def check_mask(mask: Tensor, styles: int, content: Tensor) -> None:
+    """Check that a mask says for every style where in the content it applies.
+
+    Args:
+        mask: What should be `(K, H, W)`.
+        styles: K.
+        content: `(B, 3, H, W)`.
+
+    Raises:
+        ValueError: Its shape is another.
+        TypeError: It is no tensor.
+    """
+    if not isinstance(mask, Tensor):
+        raise TypeError(f"mask must be a tensor (K, H, W), not {type(mask).__name__}; torch.as_tensor(mask) makes one")
+    if mask.ndim != 3 or len(mask) != styles or mask.shape[1:] != content.shape[2:]:
+        raise ValueError(
+            f"mask must be (K, H, W) = ({styles}, {content.shape[2]}, {content.shape[3]}), one region per style, "
+            f"got {tuple(mask.shape)}"
+        )

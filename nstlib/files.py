@@ -1,14 +1,28 @@
-"""Files: written whole or not at all, and told by their first bytes."""
+"""Open files and addresses, write files whole or not at all, and tell files by their first bytes."""
 
 from __future__ import annotations
 
+import difflib
+import http.client
+import io
 import os
 import re
 import secrets
 import time
+import urllib.parse
+import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
+
+URL_TIMEOUT = 20.0
+"""Seconds of silence after which a download is given up."""
+
+URL_MAX_BYTES = 100_000_000
+
+USER_AGENT = "nstlib (neural style transfer in Python)"
+"""Some museums' servers turn away nameless clients."""
 
 LEFT = 3600.0
 """Seconds after which a file that is still being written is one that a killed process has left behind."""
@@ -35,13 +49,55 @@ HEADS = (
 """How a file begins, as a pattern -> what it is. The first that fits counts."""
 
 
+def open_source(source: str | os.PathLike[str]) -> tuple[IO[bytes], str]:
+    """Open a file, or download what is at an `http://` or `https://` address; return it and its name for messages.
+
+    Raises:
+        FileNotFoundError: There is no such file; names that are close to it are suggested.
+        IsADirectoryError: The path is a folder.
+        OSError: The file cannot be read, or the download failed.
+        ValueError: An address of another kind, or more than `URL_MAX_BYTES`.
+    """
+    text = os.fspath(source)
+    if re.match(r"\w[\w+.-]+:/", text):  # two letters at least, so C:/ is a path
+        return io.BytesIO(_download(text)), repr(text)
+    path = expand_home(text)
+    if path.is_dir():
+        raise IsADirectoryError(f"'{path}' is a folder, and one file is to be read; name a file in it")
+    try:
+        return path.open("rb"), f"'{path}'"
+    except FileNotFoundError:
+        names = {name.lower(): name for name in os.listdir(path.parent)} if path.parent.is_dir() else {}
+        near = [names[name] for name in difflib.get_close_matches(path.name.lower(), names)]
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise FileNotFoundError(f"there is no file '{path}'{hint}") from None
+
+
+def _download(url: str) -> bytes:
+    if not re.match(r"https?://[^/]", url, re.IGNORECASE):
+        raise ValueError(f"addresses begin with http:// or https://, unlike {url!r}; give a file by its path")
+    # Spaces and accents become %20, %C3%A9 ...; what is already an address stays as it is.
+    address = urllib.parse.quote(url, safe="%/:=&~+!$,;'@()*[]?#")
+    request = urllib.request.Request(address, headers={"User-Agent": USER_AGENT})
+    try:
+        with urllib.request.urlopen(request, timeout=URL_TIMEOUT) as response:
+            data: bytes = response.read(URL_MAX_BYTES + 1)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = " ".join(str(error).split())  # some quote whole lines of what the server said
+        raise OSError(f"{url!r} cannot be loaded ({reason}); check the address and the network") from error
+    if len(data) > URL_MAX_BYTES:
+        limit = f"{URL_MAX_BYTES / 1e6:g} MB"
+        raise ValueError(f"{url!r} holds more than {limit}; find a smaller copy or raise nstlib.files.URL_MAX_BYTES")
+    return data
+
+
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> Path:
     """Write `data` beside `path`, then move it there: at any moment there is the old file or the new one, whole.
 
     If anything fails, the old file stays as it was. Missing folders are made.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: The file cannot be written.
 
     Example:
         >>> import tempfile
@@ -50,13 +106,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> Path:
         b'whole'
     """
     path = Path(path)
-    ring = f"'{path}' cannot be written: it is a link that leads back to itself"
-    try:
-        target = path.resolve()  # through a link, to the file behind it
-    except (OSError, RuntimeError) as error:  # what Python 3.12 and older say of a ring of links
-        raise OSError(ring) from error
-    if target.is_symlink():  # Python 3.13 stops in the ring without a word
-        raise OSError(ring)
+    target = Path(os.path.realpath(path))  # through a link, to the file behind it
     if target.is_dir():
         raise IsADirectoryError(f"'{path}' is a folder, and one file is to be written; add a file name")
     try:
@@ -82,19 +132,13 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> Path:
 
 
 def expand_home(path: str | os.PathLike[str]) -> Path:
-    """~ and ~name are home folders, but only of users that there are: `~tmp.png` is a file."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        return Path(path)
+    """Put the home folder in the place of ~ or ~name, if there is such a user: `~tmp.png` is a file."""
+    return Path(os.path.expanduser(path))
 
 
 def same_place(one: Path, other: Path) -> bool:
-    """Whether two paths lead to the same file or folder."""
-    try:
-        return one.resolve() == other.resolve()
-    except (OSError, RuntimeError):  # a ring of links leads nowhere
-        return False
+    """Return whether two paths lead to the same file or folder."""
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def clear_leftovers(folder: Path) -> None:
@@ -106,7 +150,7 @@ def clear_leftovers(folder: Path) -> None:
 
 
 def _named(error: OSError, path: Path) -> OSError:
-    """The same error, of the same kind and number, in a sentence that names the file that was asked for."""
+    """Return the same error, of the same kind and number, in a sentence that names the file that was asked for."""
     named = type(error)(f"'{path}' cannot be written: {error.strerror or error}; what was there is untouched")
     named.errno = error.errno
     return named

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import nstlib as nst
 
@@ -14,7 +16,7 @@ BOUND = {torch.float16: 0.004, torch.bfloat16: 0.05}
 METHODS = {"adain": nst.AdaIN, "sanet": nst.SANet, "adaattn": nst.AdaAttN}
 
 
-def make(method: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
+def make(method: str) -> tuple[Any, tuple[Tensor, ...]]:
     if method == "johnson":
         return nst.Johnson.pretrained("glass"), ()
     return METHODS[method].pretrained(), (nst.samples.style("swirl", 64),)

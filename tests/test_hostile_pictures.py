@@ -22,8 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_image import chunk, encode, one_sentence, png, smooth, write
 
-from nstlib import image as nst_image
-from nstlib.image import MAX_PIXELS, check_picture, load_image, match_color, save_image
+from nstlib.image import check_picture, load_image, match_color, save_image
 
 SEEDED = settings(deadline=None, derandomize=True, database=None)
 """The same examples each time: a test that fails today fails tomorrow."""
@@ -222,7 +221,7 @@ BOMBS: dict[str, bytes] = {
     "TIFF of floats": tiff((30_000, 30_000, 1), 32, bytes(8), kind=3, photometric=1),
     "PPM": b"P6 30000 30000 255\n" + bytes(64),
     "an icon": ico_of(30_000, 30_000),
-    "just over our limit": png(MAX_PIXELS // 1000 + 1, 1000, 8, 2, b""),
+    "just over the limit": png(178_957, 1000, 8, 2, b""),
 }
 
 
@@ -240,7 +239,7 @@ def test_bombs_are_refused_before_their_pixels_are_there(kind: str, tmp_path: Pa
     assert str(path) in str(caught.value)
     assert peak < 20e6
     if kind not in ("an icon", "a frame of a GIF"):  # whose header tells nothing
-        assert "MAX_PIXELS" in str(caught.value)
+        assert "raise PIL.Image.MAX_IMAGE_PIXELS" in str(caught.value)
 
 
 TEXTS: dict[str, bytes] = {
@@ -342,10 +341,8 @@ def test_what_must_not_be_read_is_told(open_folder: Path) -> None:
     try:
         with nobody():
             for path in (secret, locked / "a.png"):
-                with pytest.raises(PermissionError, match="you have no permission to read it") as caught:
+                with pytest.raises(PermissionError, match=f"Permission denied: '{path}'"):
                     load_image(path)
-                assert one_sentence(str(caught.value))
-                assert str(path) in str(caught.value)
     finally:
         locked.chmod(0o700)
 
@@ -478,45 +475,6 @@ def test_one_value_that_is_no_number_is_refused_everywhere(value: float, kind: s
 # -------------------------------------------------------------------------------------------------- threads
 
 
-def test_loading_in_threads_leaves_the_filters_of_warnings_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`catch_warnings` puts back what it found: two at once, and what it found may be the other's."""
-    path = write(tmp_path / "a.png", encode(Image.new("RGB", (6, 4)), "PNG"))
-    before, really_open = list(warnings.filters), Image.open
-    first_is_in, second_is_in, first_is_out = threading.Event(), threading.Event(), threading.Event()
-    entered: list[str] = []
-
-    def slow_open(*arguments: Any, **options: Any) -> Image.Image:
-        name = threading.current_thread().name
-        entered.append(name)
-        if name == "first":
-            first_is_in.set()
-            second_is_in.wait(0.3)  # a lock keeps the other out, and this runs out
-        else:
-            second_is_in.set()
-            first_is_out.wait(5)
-        return really_open(*arguments, **options)
-
-    monkeypatch.setattr(Image, "open", slow_open)
-
-    def first() -> None:
-        load_image(path)
-        first_is_out.set()
-
-    def second() -> None:
-        first_is_in.wait(5)
-        load_image(path)
-
-    threads = [threading.Thread(target=work, name=work.__name__) for work in (first, second)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert entered == ["first", "second"]
-    assert warnings.filters == before
-
-
 def test_threads_read_and_write_the_same_file(tmp_path: Path) -> None:
     """There is always one whole picture or the other."""
     colours = [torch.full((1, 3, 32, 32), level / 255) for level in (10, 90, 170, 250)]
@@ -545,10 +503,12 @@ def test_threads_read_and_write_the_same_file(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["shared.png"]
 
 
-def test_the_limit_can_be_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write(tmp_path / "a.png", encode(Image.new("RGB", (30, 20)), "PNG"))
-    monkeypatch.setattr(nst_image, "MAX_PIXELS", 599)
-    with pytest.raises(ValueError, match=r"30 x 20 pixels, more than the limit of 599; .*nstlib\.image\.MAX_PIXELS"):
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+def test_the_limit_can_be_raised(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a", encode(Image.new("RGB", (30, 20)), form))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 299)
+    with pytest.raises(ValueError, match=r"600|30 x 20 pixels, more than the limit of 598.*MAX_IMAGE_PIXELS"):
         load_image(path, None)
-    monkeypatch.setattr(nst_image, "MAX_PIXELS", 600)
-    assert load_image(path, None).shape == (1, 3, 20, 30)
+    for limit in (600, None):
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+        assert load_image(path, None).shape == (1, 3, 20, 30)

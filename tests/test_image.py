@@ -1,32 +1,26 @@
-"""Pictures in and out: over real files that the tests write themselves, and a badly behaved web server."""
+"""Pictures in and out, over real files that the tests write themselves."""
 
 from __future__ import annotations
 
-import http.server
 import io
 import os
 import re
 import struct
-import threading
-import time
 import warnings
+import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageCms, ImageFile
 from torch import Tensor
 
-from nstlib import image as nst_image
-from nstlib.image import check_picture, load_image, match_color, save_image, show
-
-mpl.use("Agg")
-import matplotlib.pyplot as plt
+from nstlib import load_image, save_image, to_numpy, to_pil
+from nstlib.image import check_picture
 
 # Four corners that no rotation or reflection maps to each other, on 12 x 8 pixels (wide).
 RED, GREEN, BLUE, YELLOW = (230, 20, 20), (20, 200, 40), (30, 40, 220), (240, 220, 30)
@@ -197,7 +191,7 @@ def test_32_bit_integers(tmp_path: Path) -> None:
     path = write(tmp_path / "i.tif", encode(Image.fromarray(values), "TIFF"))
     torch.testing.assert_close(load_image(path, None)[0, 0] * 65535, torch.tensor([[0.0, 4660.0, 65535.0]]))
     path = write(tmp_path / "i.tif", encode(Image.fromarray(values * 2), "TIFF"))
-    with pytest.raises(ValueError, match="levels from 0 to 131070, and 0 to 65535 can be read"):
+    with pytest.raises(ValueError, match=r"i\.tif' holds values from 0 to 2 and must be in"):
         load_image(path)
 
 
@@ -215,6 +209,56 @@ def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
     la = np.array([[(100, 255), (100, 51), (100, 0)]], dtype=np.uint8)
     path = write(tmp_path / "la.png", encode(Image.merge("LA", [Image.fromarray(la[..., i]) for i in (0, 1)]), "PNG"))
     assert np.abs(levels(load_image(path, None))[0] - np.array([[100], [224], [255]])).max() < 0.01
+
+
+TRANSPARENT: dict[str, Image.Image] = {
+    "RGBA": Image.fromarray(np.array([[(200, 100, 0, 255), (200, 100, 0, 51)]], dtype=np.uint8)),
+    "LA": Image.merge("LA", [Image.new("L", (2, 1), 100), Image.fromarray(np.array([[255, 51]], dtype=np.uint8))]),
+}
+
+
+@pytest.mark.parametrize("mode", TRANSPARENT)
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF"])
+def test_transparency_is_kept_when_asked_for(mode: str, form: str, tmp_path: Path) -> None:
+    options = {"lossless": True, "exact": True} if form == "WEBP" else {}
+    path = write(tmp_path / "a", encode(TRANSPARENT[mode], form, **options))
+    picture = load_image(path, None, alpha=True)
+    assert picture.shape == (1, 4, 1, 2)
+    colour = (200, 100, 0) if mode == "RGBA" else (100, 100, 100)
+    assert np.array_equal(levels(picture).round()[0], [(*colour, 255), (*colour, 51)])
+    assert load_image(path, None).shape == (1, 3, 1, 2)
+    assert load_image(np.asarray(TRANSPARENT["RGBA"]), None, alpha=True).shape == (1, 4, 1, 2)
+    assert torch.equal(load_image(picture, None, alpha=True), picture)  # a tensor with opacity is a source too
+    assert torch.equal(load_image(picture, None), load_image(path, None))
+
+
+def test_pictures_without_transparency_have_no_opacity(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.png", encode(Image.fromarray(corners()), "PNG"))
+    for source in (path, corners(), corners() / 255, as_tensor(corners())):
+        assert torch.equal(load_image(source, None, alpha=True), as_tensor(corners()))
+
+
+def test_a_transparent_colour_is_opacity(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.png", encode(Image.fromarray(corners()), "PNG", transparency=BLUE))
+    picture = levels(load_image(path, None, alpha=True)).round()
+    assert picture[0, 0].tolist() == [*RED, 255]
+    assert picture[-1, 0, 3] == 0
+    rows = b"\0" + struct.pack(">3H", 1000, 2000, 3000)
+    path = write(tmp_path / "deep.png", png(3, 1, 16, 0, rows, chunk(b"tRNS", struct.pack(">H", 2000))))
+    assert load_image(path, None, alpha=True)[0, 3].tolist() == [[1, 0, 1]]
+
+
+@pytest.mark.parametrize("size", [8, 100])
+@pytest.mark.parametrize("kind", ["bytes", "floats"])
+def test_colours_of_invisible_pixels_do_not_bleed_in(kind: str, size: int) -> None:
+    rgba = np.zeros((32, 32, 4), dtype=np.uint8)
+    rgba[:, :15], rgba[:, 15:] = (*RED, 255), (*GREEN, 0)
+    picture = load_image(rgba if kind == "bytes" else rgba / 255, size, alpha=True)
+    colours, opacity = levels(picture)[..., :3], levels(picture)[..., 3]
+    assert ((opacity > 40) & (opacity < 215)).any()  # the edge is soft
+    assert np.abs(colours[opacity > 40] - RED).max() < 6
+    white = levels(load_image(rgba if kind == "bytes" else rgba / 255, size))
+    assert (white[..., 2] >= white[..., 1] - 6).all()  # between red and white there is no green
 
 
 @pytest.mark.parametrize("form", ["PNG", "GIF"])
@@ -395,6 +439,26 @@ def test_large_jpeg_is_decoded_small_and_looks_the_same(scale: float, size: int,
         assert image.size == (126, 94)
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_beyond_the_limit_is_decoded_at_reduced_size(
+    progressive: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)  # 20,000 pixels are refused, as are 178,956,970 else
+    array = smooth(240, 180)
+    path = write(tmp_path / "large.jpg", encode(Image.fromarray(array), "JPEG", progressive=progressive))
+    found = load_image(path, 40)
+    assert found.shape == (1, 3, 40, 53)
+    assert (found - load_image(array, 40)).abs().mean() < 3 / 255
+    with pytest.raises(ValueError, match=r"has 240 x 180 pixels, more than the limit of 20,000; give a size, or") as e:
+        load_image(path, None)
+    assert one_sentence(str(e.value))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5_000)
+    with pytest.raises(ValueError, match="has 240 x 180 pixels, more than the limit of 10,000"):
+        load_image(path, 45)  # of which 120 x 90 would be decoded
+    with pytest.raises(ValueError, match="has 240 x 180 pixels, more than the limit of 10,000"):
+        load_image(path, 10)  # 30 x 23, but it is more than four times the limit
+
+
 def test_shrinking_antialiases_and_enlarging_stays_in_range() -> None:
     lines = np.zeros((256, 256, 3), dtype=np.uint8)
     lines[:, ::2] = 255
@@ -412,12 +476,9 @@ def test_floats_and_bytes_are_resampled_alike() -> None:
     assert (load_image(smooth(), 20) - load_image(smooth() / 255, 20)).abs().max() < 1.5 / 255
 
 
-@pytest.mark.parametrize(
-    ("size", "error"),
-    [(0, ValueError), (-5, ValueError), (12.0, TypeError), ("256", TypeError), (True, TypeError)],
-)
-def test_impossible_sizes(size: Any, error: type[Exception]) -> None:
-    with pytest.raises(error, match="size is the short side in pixels") as caught:
+@pytest.mark.parametrize("size", [0, -5, 12.0, "256", True])
+def test_impossible_sizes(size: Any) -> None:
+    with pytest.raises(ValueError, match="size, the short side in pixels, must be a whole number") as caught:
         load_image(smooth(), size)
     assert str(size) in str(caught.value)
 
@@ -454,10 +515,40 @@ def test_pil_modes(mode: str) -> None:
     assert load_image(image, None).min() >= 254 / 255, mode
 
 
-def test_pil_mode_that_is_no_picture() -> None:
-    with pytest.raises(ValueError, match="the PIL image has the colour mode La and cannot be made RGB") as caught:
-        load_image(Image.new("La", (4, 4)))
-    assert one_sentence(str(caught.value))
+@pytest.mark.parametrize("peak", [255, 65535])
+def test_pil_mode_i_is_read_by_its_range(peak: int) -> None:
+    image = Image.fromarray(np.array([[0, 51 * peak // 255, peak]], dtype=np.int32))
+    assert image.mode == "I"
+    expected = torch.tensor([[0.0, 0.2, 1.0]]).expand(1, 3, 1, 3)
+    torch.testing.assert_close(load_image(image, None), expected)
+
+
+def test_pil_mode_i16_holds_16_bits_however_dark() -> None:
+    image = Image.fromarray(np.array([[0, 100, 255]], dtype=np.uint16))
+    assert image.mode == "I;16"
+    torch.testing.assert_close(load_image(image, None)[0, 0], torch.tensor([[0.0, 100 / 65535, 255 / 65535]]))
+
+
+def test_pil_mode_f_is_read_by_its_range() -> None:
+    grey = np.array([[0, 51, 255]], dtype=np.uint8)
+    expected = torch.tensor([[0.0, 0.2, 1.0]]).expand(1, 3, 1, 3)
+    torch.testing.assert_close(load_image(Image.fromarray(grey).convert("F"), None), expected)
+    torch.testing.assert_close(load_image(Image.fromarray((grey / 255).astype(np.float32)), None), expected)
+
+
+def test_open_files(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.png", encode(Image.fromarray(corners()), "PNG"))
+    with path.open("rb") as file:
+        assert torch.equal(load_image(file, None), as_tensor(corners()))
+    assert torch.equal(load_image(io.BytesIO(path.read_bytes()), None), as_tensor(corners()))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(path, "a.png")
+        with archive.open("a.png") as member:
+            assert torch.equal(load_image(member, None), as_tensor(corners()))
+    with path.open() as text, pytest.raises(TypeError, match=r"open in binary mode, .* not TextIOWrapper"):
+        load_image(text)  # type: ignore[arg-type]
+    with pytest.raises(OSError, match="the open file is not a picture that can be read: it starts with b'Dear"):
+        load_image(io.BytesIO(b"Dear diary,"))
 
 
 GREYS = np.array([[0, 51, 255]], dtype=np.uint8)
@@ -489,7 +580,7 @@ def test_boolean_arrays() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.bfloat16, torch.float32, torch.float64])
-@pytest.mark.parametrize("shape", [(3, 2, 4), (1, 3, 2, 4), (1, 2, 4), (1, 1, 2, 4)])
+@pytest.mark.parametrize("shape", [(3, 2, 4), (1, 3, 2, 4), (1, 2, 4), (1, 1, 2, 4), (2, 4)])
 def test_tensors(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
     values = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0))
     tensor = values.to(dtype) if dtype == torch.uint8 else (values / 255).to(dtype)
@@ -514,20 +605,22 @@ def test_the_source_is_neither_changed_nor_shared() -> None:
 
 
 BAD_SOURCES: dict[str, tuple[Any, type[Exception], str]] = {
-    "batch": (torch.zeros(4, 3, 8, 8), ValueError, r"not \(4, 3, 8, 8\); it is a batch of 4, so take one"),
-    "channels last": (torch.zeros(8, 8, 3), ValueError, r"tensor\.permute\(2, 0, 1\)"),
-    "two dimensions": (torch.zeros(8, 8), ValueError, r"for a grey picture use tensor\[None\]"),
+    "batch": (torch.zeros(4, 3, 8, 8), ValueError, r"not \(4, 3, 8, 8\); take the pictures of a batch one by one"),
+    "channels last": (torch.zeros(8, 8, 3), ValueError, r"use permute\(2, 0, 1\)"),
+    "batch, channels last": (torch.zeros(1, 8, 9, 3), ValueError, r"use permute\(0, 3, 1, 2\)"),
     "two channels": (torch.zeros(2, 8, 8), ValueError, r"not \(2, 8, 8\)"),
-    "no pixels": (torch.zeros(3, 0, 8), ValueError, r"\(0, 8, 3\)"),
-    "integers": (torch.zeros(3, 8, 8, dtype=torch.int64), TypeError, r"torch\.int64.*tensor / 255"),
+    "no pixels": (torch.zeros(3, 0, 8), ValueError, r"not \(3, 0, 8\)"),
+    "integers": (torch.zeros(3, 8, 8, dtype=torch.int64), TypeError, r"not int64; convert it to uint8, or divide it"),
     "0 to 255": (torch.full((3, 8, 8), 200.0), ValueError, "from 200 to 200 .*divide it by 255"),
     "negative": (torch.full((3, 8, 8), -0.1), ValueError, "from -0.1 to -0.1 .*scale it or clamp it"),
     "NaN": (torch.tensor([0.5, float("nan")]).expand(3, 1, 2), ValueError, "NaN or infinity"),
     "infinity": (torch.tensor([0.5, float("inf")]).expand(3, 1, 2), ValueError, "NaN or infinity"),
+    "array, batch": (np.zeros((1, 8, 9, 3)), ValueError, r"not \(1, 8, 9, 3\); it is a batch, .*array\[0\]"),
+    "array, batch, channels first": (np.zeros((1, 3, 8, 9)), ValueError, r"array\[0\]\.transpose\(1, 2, 0\)"),
     "array, channels first": (np.zeros((3, 8, 9)), ValueError, r"array\.transpose\(1, 2, 0\)"),
     "array, two channels": (np.zeros((8, 9, 2)), ValueError, r"not \(8, 9, 2\)"),
     "array, no pixels": (np.zeros((0, 9)), ValueError, r"not \(0, 9, 1\)"),
-    "array, integers": (np.zeros((8, 9), dtype=np.int64), TypeError, r"int64.*astype\(np\.uint8\)"),
+    "array, integers": (np.zeros((8, 9), dtype=np.int64), TypeError, "not int64; convert it to uint8"),
     "array, text": (np.array([["a"]]), TypeError, "<U1"),
     "array, NaN": (np.array([[0.5, np.nan]]), ValueError, "the array holds NaN or infinity"),
     "array, minus infinity": (np.array([[0.5, -np.inf]]), ValueError, "NaN or infinity"),
@@ -535,6 +628,8 @@ BAD_SOURCES: dict[str, tuple[Any, type[Exception], str]] = {
     "list": ([[0, 1], [1, 0]], TypeError, "a numpy array or a tensor, not list"),
     "None": (None, TypeError, "not NoneType"),
     "bytes": (b"photo.jpg", TypeError, "not bytes"),
+    "text file": (io.StringIO("photo.jpg"), TypeError, "a file that is open in binary mode, .* not StringIO"),
+    "empty file": (io.BytesIO(), OSError, "the open file is empty"),
 }
 
 
@@ -562,33 +657,26 @@ def test_missing_files_suggest_the_nearest_names(tmp_path: Path) -> None:
         load_image(tmp_path / "portrait.jpg")
     message = str(caught.value)
     assert one_sentence(message)
-    assert "no file 'portrait.jpg'" in message
+    assert "no file '" in message
     assert "'Portrait.JPG'" in message
     assert "'portrait2.jpg'" in message
     assert "unrelated" not in message
-    with pytest.raises(FileNotFoundError, match="no name there is close to it"):
+    with pytest.raises(FileNotFoundError, match=r"there is no file '.*zzzzzzzz'$"):
         load_image(tmp_path / "zzzzzzzz")
-    with pytest.raises(FileNotFoundError, match=r"no folder '.*nowhere'"):
+    with pytest.raises(FileNotFoundError, match=r"there is no file '.*nowhere/portrait\.jpg'$"):
         load_image(tmp_path / "nowhere" / "portrait.jpg")
     with pytest.raises(IsADirectoryError, match=f"{re.escape(str(tmp_path))}' is a folder"):
         load_image(tmp_path)
-    (tmp_path / "dangling.png").symlink_to(tmp_path / "gone.png")
-    with pytest.raises(FileNotFoundError, match=r"dangling.png' is a link to '.*gone.png', and there is no"):
-        load_image(tmp_path / "dangling.png")
-    os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(OSError, match="is a device or a pipe"):  # and does not wait for it
-        load_image(tmp_path / "pipe")
 
 
 NOT_PICTURES = {
     "empty": (b"", "is empty"),
-    "text": (b"Dear diary,\nno picture today.\n", "it is text and starts with 'Dear diary,"),
+    "text": (b"Dear diary,\nno picture today.\n", "it starts with b'Dear diary,"),
     "page": (b"\n<!DOCTYPE html><html><body>404</body></html>", "it is a web page"),
     "svg": (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "it is an SVG drawing"),
-    "pdf": (b"%PDF-1.7\n\xe2\xe3", "it is a PDF"),
     "heif": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64), "it is a HEIF photo"),
-    "bytes": (bytes(range(128, 228)), "it starts with the bytes 80 81 82"),
-    "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "it is text"),
+    "bytes": (bytes(range(128, 228)), r"it starts with b'\\x80\\x81\\x82"),
+    "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "it starts with b'%!PS"),
 }
 
 
@@ -623,7 +711,7 @@ def test_truncated_files_are_errors(form: str, size: int | None, tmp_path: Path)
     load_image(write(tmp_path / "cut", data), size)  # whole, it is fine
     for tenth in range(1, 10):
         path = write(tmp_path / "cut", data[: len(data) * tenth // 10])
-        with pytest.raises(OSError, match=r"cut' (cannot be|is not a picture)") as caught:
+        with pytest.raises(OSError, match=r"cut' (cannot be decoded|is not a picture)") as caught:
             load_image(path, size)
         assert one_sentence(str(caught.value)), str(caught.value)
 
@@ -634,176 +722,6 @@ def test_truncated_pil_image() -> None:
         pytest.raises(OSError, match="the PIL image cannot be decoded, it is damaged or cut short"),
     ):
         load_image(image)
-
-
-def test_decompression_bombs_are_refused_by_their_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write(tmp_path / "bomb.png", png(30_000, 30_000, 8, 2, b""))
-
-    def never(*_: object) -> None:
-        pytest.fail("the pixels were decoded")
-
-    monkeypatch.setattr(nst_image, "_load_pixels", never)
-    with pytest.raises(ValueError, match=r"900000000 pixels.*raise PIL.Image.MAX_IMAGE_PIXELS and nstlib") as caught:
-        load_image(path)
-    assert one_sentence(str(caught.value))
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
-    with pytest.raises(ValueError, match=r"30000 x 30000 pixels, more than the limit of 178,000,000") as caught:
-        load_image(path)
-    assert one_sentence(str(caught.value))
-    monkeypatch.setattr(nst_image, "MAX_PIXELS", 95)
-    with pytest.raises(ValueError, match=r"the PIL image has 12 x 8 pixels"):
-        load_image(Image.fromarray(corners()))
-    monkeypatch.undo()
-    monkeypatch.setattr(nst_image, "MAX_PIXELS", 96)
-    assert load_image(Image.fromarray(corners()), None).shape == (1, 3, 8, 12)
-
-
-def test_pillows_early_warning_is_left_to_our_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60)  # Pillow warns above this and refuses above twice this
-    path = write(tmp_path / "a.png", encode(Image.fromarray(corners()), "PNG"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert load_image(path, None).shape == (1, 3, 8, 12)
-
-
-# --------------------------------------------------------------------------------------------------- URLs
-
-
-class Misbehaving(http.server.BaseHTTPRequestHandler):
-    agents: list[str]
-
-    def do_GET(self) -> None:
-        self.server.agents.append(self.headers["User-Agent"])  # type: ignore[attr-defined]
-        body = encode(Image.fromarray(corners()), "PNG")
-        match self.path:
-            case "/ok.png" | "/caf%C3%A9%20au%20lait.png?a=1&b=%20":
-                self.answer(200, body)
-            case "/missing.png":
-                self.answer(404, b"<html>no</html>")
-            case "/page.png":
-                self.answer(200, b"<html><body>Sign in</body></html>")
-            case "/empty.png":
-                self.answer(200, b"")
-            case "/moved.png":
-                self.answer(302, b"", Location="/ok.png")
-            case "/loop.png":
-                self.answer(302, b"", Location="/loop.png")
-            case "/to-file.png":
-                self.answer(302, b"", Location="file:///etc/hostname")
-            case "/to-ftp.png":
-                self.answer(302, b"", Location="ftp://127.0.0.1/a.png")
-            case "/says-large.png":
-                self.answer(200, body, **{"Content-Length": str(10**10)})
-            case "/is-large.png":  # says nothing and goes on
-                self.answer(200, body + bytes(300_000), **{"Content-Length": ""})
-            case "/broken-off.png":
-                self.answer(200, body[:50], **{"Content-Length": str(len(body))})
-            case "/half.png":  # cut short, and the length is right
-                self.answer(200, body[: len(body) // 2])
-            case "/silent.png":
-                time.sleep(8)
-            case "/trickle.png":
-                self.answer(200, b"", **{"Content-Length": str(len(body))})
-                for _ in range(80):
-                    self.wfile.write(b"\x89")
-                    time.sleep(0.1)
-            case "/nonsense.png":
-                self.wfile.write(b"this is not HTTP\r\n\r\n")
-
-    def answer(self, status: int, body: bytes, **headers: str) -> None:
-        self.send_response(status)
-        for key, value in {"Content-Length": str(len(body)), **headers}.items():
-            if value:
-                self.send_header(key, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[http.server.ThreadingHTTPServer]:
-    class Server(http.server.ThreadingHTTPServer):
-        daemon_threads = True
-        agents: list[str]
-
-        def handle_error(self, *_: object) -> None:  # a client that hangs up is what some tests are about
-            pass
-
-    with Server(("127.0.0.1", 0), Misbehaving) as httpd:
-        httpd.agents = []
-        thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        yield httpd
-        httpd.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def site(server: http.server.ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch) -> str:
-    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(nst_image, "URL_MAX_BYTES", 100_000)
-    return f"http://127.0.0.1:{server.server_port}"
-
-
-@pytest.mark.parametrize("path", ["/ok.png", "/moved.png", "/ok.png#top", "/café au lait.png?a=1&b=%20"])
-def test_addresses(path: str, site: str, server: Any) -> None:
-    assert torch.equal(load_image(site + path, None), as_tensor(corners()))
-    assert "nstlib" in server.agents[-1]
-
-
-def test_scheme_in_capitals(site: str) -> None:
-    assert load_image(site.replace("http", "HTTP") + "/ok.png", None).shape == (1, 3, 8, 12)
-
-
-BAD_ADDRESSES: dict[str, tuple[type[Exception], str]] = {
-    "/missing.png": (OSError, r"the server answered 404 \(Not Found\)"),
-    "/page.png": (OSError, "is not a picture that can be read: it is a web page"),
-    "/empty.png": (OSError, "is empty"),
-    "/loop.png": (OSError, "cannot be loaded: the server answered 302"),
-    "/to-file.png": (OSError, "cannot be loaded"),
-    "/to-ftp.png": (OSError, "cannot be loaded: unknown url type: ftp"),
-    "/says-large.png": (ValueError, r"holds more than the limit of 0.1 MB.*URL_MAX_BYTES"),
-    "/is-large.png": (ValueError, r"holds more than the limit of 0.1 MB"),
-    "/broken-off.png": (OSError, r"broke off after 50 of \d+ bytes"),
-    "/half.png": (OSError, "cannot be (decoded|read)"),
-    "/nonsense.png": (OSError, "cannot be loaded"),
-}
-
-
-@pytest.mark.parametrize("path", BAD_ADDRESSES)
-def test_bad_addresses(path: str, site: str) -> None:
-    error, message = BAD_ADDRESSES[path]
-    with pytest.raises(error, match=message) as caught:
-        load_image(site + path)
-    assert one_sentence(str(caught.value))
-    assert site + path in str(caught.value)
-
-
-@pytest.mark.parametrize("path", ["/silent.png", "/trickle.png"])  # each would take 8 seconds
-def test_slow_addresses(path: str, site: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nst_image, "URL_TIMEOUT", 0.3)
-    monkeypatch.setattr(nst_image, "URL_DEADLINE", 0.4)
-    begun = time.perf_counter()
-    with pytest.raises(TimeoutError, match=r"nothing came for 0\.3 s or not all in 0\.4 s") as caught:
-        load_image(site + path)
-    assert time.perf_counter() - begun < 5
-    assert one_sentence(str(caught.value))
-
-
-@pytest.mark.parametrize("address", ["file:///etc/hostname", "ftp://example.org/a.png", "s3://bucket/a.png", "http://"])
-def test_other_schemes_are_refused(address: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(f"opens http:// and https:// addresses, not {address!r}")):
-        load_image(address)
-
-
-def test_nobody_there(site: str, server: http.server.ThreadingHTTPServer) -> None:
-    with pytest.raises(OSError, match=r"cannot be loaded: .*refused.*; check the address and the network"):
-        load_image("http://127.0.0.1:9/a.png")
-    with pytest.raises(OSError, match="cannot be loaded"):
-        load_image("http://127.0.0.1:port/a.png")
 
 
 # --------------------------------------------------------------------------------------------------- save
@@ -907,16 +825,73 @@ def test_a_failure_leaves_the_old_file(
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
+@pytest.mark.parametrize("suffix", [".tif", ".TIFF"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_tiff_round_trip_is_exact_to_8_bits(suffix: str, channels: int, tmp_path: Path) -> None:
+    picture = torch.rand(1, channels, 20, 30, generator=torch.Generator().manual_seed(0))
+    path = save_image(picture, tmp_path / f"a{suffix}")
+    with Image.open(path) as image:
+        assert image.format == "TIFF"
+    assert (load_image(path, None, alpha=True) - picture).abs().max() <= 0.5 / 255 + 1e-6
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif"])
+def test_opacity_is_saved(suffix: str, tmp_path: Path) -> None:
+    picture = torch.ones(1, 4, 16, 16)
+    picture[:, 3, :8] = 0.2
+    found = load_image(save_image(picture, tmp_path / f"a{suffix}"), None, alpha=True)
+    assert (found - picture).abs()[:, :, [0, -1]].max() < 0.01
+    assert torch.equal(found, load_image(save_image(picture[0], tmp_path / f"b{suffix}"), None, alpha=True))
+
+
+def test_jpeg_says_that_it_has_no_transparency(tmp_path: Path) -> None:
+    picture = as_tensor(np.full((16, 16, 4), (200, 100, 0, 51), dtype=np.uint8))
+    with pytest.warns(
+        UserWarning, match=r"JPEG has no transparency, so the picture in '.*a\.jpg' lies on white"
+    ) as told:
+        path = save_image(picture, tmp_path / "a.jpg")
+    assert told[0].filename == __file__
+    assert np.abs(levels(load_image(path, None)) - (244, 224, 204)).max() < 3
+
+
+def test_a_picture_becomes_an_array_and_a_pil_image() -> None:
+    array = np.dstack([corners(), np.full((8, 12), 51, np.uint8)])
+    for channels, mode in ((3, "RGB"), (4, "RGBA")):
+        picture = as_tensor(array[..., :channels])
+        for one in (picture, picture[0], picture.double(), picture.requires_grad_()):
+            found = to_numpy(one)
+            assert found.dtype == np.uint8
+            assert np.array_equal(found, array[..., :channels])
+        image = to_pil(picture)
+        assert (image.mode, image.size) == (mode, (12, 8))
+        assert np.array_equal(np.asarray(image), array[..., :channels])
+        assert torch.equal(load_image(image, None, alpha=True), picture)
+    assert to_numpy(torch.tensor([-1.0, 0.5, 7.0]).view(3, 1, 1)).tolist() == [[[0, 128, 255]]]
+
+
 def test_bad_saves(tmp_path: Path) -> None:
     picture = random_picture()
     cases: list[tuple[Any, Any, dict[str, Any], type[Exception], str]] = [
-        (picture, "a.gif", {}, ValueError, r"writes \.png, \.jpg, \.jpeg, \.webp, and 'a\.gif' has '\.gif'"),
+        (
+            picture,
+            "a.gif",
+            {},
+            ValueError,
+            r"writes \.png, \.jpg, \.jpeg, \.webp, \.tif, \.tiff, and 'a\.gif' has '\.gif'",
+        ),
         (picture, "a", {}, ValueError, r"'a' has no suffix"),
         (picture, "a.jpg", {"quality": 0}, ValueError, "from 1 to 100, got 0"),
         (picture, "a.jpg", {"quality": 101}, ValueError, "from 1 to 100, got 101"),
-        (picture.expand(2, 3, 20, 30), "a.png", {}, ValueError, r"not \(2, 3, 20, 30\); save .* one by one"),
+        (picture.expand(2, 3, 20, 30), "a.png", {}, ValueError, r"not \(2, 3, 20, 30\); .* one by one"),
         (picture[0, 0], "a.png", {}, ValueError, r"not \(20, 30\)"),
         (picture[:, :1], "a.png", {}, ValueError, r"not \(1, 1, 20, 30\)"),
+        (
+            picture.permute(0, 2, 3, 1),
+            "a.png",
+            {},
+            ValueError,
+            r"channels seem to come last, so use permute\(0, 3, 1, 2",
+        ),
         (picture[..., :0], "a.png", {}, ValueError, r"not \(1, 3, 20, 0\)"),
         ((picture * 255).byte(), "a.png", {}, TypeError, r"not torch\.uint8; use picture / 255"),
         (picture.numpy(), "a.png", {}, TypeError, "not ndarray"),
@@ -937,195 +912,6 @@ def test_bad_saves(tmp_path: Path) -> None:
         save_image(picture, tmp_path / "file" / "a.png")
 
 
-# --------------------------------------------------------------------------------------------------- show
-
-
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """Collects the figures that were showing when plt.show() was called."""
-    figures: list[Any] = []
-    plt.close("all")
-    monkeypatch.setattr(plt, "show", lambda: figures.extend(plt.figure(n) for n in plt.get_fignums()))
-    yield figures
-    plt.close("all")
-
-
-def test_show_draws_every_picture_undistorted(shown: list[Any]) -> None:
-    batch, wide, grey = torch.rand(2, 3, 40, 30), torch.rand(3, 10, 40), torch.rand(1, 20, 20)
-    assert show(batch, wide, grey, titles=["a", "b", "c", "d"], columns=3, height=2.0) is None  # type: ignore[func-returns-value]
-    (figure,) = shown
-    assert len(figure.axes) == 4
-    assert [axes.get_title() for axes in figure.axes] == ["a", "b", "c", "d"]
-    width, height = figure.get_size_inches()
-    for axes, ratio in zip(figure.axes, [30 / 40, 30 / 40, 4, 1], strict=True):
-        box = axes.get_position()
-        assert box.height * height == pytest.approx(2.0)
-        assert box.width * width == pytest.approx(2.0 * ratio)
-        assert not axes.axison
-        assert box.x0 >= -1e-9
-        assert box.x1 <= 1 + 1e-9
-        assert box.y0 >= -1e-9
-    rows = [round(axes.get_position().y0, 6) for axes in figure.axes]
-    assert rows[0] == rows[1] == rows[2] > rows[3]
-    assert figure.axes[0].get_position().x1 <= figure.axes[1].get_position().x0
-    assert figure.get_facecolor()[3] == 0  # transparent: the page shows through
-
-
-def test_show_draws_the_right_pixels(shown: list[Any]) -> None:
-    picture = torch.tensor([1.5, 0.5, -0.5]).view(3, 1, 1).expand(3, 4, 4)
-    inside, outside = torch.full((4, 4), 0.3), torch.linspace(-2, 6, 16).view(1, 1, 4, 4)
-    show(picture, inside, outside, corners())
-    images = [axes.images[0] for axes in shown[0].axes]
-    assert np.allclose(images[0].get_array()[0, 0], [1.0, 0.5, 0.0])
-    assert images[1].get_clim() == (0, 1)
-    assert images[2].get_clim() == (-2, 6)
-    assert images[1].get_cmap().name == "gray"
-    assert np.allclose(images[3].get_array(), corners() / 255)
-
-
-@pytest.mark.parametrize(("count", "across"), [(1, 1), (3, 3), (4, 4), (5, 3), (8, 4), (9, 3)])
-def test_show_fills_rows_evenly(count: int, across: int, shown: list[Any]) -> None:
-    show(torch.rand(count, 3, 4, 4))
-    assert len({round(axes.get_position().x0, 6) for axes in shown[0].axes}) == across
-
-
-def test_show_errors(shown: list[Any]) -> None:
-    picture = torch.rand(2, 3, 4, 4)
-    with pytest.raises(ValueError, match="1 titles for 2 pictures"):
-        show(picture, titles=["one"])
-    with pytest.raises(ValueError, match="at least one picture"):
-        show()
-    with pytest.raises(ValueError, match=r"not \(1, 5, 4, 4\)"):
-        show(torch.rand(1, 5, 4, 4))
-    with pytest.raises(ValueError, match="columns must be at least 1"):
-        show(picture, columns=0)
-    with pytest.raises(ValueError, match="height is in inches"):
-        show(picture, height=0)
-    assert shown == []
-    show(picture[0], titles="one title")
-    assert shown[0].axes[0].get_title() == "one title"
-
-
-# ------------------------------------------------------------------------------------------------- colour
-
-# RGB -> YIQ (NTSC), Wikipedia's rounding to four digits; Y is exact.
-YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], dtype=torch.float64)
-
-
-def gentle(batch: int, height: int, width: int, seed: int) -> Tensor:
-    """Correlated colours in the middle of the range, so that nothing is clamped."""
-    generator = torch.Generator().manual_seed(seed)
-    mix = torch.rand(batch, 3, 3, generator=generator, dtype=torch.float64)
-    colours = torch.rand(batch, 3, height * width, generator=generator, dtype=torch.float64) - 0.5
-    return (0.5 + 0.12 * mix @ colours).view(batch, 3, height, width)
-
-
-def test_luminance_keeps_y_and_takes_chroma() -> None:
-    picture, reference = gentle(2, 9, 7, 0), gentle(2, 9, 7, 1)
-    result = match_color(picture, reference)
-    assert result.min() > 0  # nothing was clamped, so the equations hold exactly
-    assert result.max() < 1
-    found, p, r = (torch.einsum("ij,bjhw->bihw", YIQ, x) for x in (result, picture, reference))
-    torch.testing.assert_close(found[:, 0], p[:, 0], rtol=0, atol=1e-12)
-    torch.testing.assert_close(found[:, 1:], r[:, 1:], rtol=0, atol=1e-4)
-    assert not torch.allclose(p[:, 1:], r[:, 1:], atol=1e-2)
-    assert torch.equal(match_color(picture, picture), picture)
-
-
-def test_luminance_is_clamped() -> None:
-    result = match_color(torch.ones(1, 3, 2, 2), as_tensor(np.full((2, 2, 3), RED, dtype=np.uint8)))
-    assert result.max() == 1
-    assert result[0, 1].max() < 1
-
-
-def statistics(picture: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and covariance of the colours of one picture, by numpy."""
-    colours = picture[0].flatten(1).double().numpy()
-    return torch.from_numpy(colours.mean(axis=1)), torch.from_numpy(np.cov(colours, bias=True))
-
-
-def test_coral_matches_mean_and_covariance() -> None:
-    picture, reference = gentle(2, 40, 30, 0).float(), gentle(2, 25, 50, 1).float()
-    result = match_color(picture, reference, method="coral")
-    assert result.shape == picture.shape
-    assert 0 < result.min() < result.max() < 1
-    for i in range(2):
-        mean, covariance = statistics(result[i : i + 1])
-        wanted_mean, wanted_covariance = statistics(reference[i : i + 1])
-        torch.testing.assert_close(mean, wanted_mean, rtol=0, atol=1e-6)
-        torch.testing.assert_close(covariance, wanted_covariance, rtol=1e-4, atol=1e-7)
-        # The one affine map that does so and is a product of symmetric square roots.
-        before, after = (x[i].flatten(1).double() for x in (picture, result))
-        a = torch.linalg.lstsq((before - before.mean(1, keepdim=True)).T, (after - mean[:, None]).T).solution.T
-        root_r, root_p = (scipy_root(statistics(x[i : i + 1])[1]) for x in (reference, picture))
-        torch.testing.assert_close(a, root_r @ torch.linalg.inv(root_p), rtol=0, atol=1e-4)
-
-
-def scipy_root(matrix: Tensor) -> Tensor:
-    import scipy.linalg
-
-    return torch.from_numpy(np.real(scipy.linalg.sqrtm(matrix.numpy())))
-
-
-def test_coral_to_itself_changes_nothing() -> None:
-    picture = gentle(1, 20, 20, 3)
-    torch.testing.assert_close(match_color(picture, picture, method="coral"), picture, rtol=0, atol=1e-9)
-
-
-def test_coral_of_grey_and_constant_pictures() -> None:
-    reference = gentle(1, 10, 10, 1)
-    mean, _ = statistics(reference)
-    constant = torch.full((1, 3, 5, 5), 0.7, dtype=torch.float64)
-    result = match_color(constant, reference, method="coral")
-    torch.testing.assert_close(result, mean.view(1, 3, 1, 1).expand(1, 3, 5, 5), rtol=0, atol=1e-9)
-    grey = gentle(1, 10, 10, 2)[:, :1].expand(1, 3, 10, 10)
-    result = match_color(grey, reference, method="coral")
-    torch.testing.assert_close(statistics(result)[0], mean, rtol=0, atol=1e-9)
-    assert torch.linalg.matrix_rank(statistics(result)[1], atol=1e-12) == 1  # no colour out of nothing
-    result = match_color(reference, constant, method="coral")
-    torch.testing.assert_close(result, torch.full_like(reference, 0.7), rtol=0, atol=1e-7)
-    one_pixel = match_color(constant[..., :1, :1], reference, method="coral")
-    torch.testing.assert_close(one_pixel.flatten(), mean, rtol=0, atol=1e-9)
-
-
-def test_coral_does_not_stretch_rounding_noise_into_colour() -> None:
-    grey = gentle(1, 40, 40, 2)[:, :1].expand(1, 3, 40, 40)
-    speck = (torch.rand(grey.shape, generator=torch.Generator().manual_seed(0)) - 0.5) / 255
-    result = match_color(grey + speck, gentle(1, 40, 40, 1), method="coral")
-    clean = match_color(grey, gentle(1, 40, 40, 1), method="coral")
-    spread = statistics(gentle(1, 40, 40, 1))[1].diagonal().sqrt().max()
-    assert (result - clean).std() < spread
-    assert torch.isfinite(result).all()
-
-
-@pytest.mark.parametrize("method", ["luminance", "coral"])
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_match_color_batches_and_dtypes(method: str, dtype: torch.dtype) -> None:
-    pictures, reference = gentle(3, 6, 8, 0).to(dtype), gentle(1, 6, 8, 1)
-    before = pictures.clone()
-    result = match_color(pictures, reference, method=method)
-    assert result.dtype == dtype
-    assert result.shape == pictures.shape
-    assert torch.equal(pictures, before)
-    for i in range(3):
-        single = match_color(pictures[i : i + 1], reference, method=method)
-        torch.testing.assert_close(result[i : i + 1], single)
-
-
-def test_match_color_errors() -> None:
-    small, large = gentle(1, 4, 4, 0), gentle(1, 8, 8, 0)
-    with pytest.raises(ValueError, match=r"\(4, 4\) and reference \(8, 8\) in size; .*use method='coral'"):
-        match_color(small, large)
-    with pytest.raises(ValueError, match=r"not 'corral'; did you mean 'coral'\?"):
-        match_color(small, small, method="corral")
-    with pytest.raises(ValueError, match="reference must hold 1 or 1 pictures, not 2"):
-        match_color(small, small.expand(2, 3, 4, 4))
-    with pytest.raises(ValueError, match=r"^picture must have the shape"):
-        match_color(small[0], small)
-    with pytest.raises(ValueError, match=r"^reference holds values from"):
-        match_color(small, small * 255)
-
-
 # -------------------------------------------------------------------------------------------------- check
 
 
@@ -1141,7 +927,8 @@ def test_check_picture_hands_back_the_same_tensor() -> None:
 BAD_PICTURES: dict[str, tuple[Any, type[Exception], str]] = {
     "no batch": (torch.zeros(3, 4, 4), ValueError, r"not \(3, 4, 4\); add the batch with style\[None\]"),
     "grey": (torch.zeros(1, 1, 4, 4), ValueError, r"style\.expand\(-1, 3, -1, -1\)"),
-    "last": (torch.zeros(1, 4, 4, 3), ValueError, "its channels come last"),
+    "last": (torch.zeros(1, 8, 8, 3), ValueError, r"channels seem to come last, so use permute\(0, 3, 1, 2\)"),
+    "opacity": (torch.zeros(1, 4, 8, 8), ValueError, r"the colours alone are style\[:, :3\]"),
     "empty": (torch.zeros(0, 3, 4, 4), ValueError, r"not \(0, 3, 4, 4\)"),
     "no width": (torch.zeros(1, 3, 4, 0), ValueError, r"not \(1, 3, 4, 0\)"),
     "bytes": (torch.zeros(1, 3, 4, 4, dtype=torch.uint8), TypeError, r"not torch\.uint8; use style / 255"),

@@ -338,15 +338,6 @@ def test_errors_of_the_disk_name_the_file(
     assert [entry.name for entry in tmp_path.iterdir()] == ["old.bin"]
 
 
-def test_a_link_that_leads_back_to_itself_is_told(tmp_path: Path) -> None:
-    (tmp_path / "a.png").symlink_to(tmp_path / "b.png")
-    (tmp_path / "b.png").symlink_to(tmp_path / "a.png")
-    with pytest.raises(OSError, match=r"a\.png' cannot be written"):
-        nst.save_image(torch.rand(1, 3, 4, 4), tmp_path / "a.png")
-    with pytest.raises(FileNotFoundError, match=r"a\.png' is a link to '.*b\.png', and there is no such file"):
-        nst.load_image(tmp_path / "a.png")
-
-
 # -------------------------------------------------------------------------------------------- what was left
 
 ROWS = "step,learning_rate,total,pixels\n1,0.1,4,4\n2,0.1,3,3\n3,0.1,2,2\n"
@@ -463,16 +454,16 @@ def test_three_processes_may_write_the_same_samples(forks: Forks, tmp_path: Path
 
 def test_results_of_the_same_name_dont_replace_each_other(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
-    for name, level in (("a.tif", 40), ("a.tif.png", 200)):
+    for name, level in (("a.bmp", 40), ("a.bmp.png", 200)):
         Image.new("RGB", (4, 4), (level, level, level)).save(tmp_path / "photos" / name)
     report = paint_folder(
         tmp_path / "photos", tmp_path / "out", lambda path: nst.load_image(path, None), progress=False
     )
-    assert [path.name for path in report.written] == ["a.tif.png"]
+    assert [path.name for path in report.written] == ["a.bmp.png"]
     assert [(path.name, reason) for path, reason in report.failed.items()] == [
-        ("a.tif.png", "its result would replace that of 'a.tif', 'a.tif.png': rename one")
+        ("a.bmp.png", "its result would replace that of 'a.bmp', 'a.bmp.png': rename one")
     ]
-    assert nst.load_image(tmp_path / "out" / "a.tif.png").mean().item() == pytest.approx(40 / 255)
+    assert nst.load_image(tmp_path / "out" / "a.bmp.png").mean().item() == pytest.approx(40 / 255)
 
 
 def test_a_folder_in_the_place_of_a_result_is_a_failure(tmp_path: Path) -> None:

@@ -1,0 +1,83 @@
+"""Give one picture the colours of another."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nstlib.checks import check_option, check_picture
+
+
+def match_color(picture: Tensor, reference: Tensor, *, method: str = "luminance") -> Tensor:
+    """Give `picture` the colours of `reference`.
+
+    Two ways to keep a photograph's colours in style transfer (Gatys et al. 2016, arXiv:1606.05897). After
+    stylizing, `match_color(result, content)` keeps the brush strokes, which are light and dark, and puts the
+    photograph's colours back. Before, `match_color(style, content, method="coral")` repaints the style
+    picture in the photograph's colours.
+
+    Args:
+        picture: `(B, 3, H, W)` in [0, 1].
+        reference: `(B, 3, H, W)` or `(1, 3, H, W)` in [0, 1]; for `"luminance"` of the size of `picture`.
+        method: `"luminance"` keeps each pixel's luminance and takes the chroma of the same pixel of
+            `reference`. `"coral"` maps all colours by one affine map, so that their mean and covariance
+            become those of `reference`.
+
+    Returns:
+        `(B, 3, H, W)`, clamped to [0, 1], dtype and device of `picture`.
+
+    Raises:
+        ValueError: Unknown method, or pictures of the wrong shape or range.
+        TypeError: A picture is not a tensor of floats.
+
+    Example:
+        >>> grey, red = torch.full((1, 3, 2, 2), 0.25), torch.tensor([0.9, 0.1, 0.1]).view(1, 3, 1, 1)
+        >>> match_color(grey, red.expand(1, 3, 2, 2), method="coral")[0, :, 0, 0]
+        tensor([0.9000, 0.1000, 0.1000])
+    """
+    methods = {"luminance": _match_luminance, "coral": _match_coral}
+    check_option("method", method, tuple(methods))
+    check_picture(picture, "picture")
+    check_picture(reference, "reference")
+    if reference.shape[0] not in (1, picture.shape[0]):
+        raise ValueError(f"reference must hold 1 or {picture.shape[0]} pictures, not {reference.shape[0]}")
+    return methods[method](picture, reference.to(picture)).clamp(0, 1)
+
+
+def _match_luminance(picture: Tensor, reference: Tensor) -> Tensor:
+    if picture.shape[2:] != reference.shape[2:]:
+        raise ValueError(
+            f"method 'luminance' works pixel by pixel, but picture is {tuple(picture.shape[2:])} and "
+            f"reference {tuple(reference.shape[2:])} in size; resize one, or use method='coral'"
+        )
+    # In YIQ, RGB = Y (1, 1, 1) + M (I, Q), where Y = 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601). Taking Y
+    # from the picture p and (I, Q) from the reference r is therefore
+    #   out = Y_p (1, 1, 1) + M (I_r, Q_r) = r + (Y_p - Y_r) (1, 1, 1)
+    weights = picture.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+    return reference + (weights * (picture - reference)).sum(dim=1, keepdim=True)
+
+
+def _match_coral(picture: Tensor, reference: Tensor) -> Tensor:
+    # On the CPU in float64: eigenvalues of nearly grey pictures are small, and MPS knows no float64.
+    p, r = (x.flatten(2).cpu().double() for x in (picture, reference))  # (B, 3, N)
+    mean_p, mean_r = p.mean(dim=2, keepdim=True), r.mean(dim=2, keepdim=True)  # (B, 3, 1)
+    # A = C_r^(1/2) C_p^(-1/2)
+    transform = _power(_covariance(r - mean_r), 0.5) @ _power(_covariance(p - mean_p), -0.5)  # (B, 3, 3)
+    # out = A (p - mean_p) + mean_r
+    return (transform @ (p - mean_p) + mean_r).to(picture).view_as(picture)
+
+
+def _covariance(centred: Tensor) -> Tensor:
+    # C = X X^T / N
+    return centred @ centred.transpose(1, 2) / centred.shape[2]  # (B, 3, 3)
+
+
+def _power(covariance: Tensor, exponent: float) -> Tensor:
+    """Symmetric power C^a = U diag(w^a) U^T of `(B, 3, 3)`."""
+    eigenvalues, vectors = torch.linalg.eigh(covariance)
+    if exponent < 0:
+        # Variance below that of rounding to 8 bits, (1/255)^2 / 12, is noise: it is not stretched as if it
+        # were colour, and a picture of one colour gives no NaN.
+        eigenvalues = eigenvalues.clamp(min=1 / (12 * 255**2))
+    eigenvalues = eigenvalues.clamp(min=0)  # rounding can leave -1e-18
+    return (vectors * eigenvalues.pow(exponent)[:, None, :]) @ vectors.transpose(1, 2)
