@@ -21,7 +21,7 @@ from typing import Any
 import av
 import torch
 import torch.nn.functional as F
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
 from torch import Tensor
 
 from nstlib.animations import Clip, Frame
@@ -33,8 +33,8 @@ UNTAGGED = 2
 HDR = (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
 """Transfer characteristics of high dynamic range, PQ and HLG; many phones record in the latter."""
 
-EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
-"""Scaler flags for exact colours."""
+EXACT = 0x4 | 0x2000 | 0x4000 | 0x40000
+"""Scaler flags for exact colours: SWS_BICUBIC, SWS_FULL_CHR_H_INT, SWS_FULL_CHR_H_INP, SWS_ACCURATE_RND."""
 
 # Both encoders return the packet of a frame at once, so that a run that is stopped loses nothing.
 X264 = {"crf": "17", "tune": "zerolatency"}

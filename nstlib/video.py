@@ -3,9 +3,9 @@
 Video files are read and written by PyAV, animations (GIF, WebP, APNG) by Pillow. Each can be turned into the other. Every
 frame keeps its time stamp, so a variable frame rate stays as it is.
 
-What is painted is kept in a hidden folder beside the result until the result is complete: of a video the encoded frames, one
-file per run, which take no more room than the result; of an animation one PNG file per frame. A run that was stopped in any
-way goes on from there.
+Until the result is complete, the painted frames are kept in a hidden folder beside it: those of a video encoded, in one file
+per run, so they take no more room than the result; those of an animation as PNG files. A run that was stopped in any way
+goes on from there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from contextlib import closing, suppress
 from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from PIL import Image
 from torch import Tensor
@@ -30,6 +30,9 @@ from tqdm.auto import tqdm
 from nstlib.animations import ANIMATIONS, AnimationWriter, Clip, Frame, open_animation
 from nstlib.files import make_folder, same_place
 from nstlib.interrupts import noted_interrupts
+
+if TYPE_CHECKING:
+    from nstlib.movies import MovieWriter
 
 VIDEOS = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm")
 """Suffixes of video files."""
@@ -71,7 +74,8 @@ def paint_video(
 
     Video files need `pip install "nstlib[video]"`. The result is H.264 (VP9 in WebM) in BT.709 colours, tagged as such; its
     pixels are square, and it stands upright without rotation metadata. The sound is copied, or encoded anew where the
-    container can't hold it. A stopped run goes on where it was, if source, `out` and `settings` are the same.
+    container can't hold it. Until the result is complete, painted frames are kept in a hidden folder beside `out`: a stopped
+    run goes on where it was if source, `out` and `settings` are the same, and begins anew if not.
 
     Args:
         source: a video file, or an animated GIF, WebP or PNG.
@@ -107,7 +111,7 @@ def paint_video(
     kept = _kept_folder(source, out, settings)
     try:
         clip = _open(source)
-        target = _writer(out)(out, kept, clip)
+        target = _writer(out, kept, clip)
         times = _paint_frames(clip, target, paint, progress)
         if not target.done:
             raise OSError(f"'{source}' holds no frame")
@@ -120,7 +124,10 @@ def paint_video(
 
 
 def _paint_frames(
-    clip: Clip, target: Any, paint: Callable[[Tensor, Tensor | None], Tensor], progress: bool
+    clip: Clip,
+    target: AnimationWriter | MovieWriter,
+    paint: Callable[[Tensor, Tensor | None], Tensor],
+    progress: bool,
 ) -> list[Fraction]:
     """Paint the frames that `target` doesn't have yet; return the starts of all frames, and the end."""
     times = [Fraction(0)]
@@ -160,6 +167,9 @@ def _check_paths(source: Path, out: Path) -> None:
         raise IsADirectoryError(f"'{out}' is a folder, and one video is to be written; add a file name")
 
 
+# PyAV is optional, so what needs it is imported late.
+
+
 def _open(source: Path) -> Clip:
     if source.suffix.lower() in ANIMATIONS:
         return open_animation(source)
@@ -168,12 +178,12 @@ def _open(source: Path) -> Clip:
     return open_movie(source)
 
 
-def _writer(out: Path) -> Callable[[Path, Path, Clip], Any]:
+def _writer(out: Path, kept: Path, clip: Clip) -> AnimationWriter | MovieWriter:
     if out.suffix.lower() in ANIMATIONS:
-        return AnimationWriter
+        return AnimationWriter(out, kept, clip)
     from nstlib.movies import MovieWriter
 
-    return MovieWriter
+    return MovieWriter(out, kept, clip)
 
 
 def _kept_folder(source: Path, out: Path, settings: object) -> Path:

@@ -324,7 +324,10 @@ def test_whatever_is_written_to_a_full_disk_leaves_the_old_file_intact(name: str
     assert path.read_bytes() == (tmp_path / f"size-{name}").read_bytes()
 
 
-def test_a_full_disk_ends_a_folder_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM])
+def test_a_disk_that_cant_be_written_to_ends_a_folder_at_once(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("a.png", "b.png", "c.png"):
         nst.save_image(torch.rand(1, 3, 4, 4), tmp_path / "photos" / name)
     seen: list[str] = []
@@ -334,12 +337,20 @@ def test_a_full_disk_ends_a_folder_at_once(tmp_path: Path, monkeypatch: pytest.M
         return nst.load_image(path, size=None)
 
     def full(path: Path, data: Any) -> Path:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("nstlib.image.write_atomically", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=os.strerror(number)):
         paint_folder(tmp_path / "photos", tmp_path / "out", paint, progress=False)
     assert seen == ["a.png"]
+
+    def refuse(**_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with pytest.raises(OSError, match=f"out' cannot be written: {os.strerror(number)}"):
+        paint_folder(tmp_path / "photos", tmp_path / "out", paint, progress=False)
+    assert seen == ["a.png"]  # noticed before anything is painted
 
 
 @pytest.mark.parametrize(

@@ -273,6 +273,7 @@ def test_colours_are_read_as_they_are_tagged(
     assert np.abs(frames[0][0].permute(1, 2, 0).numpy() * 255 - stripes(height)).max() < 3
 
 
+@pytest.mark.skipif(int(av.__version__.split(".")[0]) < 18, reason="this PyAV can't convert it")
 def test_the_white_of_a_phones_hdr_video_is_white(tmp_path: Path) -> None:
     frames: list[Tensor] = []
     with av.open(str(tmp_path / "in.mp4"), "w") as container:
