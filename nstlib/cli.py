@@ -19,12 +19,13 @@ from nstlib import __version__, samples
 from nstlib.adaattn import AdaAttN, AdaAttNObjective
 from nstlib.adain import AdaIN, AdaINObjective
 from nstlib.arbitrary import ArbitraryStyle, Trainer
-from nstlib.batch import VIDEOS, paint_folder, paint_video
+from nstlib.batch import paint_folder
 from nstlib.encoder import Encoder
 from nstlib.image import check_target, load_image, save_image
 from nstlib.sanet import SANet, SANetObjective
 from nstlib.stylize import METHODS, painter
 from nstlib.training import PRESETS, Objective, train
+from nstlib.video import is_video, paint_video
 
 ARBITRARY: dict[str, tuple[type[ArbitraryStyle], type[Trainer]]] = {
     "adain": (AdaIN, AdaINObjective),
@@ -115,7 +116,7 @@ def _stylize(options: argparse.Namespace) -> int:
     )
     chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     folder = Path(options.content).is_dir()
-    video = Path(options.content).suffix.lower() in VIDEOS
+    video = is_video(options.content, options.out)
     if not folder and not video:
         check_target(options.out)  # before the time that it takes to paint
     paint = painter(
@@ -130,7 +131,14 @@ def _stylize(options: argparse.Namespace) -> int:
     if folder:
         return _stylize_folder(options, paint)
     if video:
-        frames = paint_video(options.content, options.out, paint, progress=not options.quiet)
+        settings = options.style, options.more_styles, options.method, options.size, options.keep_color, chosen
+        frames = paint_video(
+            options.content,
+            options.out,
+            lambda frame, previous: paint(frame),
+            settings=settings,
+            progress=not options.quiet,
+        )
         print(f"{options.out}: {frames} frames")
         return 0
     picture = paint(_sample(options.content, options.size))

@@ -8,11 +8,12 @@ import io
 import os
 import re
 import secrets
+import tempfile
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -109,12 +110,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> Path:
     target = Path(os.path.realpath(path))  # through a link, to the file behind it
     if target.is_dir():
         raise IsADirectoryError(f"'{path}' is a folder, and one file is to be written; add a file name")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise NotADirectoryError(f"'{path}' cannot be written: '{target.parent}' is not a folder") from error
-    except OSError as error:
-        raise _named(error, path) from error
+    make_folder(target.parent, path)
     temporary = target.with_name(f".nst-{secrets.token_hex(6)}.tmp")
     try:
         with temporary.open("xb") as file:
@@ -129,6 +125,33 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> Path:
             raise _named(error, path) from error
         raise
     return path
+
+
+def make_folder(folder: Path, path: Path) -> None:
+    """Make a folder, and those around it, for `path` to be written.
+
+    Raises:
+        OSError: it can't be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise NotADirectoryError(f"'{path}' cannot be written: '{folder}' is not a folder") from error
+    except OSError as error:
+        raise _named(error, path) from error
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder if it is missing, and try to write there, before the time that it takes to paint what will be written.
+
+    Raises:
+        OSError: files can't be written there.
+    """
+    make_folder(folder, folder)
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise _named(error, folder) from error
 
 
 def expand_home(path: str | os.PathLike[str]) -> Path:
@@ -147,6 +170,26 @@ def clear_leftovers(folder: Path) -> None:
         with suppress(OSError):  # another process may be quicker
             if time.time() - path.stat().st_mtime > LEFT:
                 path.unlink()
+
+
+@contextmanager
+def named_errors(out: Path) -> Iterator[None]:
+    """Name the file that is asked for, of which the parts done so far are kept, in errors of the disk and of FFmpeg.
+
+    Raises:
+        OSError: in place of any exception that has a `strerror`, with its `errno`.
+    """
+    try:
+        yield
+    except Exception as error:
+        reason = getattr(error, "strerror", None)
+        if reason is None:
+            raise
+        named = OSError(
+            f"'{out}' cannot be written: {reason}; what was there is untouched, and what is painted is kept"
+        )
+        named.errno = getattr(error, "errno", None)
+        raise named from error
 
 
 def _named(error: OSError, path: Path) -> OSError:

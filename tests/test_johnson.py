@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import nstlib as nst
-from nstlib.batch import paint_folder, paint_video
+from nstlib.batch import paint_folder
 from nstlib.cli import main
 from nstlib.johnson import JohnsonObjective, Norm, TransformerNet
 from nstlib.stylize import painter
@@ -451,7 +450,7 @@ def test_one_call_names_what_johnson_cant_do(shipped: TransformerNet) -> None:
         model.stylize(content[0])
 
 
-# ---------------------------------------------------------------- folders, videos, command line
+# ---------------------------------------------------------------- folders, command line
 
 
 @pytest.fixture
@@ -604,46 +603,6 @@ def test_the_command_line_names_bad_input_in_one_line(
         assert error.count("\n") == 1
     with pytest.raises(SystemExit):
         main([*johnson, "cat", "stars", "--speed", "3"])
-
-
-def test_a_video_is_painted_frame_by_frame(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ffmpeg = pytest.importorskip("imageio_ffmpeg")
-    clip = tmp_path / "clip.mp4"
-    writer = ffmpeg.write_frames(str(clip), (48, 32), fps=10, macro_block_size=2, quality=9)
-    writer.send(None)
-    for level in (0.2, 0.4, 0.6, 0.8):
-        frame = torch.full((32, 48, 3), level).mul(255).byte().numpy()
-        writer.send(frame)
-    writer.close()
-    assert paint_video(clip, tmp_path / "deep" / "out.mp4", lambda frame: 1 - frame, progress=False) == 4
-    reader = ffmpeg.read_frames(str(tmp_path / "deep" / "out.mp4"))
-    about = next(reader)
-    levels = [sum(data) / len(data) / 255 for data in reader]
-    assert about["size"] == (48, 32)
-    assert levels == pytest.approx([0.8, 0.6, 0.4, 0.2], abs=0.03)
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["out.mp4"]
-
-    weights = save_file(tmp_path / "mine.safetensors", TransformerNet(2).state_dict(), {})
-    out = tmp_path / "painted.mp4"
-    assert main(["stylize", str(clip), str(weights), "--method", "johnson", "-o", str(out), "-q"]) == 0
-    assert capsys.readouterr().out == f"{out}: 4 frames\n"
-    for wrong, error, words in (
-        (tmp_path / "out.png", ValueError, "needs a suffix of one"),
-        (clip, ValueError, "would replace the video"),
-    ):
-        with pytest.raises(error, match=words):
-            paint_video(clip, wrong, lambda frame: frame, progress=False)
-    with pytest.raises(FileNotFoundError, match=r"gone\.mp4"):
-        paint_video(tmp_path / "gone.mp4", out, lambda frame: frame, progress=False)
-    (tmp_path / "bad.mp4").write_bytes(b"no video")
-    with pytest.raises(OSError, match="no video that can be read"):
-        paint_video(tmp_path / "bad.mp4", out, lambda frame: frame, progress=False)
-
-
-def test_videos_say_what_they_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    with pytest.raises(ImportError, match=r'imageio-ffmpeg: pip install "nstlib\[video\]"'):
-        paint_video(tmp_path / "clip.mp4", tmp_path / "out.mp4", lambda frame: frame)
 
 
 def test_the_weights_of_the_terms_are_1_2_and_1_unless_said_otherwise() -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -22,7 +20,6 @@ from torch import Tensor, nn
 
 import nstlib as nst
 from nstlib import distill, memory
-from nstlib.batch import VIDEOS, paint_video
 from nstlib.checks import choose_device
 from nstlib.cli import main
 from nstlib.crops import Crops
@@ -504,53 +501,6 @@ def test_a_width_of_0_is_no_width(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "width must be a whole number of at least 1, got 0" in capsys.readouterr().err
 
 
-def clip(path: Path, count: int = 8) -> None:
-    writer = pytest.importorskip("imageio_ffmpeg").write_frames(f"file:{path}", (32, 32), fps=8)
-    writer.send(None)
-    for _ in range(count):
-        writer.send(bytes(32 * 32 * 3))
-    writer.close()
-
-
-@pytest.mark.parametrize("suffix", VIDEOS)
-def test_videos_of_every_suffix_can_be_played(suffix: str, tmp_path: Path) -> None:
-    clip(tmp_path / "12:30:15.mp4")  # a colon is no protocol
-    out = tmp_path / "a:b" / f"out{suffix}"
-    assert paint_video(tmp_path / "12:30:15.mp4", out, lambda frame: 1 - frame, progress=False) == 8
-    count, _ = pytest.importorskip("imageio_ffmpeg").count_frames_and_secs(f"file:{out}")
-    assert count == 8
-
-
-def test_on_a_full_disk_the_old_video_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clip(tmp_path / "clip.mp4")
-    out = tmp_path / "out.mp4"
-    out.write_bytes(b"the old one")
-    ffmpeg = pytest.importorskip("imageio_ffmpeg")
-    monkeypatch.setattr(ffmpeg, "count_frames_and_secs", lambda path: (5, 0.6))
-    with pytest.raises(OSError, match=r"out\.mp4' cannot be written: only 5 of 8 frames arrived.*untouched"):
-        paint_video(tmp_path / "clip.mp4", out, lambda frame: frame, progress=False)
-    assert out.read_bytes() == b"the old one"
-    assert {path.name for path in tmp_path.iterdir()} == {"clip.mp4", "out.mp4"}
-
-
-def test_what_goes_wrong_while_painting_a_video_is_told_as_it_is(tmp_path: Path) -> None:
-    clip(tmp_path / "clip.mp4")
-
-    def paint(frame: Tensor) -> Tensor:
-        raise RuntimeError("the card is gone")
-
-    with pytest.raises(RuntimeError, match=r"^the card is gone$"):
-        paint_video(tmp_path / "clip.mp4", tmp_path / "out.mp4", paint, progress=False)
-    for out, kind in (
-        (tmp_path / "folder.mp4", IsADirectoryError),
-        (tmp_path / "clip.mp4" / "out.mp4", NotADirectoryError),
-    ):
-        (tmp_path / "folder.mp4").mkdir(exist_ok=True)
-        with pytest.raises(kind) as caught:
-            paint_video(tmp_path / "clip.mp4", out, paint, progress=False)
-        assert "\n" not in str(caught.value)
-
-
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -566,23 +516,3 @@ def test_distilling_with_wrong_options_is_one_sentence(given: str, words: str) -
     with pytest.raises(SystemExit, match=re.escape(words)) as caught:
         distill.main(["--pictures", "nowhere", *given.split()])
     assert "\n" not in str(caught.value)
-
-
-def test_an_interrupt_ends_a_video_and_writes_nothing(tmp_path: Path) -> None:
-    clip(tmp_path / "clip.mp4")
-    frames = []
-
-    def paint(frame: Tensor) -> Tensor:
-        frames.append(frame)
-        try:
-            if len(frames) == 3:
-                signal.raise_signal(signal.SIGINT)
-                time.sleep(0.01)
-        except KeyboardInterrupt:  # as Gatys does, to give what it has
-            pass
-        return frame
-
-    with pytest.raises(KeyboardInterrupt):
-        paint_video(tmp_path / "clip.mp4", tmp_path / "out.mp4", paint, progress=False)
-    assert len(frames) == 3
-    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]

@@ -116,6 +116,33 @@ def check_same_run(found: Path, unbroken: Path, steps: int) -> None:
 # ------------------------------------------------------------------------------------------------- killed
 
 
+@pytest.mark.parametrize("name", ["out.mp4", "out.gif"])
+def test_a_video_that_is_killed_goes_on_where_it_was(name: str, forks: Forks, network: Path, tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 32, 48), dtype=np.uint8)
+    frames = [Image.fromarray(frame) for frame in pixels]
+    frames[0].save(tmp_path / "in.gif", save_all=True, append_images=frames[1:], duration=50)
+    order = ["stylize", tmp_path / "in.gif", network, "--method", "johnson", "--device", "cpu", "-q", "-o"]
+
+    def kept() -> list[int]:
+        return [path.stat().st_size for path in tmp_path.glob(f".{name}.*/*")]
+
+    command = forks.start(*order, tmp_path / name, said=tmp_path / "said")
+    assert command.kill_when(lambda: sum(kept()) > 6000) == -9
+    assert kept()
+    assert not (tmp_path / name).exists()
+    paths = tmp_path / name, tmp_path / f"whole-{name}"
+    for path in paths:
+        assert forks.run(*order, path, said=tmp_path / "said") == 0, (tmp_path / "said").read_text()
+    found, expected = (
+        [frame.to_ndarray(format="gray").astype(float) for frame in av.open(str(path)).decode(video=0)]
+        for path in paths
+    )
+    assert len(found) == len(expected) == 20
+    assert max(np.abs(one - other).mean() for one, other in zip(found, expected)) < 10
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_a_training_that_is_killed_again_and_again_ends_as_one_that_never_was(
     forks: Forks, photos: Path, tmp_path: Path
 ) -> None:
@@ -297,7 +324,10 @@ def test_whatever_is_written_to_a_full_disk_leaves_the_old_file_intact(name: str
     assert path.read_bytes() == (tmp_path / f"size-{name}").read_bytes()
 
 
-def test_a_full_disk_ends_a_folder_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM])
+def test_a_disk_that_cant_be_written_to_ends_a_folder_at_once(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("a.png", "b.png", "c.png"):
         nst.save_image(torch.rand(1, 3, 4, 4), tmp_path / "photos" / name)
     seen: list[str] = []
@@ -307,12 +337,20 @@ def test_a_full_disk_ends_a_folder_at_once(tmp_path: Path, monkeypatch: pytest.M
         return nst.load_image(path, size=None)
 
     def full(path: Path, data: Any) -> Path:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("nstlib.image.write_atomically", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=os.strerror(number)):
         paint_folder(tmp_path / "photos", tmp_path / "out", paint, progress=False)
     assert seen == ["a.png"]
+
+    def refuse(**_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with pytest.raises(OSError, match=f"out' cannot be written: {os.strerror(number)}"):
+        paint_folder(tmp_path / "photos", tmp_path / "out", paint, progress=False)
+    assert seen == ["a.png"]  # noticed before anything is painted
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,209 @@
+"""Videos: read frame by frame, paint, and write again, in step with the sound.
+
+Video files are read and written by PyAV, animations (GIF, WebP, APNG) by Pillow. Each can be turned into the other. Every
+frame keeps its time stamp, so a variable frame rate stays as it is.
+
+Until the result is complete, the painted frames are kept in a hidden folder beside it: those of a video encoded, in one file
+per run, so they take no more room than the result; those of an animation as PNG files. A run that was stopped in any way
+goes on from there.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import shutil
+import sys
+import warnings
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing, suppress
+from fractions import Fraction
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from nstlib.animations import ANIMATIONS, AnimationWriter, Clip, Frame, open_animation
+from nstlib.files import make_folder, same_place
+from nstlib.interrupts import noted_interrupts
+
+if TYPE_CHECKING:
+    from nstlib.movies import MovieWriter
+
+VIDEOS = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm")
+"""Suffixes of video files."""
+
+
+def is_video(source: str | os.PathLike[str], out: str | os.PathLike[str]) -> bool:
+    """Return whether `paint_video` is what paints `source` to `out`.
+
+    It is for a video file, and for an animation if `out` can move too: a video, `.gif`, `.webp`, `.apng`, or the suffix of
+    `source`. (A GIF painted to a `.jpg` or `.png` file is one picture, the first frame.)
+
+    Example:
+        >>> is_video("clip.mp4", "out.mp4"), is_video("photo.jpg", "out.jpg")
+        (True, False)
+    """
+    suffix, target = Path(source).suffix.lower(), Path(out).suffix.lower()
+    if suffix in VIDEOS or suffix not in ANIMATIONS:
+        return suffix in VIDEOS
+    if target not in (*VIDEOS, ".gif", ".webp", ".apng", suffix):
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about very large pictures, which load_image judges
+            with Image.open(source) as image:
+                return bool(getattr(image, "is_animated", False))
+    except Exception:  # a missing or damaged file, and load_image says what is wrong with it
+        return False
+
+
+def paint_video(
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    paint: Callable[[Tensor, Tensor | None], Tensor],
+    *,
+    settings: object = None,
+    progress: bool = True,
+) -> int:
+    """Paint a video or an animation frame by frame, and keep its timing and its sound.
+
+    Video files need `pip install "nstlib[video]"`. The result is H.264 (VP9 in WebM) in BT.709 colours, tagged as such; its
+    pixels are square, and it stands upright without rotation metadata. The sound is copied, or encoded anew where the
+    container can't hold it. Until the result is complete, painted frames are kept in a hidden folder beside `out`: a stopped
+    run goes on where it was if source, `out` and `settings` are the same, and begins anew if not.
+
+    Args:
+        source: a video file, or an animated GIF, WebP or PNG.
+        out: where to; the suffix chooses the format: `.mp4`, `.m4v`, `.mov`, `.mkv`, `.avi`, `.webm`, `.gif`, `.webp`,
+            `.apng` or `.png`. Written whole or not at all.
+        paint: `(frame, previous) -> result`. The frame is `(1, 3, H, W)` in [0, 1]; `previous` is the result of the frame
+            before it, or None for the first. All results have one size.
+        settings: what decides how `paint` paints, as anything with a meaningful `repr`. Kept frames are used only if it is
+            the same.
+        progress: show a bar.
+
+    Returns:
+        The number of frames in the result.
+
+    Raises:
+        ImportError: PyAV isn't installed.
+        FileNotFoundError: no such file.
+        ValueError: `out` has the suffix of no video, or is the source.
+        OSError: the source can't be read, or the result can't be written.
+        KeyboardInterrupt: Ctrl-C, also if `paint` catches it.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> red, blue = Image.new("RGB", (32, 24), "red"), Image.new("RGB", (32, 24), "blue")
+        >>> red.save(f"{folder.name}/in.gif", save_all=True, append_images=[blue], duration=500)
+        >>> paint_video(f"{folder.name}/in.gif", f"{folder.name}/out.gif", lambda frame, previous: 1 - frame, progress=False)
+        2
+        >>> folder.cleanup()
+    """
+    source, out = Path(source), Path(out)
+    _check_paths(source, out)
+    kept = _kept_folder(source, out, settings)
+    try:
+        clip = _open(source)
+        target = _writer(out, kept, clip)
+        times = _paint_frames(clip, target, paint, progress)
+        if not target.done:
+            raise OSError(f"'{source}' holds no frame")
+        target.write(times)
+        shutil.rmtree(kept, ignore_errors=True)
+        return len(times) - 1
+    finally:
+        with suppress(OSError):
+            kept.rmdir()  # if nothing was painted
+
+
+def _paint_frames(
+    clip: Clip,
+    target: AnimationWriter | MovieWriter,
+    paint: Callable[[Tensor, Tensor | None], Tensor],
+    progress: bool,
+) -> list[Fraction]:
+    """Paint the frames that `target` doesn't have yet; return the starts of all frames, and the end."""
+    times = [Fraction(0)]
+    with (
+        closing(target),
+        closing(_on_ticks(clip.frames, target.tick, target.gap)) as frames,
+        tqdm(total=clip.count or None, disable=not progress or sys.stderr is None, leave=False, unit="frame") as bar,
+        noted_interrupts() as interrupted,
+    ):
+        for count, (start, duration, picture) in enumerate(frames):
+            times[count:] = [start, start + max(duration, target.gap * target.tick)]
+            if count >= target.done:
+                result = paint(picture(), target.last)
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
+                target.add(result, start)
+            bar.update()
+    return times
+
+
+def _check_paths(source: Path, out: Path) -> None:
+    for path in (source, out):
+        if path.suffix.lower() in VIDEOS and find_spec("av") is None:
+            raise ImportError(
+                f"'{path}' is a video, and videos need the package PyAV: pip install \"nstlib[video]\"; animated GIF, WebP "
+                "and PNG files and folders of frames can be painted without it"
+            )
+    if not source.is_file():
+        raise FileNotFoundError(f"there is no file '{source}'")
+    if out.suffix.lower() not in (*VIDEOS, *ANIMATIONS):
+        raise ValueError(
+            f"'{source}' is a video, and the result needs a suffix of one: {', '.join((*VIDEOS, *ANIMATIONS))}; got '{out}'"
+        )
+    if same_place(out, source):
+        raise ValueError(f"the result would replace the video '{source}': name another file for it")
+    if out.is_dir():
+        raise IsADirectoryError(f"'{out}' is a folder, and one video is to be written; add a file name")
+
+
+# PyAV is optional, so what needs it is imported late.
+
+
+def _open(source: Path) -> Clip:
+    if source.suffix.lower() in ANIMATIONS:
+        return open_animation(source)
+    from nstlib.movies import open_movie
+
+    return open_movie(source)
+
+
+def _writer(out: Path, kept: Path, clip: Clip) -> AnimationWriter | MovieWriter:
+    if out.suffix.lower() in ANIMATIONS:
+        return AnimationWriter(out, kept, clip)
+    from nstlib.movies import MovieWriter
+
+    return MovieWriter(out, kept, clip)
+
+
+def _kept_folder(source: Path, out: Path, settings: object) -> Path:
+    """Make the hidden folder of frames painted from this source under these settings, and remove those of others."""
+    make_folder(out.parent, out)
+    about = source.stat()
+    identity = repr((source.resolve(), about.st_size, about.st_mtime_ns, settings))
+    kept = out.with_name(f".{out.name}.{hashlib.sha256(identity.encode()).hexdigest()[:16]}.frames")
+    for other in out.parent.glob(f".{glob.escape(out.name)}.*.frames"):
+        if other != kept:
+            shutil.rmtree(other, ignore_errors=True)
+    make_folder(kept, out)
+    return kept
+
+
+def _on_ticks(frames: Iterable[Frame], tick: Fraction, gap: int) -> Generator[Frame, None, None]:
+    """Drop frames that come less than `gap` ticks after the last one, as a format's clock demands."""
+    last = None
+    for start, duration, picture in frames:
+        now = round(start / tick)
+        if last is None or now - last >= gap:
+            last = now
+            yield start, duration, picture
