@@ -239,7 +239,9 @@ def _decode(file: IO[bytes], name: str, size: int | None) -> Pixels:
     except Image.DecompressionBombError as error:
         raise ValueError(f"{name} is too large ({error}); make it smaller, or {TRUST}") from error
     except UnidentifiedImageError as error:
-        raise OSError(f"{name} is not a picture that can be read: {describe_head(head, ADVICE)}") from error
+        raise OSError(
+            f"{name} is not a picture that can be read: {describe_head(head, ADVICE)}; PNG, JPEG, WebP, TIFF and GIF work"
+        ) from error
     except Exception as error:  # a damaged file can raise nearly anything
         raise _damaged(name, error) from error
     if animated and name not in _told:

@@ -547,7 +547,9 @@ def test_open_files(tmp_path: Path) -> None:
             assert torch.equal(load_image(member, None), as_tensor(corners()))
     with path.open() as text, pytest.raises(TypeError, match=r"open in binary mode, .* not TextIOWrapper"):
         load_image(text)  # type: ignore[arg-type]
-    with pytest.raises(OSError, match="the open file is not a picture that can be read: it starts with b'Dear"):
+    with pytest.raises(
+        OSError, match="the open file is not a picture that can be read: it is text and starts with 'Dear"
+    ):
         load_image(io.BytesIO(b"Dear diary,"))
 
 
@@ -671,12 +673,12 @@ def test_missing_files_suggest_the_nearest_names(tmp_path: Path) -> None:
 
 NOT_PICTURES = {
     "empty": (b"", "is empty"),
-    "text": (b"Dear diary,\nno picture today.\n", "it starts with b'Dear diary,"),
+    "text": (b"Dear diary,\nno picture today.\n", "it is text and starts with 'Dear diary,"),
     "page": (b"\n<!DOCTYPE html><html><body>404</body></html>", "it is a web page"),
     "svg": (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "it is an SVG drawing"),
     "heif": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64), "it is a HEIF photo"),
-    "bytes": (bytes(range(128, 228)), r"it starts with b'\\x80\\x81\\x82"),
-    "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "it starts with b'%!PS"),
+    "bytes": (bytes(range(128, 228)), r"it starts with the bytes 80 81 82"),
+    "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "it is text and starts with '%!PS"),
 }
 
 

@@ -119,9 +119,9 @@ BAD: dict[str, tuple[Answer, type[Exception], str]] = {
     "a picture in gzip": (
         answer(f"{OK}Content-Encoding: gzip\nContent-Length: 3\n\n", b"\x1f\x8b\x08"),
         OSError,
-        "it starts with",
+        "it is a gzip archive",
     ),
-    "JSON": (answer(f"{OK}Content-Length: 14\n\n", b'{"error": 404}'), OSError, "it starts with"),
+    "JSON": (answer(f"{OK}Content-Length: 14\n\n", b'{"error": 404}'), OSError, "it is text and starts with"),
     "a page": (answer(f"{OK}\n", b"<html><body>Sign in</body></html>"), OSError, "it is a web page"),
     "half a picture": (answer(f"{OK}Content-Length: 99\n\n", BODY[:99]), OSError, "cannot be decoded, it is damaged"),
     "missing": (answer("HTTP/1.1 404 Not Found\n\n<html>no</html>"), OSError, "HTTP Error 404: Not Found"),
