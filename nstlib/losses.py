@@ -87,14 +87,16 @@ class _Gram(torch.autograd.Function):
         return (twice @ features.flatten(2)).unflatten(2, features.shape[2:]).to(kind)
 
 
-def moments(features: Tensor) -> tuple[Tensor, Tensor]:
+def moments(features: Tensor, opacity: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of every channel over the positions.
 
     Args:
         features: `(B, C, H, W)`.
+        opacity: `(B or 1, 1, H, W)` in [0, 1]: counts each position as much as it says. None counts all alike.
 
     Returns:
-        mean and std, each `(B, C, 1, 1)`; std = sqrt(var + 1e-5), with the unbiased variance (0 for a single position).
+        mean and std, each `(B, C, 1, 1)`, float32 at least; std = sqrt(var + 1e-5), with the unbiased variance (0 for a
+        single position).
 
     Example:
         >>> mean, std = moments(torch.tensor([[[[1.0, 3.0]]]]))
@@ -102,11 +104,34 @@ def moments(features: Tensor) -> tuple[Tensor, Tensor]:
         (2.0, 1.414)
     """
     _check(features)
-    f = _at_least_float32(features)
-    positions = f.shape[2] * f.shape[3]
-    # var = sum (f - mean)^2 / (HW - 1)
-    var, mean = torch.var_mean(f, dim=(2, 3), keepdim=True, correction=1 if positions > 1 else 0)
-    return mean, (var + 1e-5).sqrt()
+    # By matrix products, which are several times as fast as torch.var_mean where channels come last in memory
+    f = _at_least_float32(features).movedim(1, -1).flatten(1, 2)  # (B, HW, C)
+    w = f.new_ones(1, 1, f.shape[1]) if opacity is None else opacity.to(f.dtype).flatten(2)  # (B or 1, 1, HW)
+    with no_autocast(features):
+        count = w.sum(2, keepdim=True)
+        mean = w @ f / count.clamp(min=1e-8)  # (B, 1, C)
+        # var = sum (f - mean)^2 / (HW - 1)
+        var = w @ (f - mean).square() / (count - 1).clamp(min=1e-8 if opacity is not None else 1)
+    return mean.movedim(2, 1)[..., None], (var + 1e-5).sqrt().movedim(2, 1)[..., None]
+
+
+def mean_variance_norm(features: Tensor, opacity: Tensor | None = None) -> Tensor:
+    """Features with their mean and standard deviation taken away: the papers' mvn.
+
+    Args:
+        features: `(B, C, H, W)`.
+        opacity: as for `moments`.
+
+    Returns:
+        `(B, C, H, W)`, of the features' dtype.
+
+    Example:
+        >>> mean_variance_norm(torch.tensor([[[[1.0, 3.0]]]])).round(decimals=3)
+        tensor([[[[-0.7070,  0.7070]]]])
+    """
+    mean, std = moments(features, opacity)
+    # mvn(x) = (x - mean(x)) / std(x)
+    return ((features - mean) / std).to(features.dtype)
 
 
 def content_loss(features: Tensor, target: Tensor, *, reduction: Literal["sum", "mean"] = "sum") -> Tensor:
