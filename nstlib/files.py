@@ -27,15 +27,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> Path:
         b'whole'
     """
     path = Path(path)
-    ring = f"'{path}' cannot be written: it is a link that leads back to itself"
-    try:
-        target = path.resolve()  # through a link, to the file behind it
-    except (OSError, RuntimeError) as error:  # what Python 3.12 and older say of a ring of links
-        raise OSError(ring) from error
-    if target.is_symlink():  # Python 3.13 stops in the ring without a word
-        raise OSError(ring)
-    if target.is_dir():
-        raise IsADirectoryError(f"'{path}' is a folder, and one file is to be written; add a file name")
+    target = _follow_links(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
@@ -56,6 +48,41 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> Path:
             raise _named(error, path) from error
         raise
     return path
+
+
+def check_writable(path: str | os.PathLike[str], *, folder: bool = False) -> None:
+    """Check that a file can be written to this path, before the time that it takes to make it.
+
+    An empty file is made beside the path and removed at once; where the folder is missing, in the nearest one that exists.
+    Nothing else is touched, and no folder is made.
+
+    Args:
+        path: where a file is to be written.
+        folder: `path` is a folder that files are to be written into.
+
+    Raises:
+        OSError: nothing can be written there; `errno` says why (EACCES or EPERM without permission).
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as home:
+        ...     check_writable(f"{home}/deep/note.txt")
+        ...     os.listdir(home)
+        []
+    """
+    path = Path(path)
+    target = _follow_links(path, folder=folder)
+    place = target if folder else target.parent
+    try:
+        while not place.exists():
+            place = place.parent
+        if not place.is_dir():
+            raise NotADirectoryError(f"'{place}' is not a folder")
+        probe = place / f".nst-{secrets.token_hex(6)}.tmp"
+        probe.touch(exist_ok=False)
+        probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise _named(error, path) from error
 
 
 def expand_home(path: str | os.PathLike[str]) -> Path:
@@ -80,6 +107,20 @@ def clear_leftovers(folder: Path) -> None:
         with suppress(OSError):  # another process may be quicker
             if time.time() - path.stat().st_mtime > LEFT:
                 path.unlink()
+
+
+def _follow_links(path: Path, *, folder: bool = False) -> Path:
+    """Return the file, or the folder, that a path leads to through links."""
+    ring = f"'{path}' cannot be written: it is a link that leads back to itself"
+    try:
+        target = path.resolve()
+    except (OSError, RuntimeError) as error:  # what Python 3.12 and older say of a ring of links
+        raise OSError(ring) from error
+    if target.is_symlink():  # Python 3.13 stops in the ring without a word
+        raise OSError(ring)
+    if target.is_dir() and not folder:
+        raise IsADirectoryError(f"'{path}' is a folder, and one file is to be written; add a file name")
+    return target
 
 
 def _named(error: OSError, path: Path) -> OSError:
