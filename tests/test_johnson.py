@@ -551,7 +551,7 @@ def test_the_command_line_paints_a_picture(
     out = tmp_path / "out.png"
     for arguments in (
         ["--method", "johnson", "--style", "stars", str(photo), "-o", str(out)],
-        [str(photo), "stars", "--method", "johnson", "-o", str(out), "-q"],
+        [str(photo), "stars", "--method", "johnson", "-o", str(out)],
         [str(photo), "-o", str(out), "stars", "--method", "johnson"],
     ):
         assert main(["stylize", *arguments, "--device", "cpu"]) == 0
@@ -564,7 +564,7 @@ def test_the_command_line_paints_a_picture(
 def test_the_command_line_paints_a_folder(
     shipped: TransformerNet, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["stylize", "--method", "johnson", "--style", "stars", str(photos), "-o", str(tmp_path / "out"), "-q"]
+    arguments = ["stylize", "--method", "johnson", "--style", "stars", str(photos), "-o", str(tmp_path / "out")]
     assert main(arguments) == 1
     output = capsys.readouterr()
     assert "3 pictures written" in output.out
@@ -593,7 +593,7 @@ def test_the_command_line_names_bad_input_in_one_line(
         ([*johnson, "cat"], "no style"),
         ([*johnson, "cat", "moon"], "stars"),
         ([*johnson, "cat", "painting.jpg"], "trained for one style"),
-        ([*johnson, "cat", "stars", "--steps", "3"], "no option 'steps'"),
+        ([*johnson, "cat", "stars", "--steps", "3"], "johnson takes no --steps; its options are --alpha"),
         ([*johnson, str(photos), "stars"], "is a file name"),
         ([*johnson, str(tmp_path / "clip.mp4"), "stars"], "video"),
     ):
@@ -602,8 +602,7 @@ def test_the_command_line_names_bad_input_in_one_line(
         assert error.startswith("nst: ")
         assert words in error
         assert error.count("\n") == 1
-    with pytest.raises(SystemExit):
-        main([*johnson, "cat", "stars", "--speed", "3"])
+    assert main([*johnson, "cat", "stars", "--speed", "3"]) == 2
 
 
 def test_a_video_is_painted_frame_by_frame(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -625,7 +624,7 @@ def test_a_video_is_painted_frame_by_frame(tmp_path: Path, capsys: pytest.Captur
 
     weights = save_file(tmp_path / "mine.safetensors", TransformerNet(2).state_dict(), {})
     out = tmp_path / "painted.mp4"
-    assert main(["stylize", str(clip), str(weights), "--method", "johnson", "-o", str(out), "-q"]) == 0
+    assert main(["stylize", str(clip), str(weights), "--method", "johnson", "-o", str(out)]) == 0
     assert capsys.readouterr().out == f"{out}: 4 frames\n"
     for wrong, error, words in (
         (tmp_path / "out.png", ValueError, "needs a suffix of one"),
