@@ -48,11 +48,8 @@ def read_masks(files: Sequence[Any], styles: int, size: tuple[int, int]) -> Tens
         return torch.cat([_read_grey(file, size) for file in files])
     if len(files) == 1:
         return _split_colors(files[0], styles, size)
-    raise ValueError(
-        f"{styles} {'painting needs' if styles == 1 else 'paintings need'} {styles} grey masks, one for each"
-        + (", or a single map with one colour for each" if styles > 1 else "")
-        + f"; got {len(files)} masks"
-    )
+    wanted = f"one grey mask for each of the {styles} paintings, or a single map of {styles} colours"
+    raise ValueError(f"give {wanted if styles > 1 else 'one grey mask for the painting'}; got {len(files)} masks")
 
 
 def _read_grey(file: Any, size: tuple[int, int]) -> Tensor:

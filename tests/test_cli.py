@@ -225,8 +225,8 @@ def test_the_colours_of_a_map_are_taken_from_the_top_left_row_by_row() -> None:
 @pytest.mark.parametrize(
     ("count", "styles", "sentence"),
     [
-        (2, 3, "3 paintings need 3 grey masks, one for each, or a single map with one colour for each; got 2 masks"),
-        (2, 1, "1 painting needs 1 grey masks, one for each; got 2 masks"),
+        (2, 3, "give one grey mask for each of the 3 paintings, or a single map of 3 colours; got 2 masks"),
+        (2, 1, "give one grey mask for the painting; got 2 masks"),
         (1, 3, "has 2 flat colours, and there are 3 paintings"),
     ],
 )

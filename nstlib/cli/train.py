@@ -101,7 +101,13 @@ def parser() -> Parser:
         group=group,
     )
     option("--workers", type=int, help="processes that load pictures", default="4 for a GPU, else 0", group=group)
+    _add_method_options(command)
+    return command
 
+
+def _add_method_options(command: Parser) -> None:
+    """Add the options that make what a method is trained by."""
+    option = command.option
     group = command.add_argument_group("options of all methods")
     option("--encoder", help="vgg19_mini, vgg19, vgg16 or a weights file", default="vgg19_mini", group=group)
     option(
@@ -131,7 +137,6 @@ def parser() -> Parser:
     option("--width", type=int, help="channels at full resolution", default="32, the paper's; smoke: 8", group=group)
     option("--norm", help="instance or batch", default="instance", group=group)
     option("--name", help="what to call the style", default="the file's name", group=group)
-    return command
 
 
 def run(options: Options, say: Say) -> int:
