@@ -279,7 +279,7 @@ class ArbitraryStyle(nn.Module, ABC):
             model._read_style(empty, tile)
 
         check_picture(style, "style")
-        with self._guarded(style, rehearse, plenty=PLENTY * style[:, 0].numel(), size="style_size"):
+        with self._guarded(style, rehearse, plenty=PLENTY * style[:, 0].numel()):
             return Style(self.method, self._read_style(style, tile), self.encoder.fingerprint)
 
     @torch.no_grad()
@@ -365,19 +365,11 @@ class ArbitraryStyle(nn.Module, ABC):
         return [Style(self.method, code, self.encoder.fingerprint) for code in codes]
 
     def _guarded(
-        self, picture: Tensor, rehearse: Rehearsal, *, plenty: int, options: Any = (), size: str = "size"
+        self, picture: Tensor, rehearse: Rehearsal, *, plenty: int, options: Any = ()
     ) -> AbstractContextManager[None]:
         device = self.encoder.color_bias.device
         return guarded(
-            self,
-            picture,
-            rehearse,
-            device=device,
-            least=self._least,
-            plenty=plenty,
-            heap=HEAP,
-            options=options,
-            size=size,
+            self, picture, rehearse, device=device, least=self._least, plenty=plenty, heap=HEAP, options=options
         )
 
     def _encode(self, picture: Tensor, tile: float) -> dict[str, Tensor]:

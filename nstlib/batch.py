@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from tqdm.auto import tqdm
 from nstlib.files import check_writable, clear_leftovers, same_place
 from nstlib.image import WRITABLE, save_image
 from nstlib.interrupts import noted_interrupts
+from nstlib.progress import can_draw_bars
 from nstlib.video import VIDEOS, is_video, paint_video
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -66,11 +66,11 @@ def paint_folder(
         raise NotADirectoryError(f"'{folder}' is a folder, so the results need one too, and '{out}' is a file name")
     if same_place(out, folder):
         raise ValueError(f"the results would replace the photographs in '{folder}': name another folder for them")
-    check_writable(out)
+    check_writable(out, folder=True)
     clear_leftovers(out)
     report = Report()
     taken: dict[Path, Path] = {}
-    bar = tqdm(files, disable=not progress or sys.stderr is None, leave=False, unit="picture")
+    bar = tqdm(files, disable=not (progress and can_draw_bars()), leave=False, unit="picture")
     with noted_interrupts() as interrupted:
         for file in bar:
             bar.set_description(file.name, refresh=False)

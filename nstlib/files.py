@@ -141,17 +141,38 @@ def make_folder(folder: Path, path: Path) -> None:
         raise _named(error, path) from error
 
 
-def check_writable(folder: Path) -> None:
-    """Make a folder if it is missing, and try to write there, before the time that it takes to paint what will be written.
+def check_writable(path: str | os.PathLike[str], *, folder: bool = False) -> None:
+    """Check that a file can be written to this path, before the time that it takes to make it.
+
+    An empty file is made beside the path and removed at once; where the folder is missing, in the nearest one that exists.
+    Nothing else is touched, and no folder is made.
+
+    Args:
+        path: where a file is to be written.
+        folder: `path` is a folder that files are to be written into.
 
     Raises:
-        OSError: files can't be written there.
+        OSError: nothing can be written there; `errno` says why (EACCES or EPERM without permission).
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as home:
+        ...     check_writable(f"{home}/deep/note.txt")
+        ...     os.listdir(home)
+        []
     """
-    make_folder(folder, folder)
+    path = Path(path)
+    target = Path(os.path.realpath(path))  # through a link, to the file behind it
+    if target.is_dir() and not folder:
+        raise IsADirectoryError(f"'{path}' is a folder, and one file is to be written; add a file name")
+    place = target if folder else target.parent
     try:
-        tempfile.TemporaryFile(dir=folder).close()
+        while not place.exists():
+            place = place.parent
+        if not place.is_dir():
+            raise NotADirectoryError(f"'{place}' is not a folder")
+        tempfile.TemporaryFile(dir=place).close()
     except OSError as error:
-        raise _named(error, folder) from error
+        raise _named(error, path) from error
 
 
 def expand_home(path: str | os.PathLike[str]) -> Path:

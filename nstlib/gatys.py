@@ -39,6 +39,7 @@ from nstlib.encoder import Encoder, Pooling, as_encoder
 from nstlib.image import check_mask, check_picture
 from nstlib.losses import gram_matrix, share_styles, sum_content, sum_style, total_variation
 from nstlib.memory import guarded
+from nstlib.scale import scaled_size, warn_of_small_styles
 from nstlib.weights import Padding
 
 Optimizer = Literal["lbfgs", "adam"]
@@ -108,7 +109,8 @@ class Gatys(nn.Module):
             such numbers itself, and 3 to 12 times as slow without (benchmarks/RESULTS.md). The losses in the history are
             half precision's until then.
         start: begin with the `"content"`, with `"noise"`, with the `"style"` or with a picture `(B, 3, H, W)`.
-        style_scale: size of the style's short side relative to the content's. Larger means broader strokes.
+        style_scale: size of the style's short side relative to the content's. Larger means broader strokes. A style is never
+            enlarged: one that has too few pixels is used at its own size, with a warning.
         pooling: pooling of the encoder, `"max"`, `"average"` or `"l2"`.
         padding: padding of the encoder; None is the network's own.
         seed: seed of the noise.
@@ -165,6 +167,7 @@ class Gatys(nn.Module):
         )
         self.smoothness = check_number("smoothness", smoothness, 0, 1)
         self.style_scale = check_number("style_scale", style_scale, 0, 100, above=True)
+        self._warned: set[tuple[int, ...]] = set()  # the styles that were too small
         name = encoder.name if isinstance(encoder, Encoder) else str(encoder)
         content_layers = layers_of(name, "content") if content_layers is None else content_layers
         style_layers = layers_of(name, "style") if style_layers is None else style_layers
@@ -259,6 +262,8 @@ class Gatys(nn.Module):
             raise ValueError("style layers need a style picture: give one, or set style_weight=0")
         if mask is not None:
             mask = _check_mask(mask, len(styles), content).to(device)
+        if self.style_layers:
+            warn_of_small_styles(styles, content, self.style_scale, self._warned)
         shares = _check_shares(style_weights, len(styles), mask).to(device)
 
         def rehearse(model: Gatys, empty: Tensor, option: Mapping[str, Any]) -> None:
@@ -375,9 +380,8 @@ class Gatys(nn.Module):
             if self.style_layers:
                 per_style = []
                 for picture in styles:
-                    factor = min(size) * self.style_scale / min(picture.shape[2:])
-                    height, width = (max(16, round(side * factor)) for side in picture.shape[2:])
-                    features = self.encoder(_resize(picture, (height, width)))
+                    scaled = scaled_size(picture.shape[2:], content.shape[2:], self.style_scale, size)
+                    features = self.encoder(_resize(picture, scaled))
                     per_style.append({layer: gram_matrix(features[layer]) for layer in self.style_layers})
                 for layer in self.style_layers:
                     grams[layer] = torch.cat([one[layer] for one in per_style])  # (K, C, C)

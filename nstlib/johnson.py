@@ -32,7 +32,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nstlib.checkpoints import check_method, load_weights, looks_like, save_weights, translate_johnson
-from nstlib.checks import check_layers, check_option, check_weights, check_whole, nearest
+from nstlib.checks import check_layers, check_number, check_option, check_weights, check_whole, nearest
 from nstlib.encoder import Encoder, PaddedConv, as_encoder
 from nstlib.image import check_picture
 from nstlib.losses import gram_matrix, sum_content, sum_style, total_variation
@@ -383,27 +383,31 @@ class Johnson(nn.Module):
         """`(B, 3, H, W)` in [0, 1] -> `(B, 3, H, W)`, not clamped, with gradients."""
         return self.network(check_picture(content, "content").to(self.network.out.weight))
 
-    def stylize(self, content: Tensor, style: None = None, *, progress: bool = False) -> Tensor:
+    def stylize(self, content: Tensor, style: None = None, alpha: float = 1.0, *, progress: bool = False) -> Tensor:
         """Paint, by the fast path.
 
         Args:
             content: `(B, 3, H, W)` in [0, 1], of any size.
             style: None: the network knows its style.
+            alpha: strength in [0, 1]. The network knows one strength only, so the result is blended with the photograph
+                pixel by pixel: `alpha * result + (1 - alpha) * content`. (AdaIN, SANet and AdaAttN blend features.)
             progress: there is no bar for so short a time.
 
         Returns:
             `(B, 3, H, W)` in [0, 1].
 
         Raises:
-            ValueError: a wrong shape or range, or a style picture.
+            ValueError: a wrong shape, range or alpha, or a style picture.
             MemoryError: too large a picture for the memory there is; the largest size that fits is named.
         """
         if style is not None:
             raise ValueError("a Johnson network is trained for one style and takes no style picture: leave style out")
+        alpha = check_number("alpha", alpha, 0, 1)
         content = check_picture(content, "content").to(self.network.out.weight)
         plenty = 64 * self.network.width * content[:, 0].numel()
         with guarded(self, content, _rehearse, device=content.device, least=LEAST_SIDE, plenty=plenty, heap=HEAP):
-            return self.network.fast(content).clamp_(0, 1)
+            painted = self.network.fast(content).clamp_(0, 1)
+            return painted if alpha == 1 else content.lerp(painted, alpha)
 
 
 def _rehearse(model: Johnson, content: Tensor, option: Mapping[str, object]) -> None:

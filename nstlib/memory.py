@@ -162,7 +162,6 @@ def guarded(
     plenty: int,
     heap: float,
     options: Sequence[dict[str, Any]] = (),
-    size: str = "size",
 ) -> Iterator[None]:
     """Refuses a run that doesn't fit before it begins; if memory runs out on the way all the same, says the same.
 
@@ -175,12 +174,11 @@ def guarded(
         plenty: if there are so many bytes, it surely fits, and is not rehearsed.
         heap: of this kind of run, on a CPU.
         options: changes to try that need less memory, the best first.
-        size: the option that makes the picture smaller.
 
     Raises:
         MemoryError: what it needs, what there is, and what would fit.
     """
-    asked = _Asked(model, content, rehearse, device, least, heap if device.type == "cpu" else 1.0, options, size)
+    asked = _Asked(model, content, rehearse, device, least, heap if device.type == "cpu" else 1.0, options)
     free = available(device) if CHECK else None
     if free is not None and free < plenty and asked.need() > free:
         raise MemoryError(asked.sentence(free, "there are"))
@@ -210,11 +208,10 @@ class _Asked:
         least: int,
         heap: float,
         options: Sequence[dict[str, Any]],
-        size: str,
     ) -> None:
         self.model, self.rehearse, self.device = model, rehearse, device
         self.shape, self.dtype, self.gradients = tuple(content.shape), content.dtype, torch.is_grad_enabled()
-        self.least, self.heap, self.options, self.size = least, heap, options, size
+        self.least, self.heap, self.options = least, heap, options
 
     def need(self, short: int | None = None, **option: Any) -> int:
         """Bytes, for a picture of this short side, with this option."""
@@ -237,7 +234,7 @@ class _Asked:
         ][:1]
         short = self._fitting(free)
         if short is not None:
-            advice.append(f"{self.size}={short} (the short side)")
+            advice.append(f"size={short} (the short side)")
         where = "of GPU memory" if self.device.type == "cuda" else "of memory"
         return (
             f"{type(self.model).__name__} at {width} x {height} px needs about {_text(self.need())} {where}, and {there} "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,11 +15,13 @@ from torch import Tensor
 from nstlib.adaattn import AdaAttN
 from nstlib.adain import AdaIN
 from nstlib.arbitrary import ArbitraryStyle
-from nstlib.checks import check_names, check_option, choose_device
+from nstlib.checks import check_names, check_number, check_option, choose_device
 from nstlib.gatys import Gatys
 from nstlib.image import load_image, match_color
 from nstlib.johnson import Johnson
+from nstlib.masks import read_masks
 from nstlib.sanet import SANet
+from nstlib.scale import scaled_size, warn_of_small_styles
 from nstlib.weights import SUFFIXES
 
 Picture = str | os.PathLike[str] | Tensor | Any
@@ -34,14 +37,17 @@ METHODS: dict[str, type[Any]] = {
 }
 """Name -> the class of the method: a module with `stylize(content, style, **options)`."""
 
-_ARBITRARY = (("weights", "encoder", "style_size"), ("alpha", "style_weights", "mask", "tile", "progress"))
+_ARBITRARY = (("weights", "encoder", "style_scale"), ("alpha", "style_weights", "mask", "tile", "progress"))
 
 OPTIONS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "gatys": (tuple(inspect.signature(Gatys).parameters), ("mask", "style_weights", "callback", "progress")),
-    "johnson": ((), ("progress",)),
+    "johnson": ((), ("alpha", "progress")),
     **dict.fromkeys(("adain", "sanet", "adaattn"), _ARBITRARY),
 }
 """Method -> the options that make its model, and those of a picture."""
+
+SIZES_KEPT = 2
+"""Every painting is kept, scaled and encoded, at so many sizes: for photographs that stand and for those that lie."""
 
 
 def stylize(
@@ -64,9 +70,18 @@ def stylize(
         keep_color: keep the content's colours: `"luminance"` takes only the brightness of the result, `"coral"` first gives
             the style the mean and covariance of the content's colours.
         device: where to compute; None takes a GPU if there is one.
-        **options: those of the method, such as `style_weight=5`, `alpha=0.5` or `mask=...`. The last three methods also take
-            `weights`, a file of trained ones, and `style_size`, the short side that paintings are scaled to (512; None
-            leaves them as they are).
+        **options: those of the method, such as `style_weight=5` or `steps=100` of Gatys. Several methods take these:
+
+            - `style_scale` (all but Johnson): size of the painting relative to the photograph, measured along their short
+              sides; 1 by default. A larger painting has broader strokes. A painting is never enlarged: one that has too few
+              pixels is used at its own size, with a warning.
+            - `style_weights` (all but Johnson): one number per painting, how much of each; None is equal parts.
+            - `mask` (all but Johnson): which region takes which painting. Either a tensor `(K, H, W)` for K paintings, as
+              the method's class takes it, or files that are scaled to the photograph: one grey picture per painting, or
+              one map of colours; see `nstlib.masks.read_masks`. What no grey mask covers stays a photograph.
+            - `alpha` (all but Gatys): strength in [0, 1]. AdaIN, SANet and AdaAttN blend the features of painting and
+              photograph; Johnson blends its result with the photograph, pixel by pixel.
+            - `weights` (AdaIN, SANet, AdaAttN): a file of trained weights instead of those in the package.
 
     Returns:
         `(1, 3, H, W)`, RGB, float32 in [0, 1], of the content's shape, on the CPU.
@@ -94,7 +109,10 @@ def painter(
     device: str | torch.device | None = None,
     **options: Any,
 ) -> Callable[[Picture], Tensor]:
-    """`stylize` for many photographs: a function from photograph to result, with the model made once.
+    """Make a function from photograph to result: `stylize` for many photographs, with the model made once.
+
+    AdaIN, SANet and AdaAttN read a painting at a size that depends on the photograph's (see `style_scale`). What they read
+    is kept for the last two sizes of photographs, so a folder of pictures of one camera takes one reading of each painting.
 
     Args and errors are those of `stylize`.
     """
@@ -105,30 +123,72 @@ def painter(
     of_model, of_picture = OPTIONS[method]
     check_names(method, options, (*of_model, *of_picture))
     call = {name: options.pop(name) for name in of_picture if name in options}
+    masks = call.pop("mask", None)
     styles: list[Any] = list(style) if isinstance(style, (list, tuple)) else [style]
-    paintings: list[Any] | None = None
     model: Any
+    paintings: Callable[[Tensor], list[Any] | None]
     if method == "johnson":
-        model = _open_johnson(styles, keep_color).to(chosen)
-    elif method == "gatys":
-        paintings = [load_image(one, size=None) for one in styles]
-        model = Gatys(**options).to(chosen)
+        model, paintings = _open_johnson(styles, keep_color), lambda photograph: None
     else:
-        style_size = options.pop("style_size", 512)
-        paintings = [load_image(one, size=style_size) for one in styles]
-        model = _open_arbitrary(METHODS[method], **options).to(chosen)
-        if keep_color != "coral":
-            paintings = [model.encode_style(painting) for painting in paintings]  # once, for all photographs
+        loaded = [load_image(one, size=None) for one in styles]
+        if method == "gatys":
+            model, paintings = Gatys(**options), lambda photograph: loaded  # it scales them itself
+        else:
+            style_scale = check_number("style_scale", options.pop("style_scale", 1.0), 0, 100, above=True)
+            model = _open_arbitrary(METHODS[method], **options)
+            paintings = _scaled(loaded, style_scale, None if keep_color == "coral" else model.encode_style)
+    model.to(chosen)
 
     def paint(content: Picture) -> Tensor:
         photograph = load_image(content, size=size)
-        matched = paintings
-        if paintings is not None and keep_color == "coral":
-            matched = [match_color(painting, photograph, method="coral") for painting in paintings]
-        result = model.stylize(photograph, matched, **call).float().cpu()
-        return match_color(result, photograph, method="luminance") if keep_color == "luminance" else result
+        given = paintings(photograph)
+        if given is not None and keep_color == "coral":
+            given = [match_color(painting, photograph, method="coral") for painting in given]
+        regions, covered = _fit_masks(masks, method, len(styles), photograph)
+        result = model.stylize(photograph, given, **call, **regions).float().cpu()
+        if keep_color == "luminance":
+            result = match_color(result, photograph, method="luminance")
+        return result if covered is None else photograph.lerp(result, covered)
 
     return paint
+
+
+def _scaled(
+    paintings: list[Tensor], style_scale: float, encode: Callable[[Tensor], Any] | None
+) -> Callable[[Tensor], list[Any]]:
+    """Make a function from photograph to the paintings at the size that suits it, encoded if `encode` is given."""
+    warned: set[tuple[int, ...]] = set()
+
+    @lru_cache(maxsize=SIZES_KEPT * len(paintings))
+    def read(number: int, side: int) -> Any:
+        painting = paintings[number]
+        if side != min(painting.shape[2:]):
+            painting = load_image(painting, size=side)
+        return painting if encode is None else encode(painting)
+
+    def scale(photograph: Tensor) -> list[Any]:
+        content = photograph.shape[2:]
+        warn_of_small_styles(paintings, photograph, style_scale, warned)
+        sides = [min(scaled_size(painting.shape[2:], content, style_scale)) for painting in paintings]
+        return [read(number, side) for number, side in enumerate(sides)]
+
+    return scale
+
+
+def _fit_masks(masks: Any, method: str, styles: int, photograph: Tensor) -> tuple[dict[str, Tensor], Tensor | None]:
+    """Return masks as an option of the method's call, and, if they are files, which part of every pixel they cover."""
+    if masks is None:
+        return {}, None
+    if isinstance(masks, (str, os.PathLike)):
+        masks = [masks]
+    if not isinstance(masks, (list, tuple)):
+        return {"mask": masks}, None
+    regions = read_masks(masks, styles, (photograph.shape[2], photograph.shape[3]))  # (K, H, W)
+    if method == "gatys":  # which knows regions that have no style
+        return {"mask": regions}, None
+    total = regions.sum(0)
+    # the others paint every pixel, with parts that have the sum 1
+    return {"mask": torch.where(total > 0, regions / total, 1 / styles)}, total.clamp(max=1)
 
 
 def _open_arbitrary(kind: type[ArbitraryStyle], *, weights: Any = None, encoder: Any = "vgg19_mini") -> ArbitraryStyle:

@@ -22,7 +22,6 @@ import json
 import math
 import os
 import signal
-import sys
 import threading
 import time
 import warnings
@@ -47,6 +46,7 @@ from nstlib.crops import Crops, Folder, Sample, collate, fingerprint, ignore_int
 from nstlib.files import clear_leftovers, expand_home, same_place, write_atomically
 from nstlib.image import save_image
 from nstlib.memory import guarded
+from nstlib.progress import can_draw_bars
 from nstlib.weights import save_file
 
 Schedule = Literal["constant", "cosine", "adain"]
@@ -295,7 +295,7 @@ def train(
             tqdm(
                 total=steps,
                 initial=start,
-                disable=not progress or rank > 0 or sys.stderr is None,
+                disable=not progress or rank > 0 or not can_draw_bars(),
                 leave=False,
                 unit="step",
             ) as bar,

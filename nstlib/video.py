@@ -14,7 +14,6 @@ import glob
 import hashlib
 import os
 import shutil
-import sys
 import warnings
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, suppress
@@ -30,6 +29,7 @@ from tqdm.auto import tqdm
 from nstlib.animations import ANIMATIONS, AnimationWriter, Clip, Frame, open_animation
 from nstlib.files import make_folder, same_place
 from nstlib.interrupts import noted_interrupts
+from nstlib.progress import can_draw_bars
 
 if TYPE_CHECKING:
     from nstlib.movies import MovieWriter
@@ -134,7 +134,7 @@ def _paint_frames(
     with (
         closing(target),
         closing(_on_ticks(clip.frames, target.tick, target.gap)) as frames,
-        tqdm(total=clip.count or None, disable=not progress or sys.stderr is None, leave=False, unit="frame") as bar,
+        tqdm(total=clip.count or None, disable=not (progress and can_draw_bars()), leave=False, unit="frame") as bar,
         noted_interrupts() as interrupted,
     ):
         for count, (start, duration, picture) in enumerate(frames):

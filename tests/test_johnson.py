@@ -550,7 +550,7 @@ def test_the_command_line_paints_a_picture(
     out = tmp_path / "out.png"
     for arguments in (
         ["--method", "johnson", "--style", "stars", str(photo), "-o", str(out)],
-        [str(photo), "stars", "--method", "johnson", "-o", str(out), "-q"],
+        [str(photo), "stars", "--method", "johnson", "-o", str(out)],
         [str(photo), "-o", str(out), "stars", "--method", "johnson"],
     ):
         assert main(["stylize", *arguments, "--device", "cpu"]) == 0
@@ -563,7 +563,7 @@ def test_the_command_line_paints_a_picture(
 def test_the_command_line_paints_a_folder(
     shipped: TransformerNet, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["stylize", "--method", "johnson", "--style", "stars", str(photos), "-o", str(tmp_path / "out"), "-q"]
+    arguments = ["stylize", "--method", "johnson", "--style", "stars", str(photos), "-o", str(tmp_path / "out")]
     assert main(arguments) == 1
     output = capsys.readouterr()
     assert "3 pictures written" in output.out
@@ -592,7 +592,7 @@ def test_the_command_line_names_bad_input_in_one_line(
         ([*johnson, "cat"], "no style"),
         ([*johnson, "cat", "moon"], "stars"),
         ([*johnson, "cat", "painting.jpg"], "trained for one style"),
-        ([*johnson, "cat", "stars", "--steps", "3"], "no option 'steps'"),
+        ([*johnson, "cat", "stars", "--steps", "3"], "johnson takes no --steps; its options are --alpha"),
         ([*johnson, str(photos), "stars"], "is a file name"),
         ([*johnson, str(tmp_path / "clip.mp4"), "stars"], "video"),
     ):
@@ -601,8 +601,7 @@ def test_the_command_line_names_bad_input_in_one_line(
         assert error.startswith("nst: ")
         assert words in error
         assert error.count("\n") == 1
-    with pytest.raises(SystemExit):
-        main([*johnson, "cat", "stars", "--speed", "3"])
+    assert main([*johnson, "cat", "stars", "--speed", "3"]) == 2
 
 
 def test_the_weights_of_the_terms_are_1_2_and_1_unless_said_otherwise() -> None:

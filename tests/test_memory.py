@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 import nstlib as nst
 from nstlib import arbitrary, gatys, johnson, memory, training
-from nstlib.cli import ARBITRARY, main
+from nstlib.cli import main
+from nstlib.cli.train import ARBITRARY
 from nstlib.johnson import JohnsonObjective, TransformerNet
 from nstlib.stylize import METHODS, painter
 
@@ -468,8 +469,9 @@ def test_adam_is_named_where_no_history_fits(
 
 def test_a_painting_that_is_too_large_to_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available", lambda device: 150_000_000)
-    with pytest.raises(MemoryError, match=r"^AdaAttN at 1501 x 1001 px .* style_size=\d+ \(the short side\)$"):
-        painter(torch.rand(1, 3, 1001, 1501), method="adaattn", style_size=None, device="cpu")
+    paint = painter(torch.rand(1, 3, 1001, 1501), method="adaattn", device="cpu")
+    with pytest.raises(MemoryError, match=r"^AdaAttN at 1501 x 1001 px .* size=\d+ \(the short side\)$"):
+        paint(torch.rand(1, 3, 1001, 1001))
 
 
 def test_where_nothing_fits_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

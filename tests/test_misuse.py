@@ -457,7 +457,7 @@ def test_where_to_write_is_checked_before_painting(
     out: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("nstlib.cli.painter", lambda *given, **options: pytest.fail("it has begun"))
+    monkeypatch.setattr("nstlib.cli.stylize.painter", lambda *given, **options: pytest.fail("it has begun"))
     assert main(["stylize", "cat", "swirl", "-o", out]) == 1
     assert words in capsys.readouterr().err
 
@@ -477,7 +477,7 @@ def test_a_device_that_is_missing(command: str, tmp_path: Path, capsys: pytest.C
 
 def test_a_name_that_the_terminal_cant_show(tmp_path: Path) -> None:
     photo = nst.save_image(C, tmp_path / "a.png")
-    order = f"stylize {photo} swirl --method adain -q -o {tmp_path}/漢.png".split()
+    order = f"stylize {photo} swirl --method adain -o {tmp_path}/漢.png".split()
     ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run([sys.executable, "-m", "nstlib", *order], env=ascii_only, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -490,7 +490,7 @@ def test_an_animation_among_photographs_is_told_once(tmp_path: Path, capsys: pyt
     folder.mkdir()
     frames = [Image.new("RGB", (40, 40), colour) for colour in ("red", "lime")]
     frames[0].save(folder / "a.gif", save_all=True, append_images=frames[1:])
-    order = ["train", "johnson", "--style", "swirl", "--content", str(folder), "--out", str(tmp_path / "run"), "-q"]
+    order = ["train", "johnson", "--style", "swirl", "--content", str(folder), "--out", str(tmp_path / "run")]
     assert main([*order, "--device", "cpu", "--width", "2", "--size", "32", "--batch", "2", "--steps", "3"]) == 0
     assert capsys.readouterr().err.count("is an animation: its first frame is read") == 1
 

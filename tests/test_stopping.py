@@ -225,7 +225,7 @@ def test_a_folder_that_is_killed_again_and_again_is_painted_whole(
     forks: Forks, photos: Path, network: Path, tmp_path: Path
 ) -> None:
     moments, out, killed, number = random.Random(8), tmp_path / "killed", 0, 0
-    order = ["stylize", photos, "--style", network, "--method", "johnson", "--device", "cpu", "-q", "-o"]
+    order = ["stylize", photos, "--style", network, "--method", "johnson", "--device", "cpu", "-o"]
     assert forks.run(*order, tmp_path / "unbroken", said=tmp_path / "unbroken said") == 0
 
     def painted() -> list[Path]:

@@ -411,7 +411,7 @@ def test_the_command_line_trains_a_network_that_paints(
     said = capsys.readouterr()
     assert "22 steps of 1 pictures, 22 crops of 32 px from 8 files" in said.out
     assert "expected in all" in said.out
-    assert "nst: skipped a file that can't be read" in said.err
+    assert "nst: warning: skipped a file that can't be read" in said.err
     assert said.err.count("4_cut.jpg") == 1
     assert said.out.endswith(f"{out / 'weights.safetensors'}: step 22\n")
     metadata = load_metadata(out / "weights.safetensors")

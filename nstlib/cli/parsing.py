@@ -1,0 +1,96 @@
+"""What the commands share: their parser, the checks of their words, and how they print warnings."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tqdm.auto import tqdm
+
+from nstlib import samples
+from nstlib.checks import nearest
+
+Options = argparse.Namespace
+Say = Callable[[str], object]
+"""Prints a line, unless the command is to be quiet."""
+
+
+class UsageError(ValueError):
+    """Words that no command understands."""
+
+
+class Parser(argparse.ArgumentParser):
+    """The parser of one command: it tells errors in one sentence, and takes words before, between and after options."""
+
+    def __init__(self, command: str, usage: str, description: str) -> None:
+        shape = argparse.RawDescriptionHelpFormatter
+        super().__init__(prog=f"nst {command}", usage=usage, description=description, formatter_class=shape)
+        self.flags: list[str] = []
+
+    def option(self, *flags: str, help: str, default: object = None, group: Any = None, **settings: Any) -> None:
+        """Add an option whose help ends with its default; it is in the result only if it was given."""
+        shown = "" if default is None else f" (default: {default})"
+        if "type" in settings:
+            settings.setdefault("metavar", {int: "N", float: "X"}.get(settings["type"]))
+        self.flags += flags
+        (group or self).add_argument(*flags, help=help + shown, default=argparse.SUPPRESS, **settings)
+
+    def parse(self, words: Sequence[str]) -> Options:
+        """Return what was given; raise `UsageError` for words that don't belong to the command."""
+        options, rest = self.parse_known_intermixed_args(words)
+        if rest:
+            unknown = next((word.partition("=")[0] for word in rest if word.startswith("-")), rest[0])
+            near = difflib.get_close_matches(unknown, self.flags, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"{self.prog} --help lists all"
+            raise UsageError(f"{self.prog} has no option {unknown}; {hint}")
+        return options
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse would print with the usage of all options before it."""
+        raise UsageError(f"{message} ({self.prog} --help explains every option)")
+
+
+@contextmanager
+def sentences(quiet: bool, about: str = "") -> Iterator[None]:
+    """Print warnings as sentences, those of developers to developers not at all, and none if it is to be quiet."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if not quiet:
+            warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = lambda message, *place: tqdm.write(f"nst: warning: {about}{message}", file=sys.stderr)
+        yield
+
+
+def flag(name: str) -> str:
+    """Return the option of this name as it is written on the command line."""
+    return f"--{name.replace('_', '-')}"
+
+
+def check_taken(method: str, given: Mapping[str, object], taken: Sequence[str]) -> None:
+    """Check that a method takes all the options that were given for it."""
+    for name in given:
+        if name not in taken:
+            raise ValueError(f"{method} takes no {flag(name)}; its options are {', '.join(map(flag, taken))}")
+
+
+def sample(source: str, size: int | None) -> Any:
+    """Return the sample picture of that name, if there is no such file, else the source itself."""
+    if Path(source).exists():
+        return source
+    if source in samples.content_names():
+        return samples.content(source, size)
+    if source in samples.style_names():
+        return samples.style(source, size)
+    if not re.search(r"[./\\:]", source):
+        known = (*samples.content_names(), *samples.style_names())
+        raise ValueError(
+            f"no picture {source!r}: there is no such file here, nor a sample of that name{nearest(source, known)}"
+        )
+    return source

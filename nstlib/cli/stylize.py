@@ -1,0 +1,304 @@
+"""`nst stylize`: a photograph, a folder of photographs or a video, in the style of paintings."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from nstlib.backbones import layers_of
+from nstlib.batch import paint_folder
+from nstlib.checks import check_option, check_whole
+from nstlib.cli.parsing import Options, Parser, Say, UsageError, check_taken, flag, sample, sentences
+from nstlib.files import check_writable, expand_home, same_place
+from nstlib.gatys import Gatys, Result, Start
+from nstlib.image import WRITABLE, check_target, load_image, save_image
+from nstlib.interrupts import noted_interrupts
+from nstlib.progress import can_draw_bars
+from nstlib.stylize import METHODS, OPTIONS, painter
+from nstlib.video import VIDEOS, is_video, paint_video
+
+SUMMARY = "paint a photograph in the style of a painting"
+
+HELP = """\
+Paint a photograph in the style of a painting.
+
+Both are files, http(s) addresses, or names of sample pictures (see: nst samples). Examples:
+
+  nst stylize photo.jpg painting.jpg -o out.png --size 512
+  nst stylize astronaut swirl -o out.png
+  nst stylize photo.jpg painting.jpg -o out.png --style-weight 5 --keep-color luminance
+  nst stylize photo.jpg one.jpg two.jpg -o out.png --style-weights 0.3 0.7      both styles in one picture
+  nst stylize photo.jpg one.jpg two.jpg -o out/ --each                          one picture for each painting
+  nst stylize photo.jpg one.jpg two.jpg -o out.png --mask map.png               a painting for each region
+  nst stylize --method johnson --style swirl photo.jpg -o out.png
+  nst stylize --method johnson --style weights.safetensors photos/ -o painted/
+  nst stylize --method johnson --style swirl clip.mp4 -o painted.mp4
+
+A folder is painted picture by picture. What is already in the other folder and not older than its photograph is skipped,
+so the same command goes on after a stop; for other settings, name another folder. A file that can't be read is listed
+at the end, and the exit status is 1. Videos need: pip install "nstlib[video]"
+"""
+
+_GATYS = inspect.signature(Gatys).parameters
+LIBRARY_NAMES = {"init": "start", "save_every": "callback"}
+"""Option -> the name that it has in the library, where that is another."""
+
+
+def _of_gatys(name: str) -> Any:
+    """Return the default of an option of Gatys."""
+    return _GATYS[LIBRARY_NAMES.get(name, name)].default
+
+
+METHOD_OPTIONS: dict[str, tuple[Any, str, object]] = {
+    "style_scale": (
+        float,
+        "size of the painting relative to the photograph, along their short sides: larger means broader strokes. A painting "
+        "is never enlarged: one that is too small is used at its own size, with a warning",
+        1.0,
+    ),
+    "style_weights": ([float], "how much of each painting, in their order", "equal parts"),
+    "mask": (
+        Path,
+        "which region takes which painting. Repeat it, with one grey picture for each painting, in their order: white where "
+        "it goes. Or give one map, with one flat colour for each painting: the first takes the colour of the top left "
+        "pixel, the others take the other colours as they appear row by row. Masks are scaled to the photograph",
+        "none",
+    ),
+    "encoder": (
+        str,
+        "vgg19_mini (in the package), vgg19 or vgg16 (a download), or a weights file; networks that were trained need "
+        "the one that they were trained with",
+        "vgg19_mini",
+    ),
+    "alpha": (
+        float,
+        "strength from 0 to 1. johnson blends its result with the photograph pixel by pixel, the others blend features",
+        1.0,
+    ),
+    "weights": (Path, "a file of trained weights", "those in the package"),
+    "tile": (int, "side of the tiles that big pictures are painted in, in pixels", 512),
+    "content_weight": (float, "more is more photograph", _of_gatys("content_weight")),
+    "style_weight": (float, "more is more painting, less photograph", _of_gatys("style_weight")),
+    "tv_weight": (float, "more is smoother", _of_gatys("tv_weight")),
+    "content_layers": (
+        [str],
+        "layers whose features are kept: deeper ones leave more freedom",
+        "depends on the encoder; of a VGG " + " ".join(layers_of("vgg19", "content")),
+    ),
+    "style_layers": (
+        [str],
+        "layers whose statistics are matched: deeper ones hold larger shapes",
+        "depends on the encoder; of a VGG " + " ".join(layers_of("vgg19", "style")),
+    ),
+    "layer_weights": ([float], "one number for each style layer, in their order", "all alike"),
+    "init": (
+        str,
+        "where to begin: content, noise, style, or a picture, such as an earlier result of the same photograph",
+        _of_gatys("init"),
+    ),
+    "steps": (int, "optimisation steps in all", _of_gatys("steps")),
+    "save_every": (int, "write the picture so far every N steps, as OUT-<step>", "only the last"),
+    "pyramid": (int, "number of sizes, coarse to fine", _of_gatys("pyramid")),
+    "optimizer": (str, "lbfgs or adam", _of_gatys("optimizer")),
+    "learning_rate": (float, "of the optimizer", "1 for lbfgs, 0.02 for adam"),
+    "history_size": (int, "past steps that lbfgs remembers: fewer need less memory", _of_gatys("history_size")),
+    "precision": (str, "float32, or bfloat16: faster on processors and GPUs that have it", _of_gatys("precision")),
+    "pooling": (str, "max, average or l2", _of_gatys("pooling")),
+    "seed": (int, "seed of the noise", _of_gatys("seed")),
+}
+"""Option of some of the methods -> its type (a list for any number of values), what it does, and its default."""
+
+
+def _taken_by(method: str) -> list[str]:
+    """Return the options of a method, in the order of the help."""
+    library = [name for part in OPTIONS[method] for name in part]
+    return [name for name in METHOD_OPTIONS if LIBRARY_NAMES.get(name, name) in library]
+
+
+def parser() -> Parser:
+    """Return the parser of this command."""
+    stylize = Parser("stylize", "nst stylize PHOTOGRAPH PAINTING [PAINTING ...] -o OUT [options]", HELP)
+    stylize.add_argument(
+        "pictures",
+        nargs="*",
+        metavar="PICTURE",
+        help="the photograph, a folder of photographs or frames, or a video file; after it, the painting, or several",
+    )
+    stylize.option(
+        "--style",
+        metavar="PAINTING",
+        action="append",
+        help="a painting, as an option; for johnson, the name of a shipped style or a file of trained weights",
+        default="none",
+    )
+    stylize.option(
+        "-o", "--out", type=expand_home, help=f"where to write (needed): {', '.join(WRITABLE)}; a folder; .mp4"
+    )
+    stylize.option(
+        "--each",
+        action="store_true",
+        help="paint one picture for each painting: OUT is a folder, and they are called PHOTOGRAPH-PAINTING.png",
+        default="off",
+    )
+    stylize.option("--size", type=int, help="short side of the result in pixels", default="the photograph's own")
+    stylize.option("--method", help=f"one of: {', '.join(METHODS)}", default="gatys")
+    stylize.option("--keep-color", help="keep the photograph's colours: luminance or coral", default="no")
+    stylize.option("--device", help="cpu, cuda or mps", default="a GPU if there is one")
+    stylize.option("-q", "--quiet", action="store_true", help="print errors only", default="off")
+    groups: dict[str, Any] = {}
+    for name, (kind, help, default) in METHOD_OPTIONS.items():
+        takers = ", ".join(method for method in METHODS if name in _taken_by(method))
+        if takers not in groups:
+            groups[takers] = stylize.add_argument_group(f"options of {takers}")
+        settings: dict[str, Any] = {"nargs": "+", "type": kind[0]} if isinstance(kind, list) else {"type": kind}
+        if name.endswith("_layers"):
+            settings["metavar"] = "LAYER"
+        if name == "mask":
+            settings["action"] = "append"
+        stylize.option(flag(name), help=help, default=default, group=groups[takers], **settings)
+    return stylize
+
+
+class Job(NamedTuple):
+    """One result, or one folder of them: the paintings that it takes, and where it goes."""
+
+    styles: list[str]
+    out: Path
+
+
+def run(options: Options, say: Say) -> int:
+    """Paint; returns the exit status."""
+    given = vars(options)
+    if not options.pictures:
+        raise UsageError("no photograph: name it first, then the painting (nst stylize --help has examples)")
+    content, styles = options.pictures[0], [*options.pictures[1:], *given.get("style", ())]
+    if not styles:
+        raise ValueError("no style: name a painting after the photograph, or with --style")
+    if "out" not in given:
+        raise UsageError("nowhere to write: name a file or a folder with -o")
+    method = given.get("method", "gatys")
+    check_option("method", method, tuple(METHODS))
+    chosen = {name: given[name] for name in METHOD_OPTIONS if name in given}
+    check_taken(method, chosen, _taken_by(method))
+    target = Path(content).name if "each" in given else options.out  # with --each, results have the suffix of the video
+    kind = "folder" if Path(content).is_dir() else "video" if is_video(content, target) else "picture"
+    jobs = _list_jobs(content, styles, options.out, kind, chosen) if "each" in given else [Job(styles, options.out)]
+    for job in jobs:  # before the time that it takes to paint
+        _check_out(job.out, kind, [content, *styles, *chosen.get("mask", ()), chosen.get("init", "")])
+
+    quiet, size = "quiet" in given, given.get("size")
+    progress = not quiet and can_draw_bars()
+    shared = {name: given[name] for name in ("size", "keep_color", "device") if name in given}
+    common = _read_options(chosen, content, size, kind)
+    paints = []
+    for job in jobs:  # all paintings are read before the first picture is painted
+        paintings = job.styles if method == "johnson" else [sample(style, None) for style in job.styles]
+        if "save_every" in chosen:
+            common["callback"] = _save_along(chosen["save_every"], job.out)
+        paints.append(painter(paintings, method=method, progress=progress and kind == "picture", **shared, **common))
+
+    status = 0
+    with noted_interrupts() as interrupted:
+        for job, paint in zip(jobs, paints):
+            with sentences(quiet, f"{job.styles[0]}: " if len(jobs) > 1 else ""):
+                if kind == "folder":
+                    status |= _paint_folder(content, job.out, paint, progress, say)
+                elif kind == "video":
+                    settings = (job.styles, method, shared, chosen)
+                    one_by_one = _without_previous(paint)
+                    frames = paint_video(content, job.out, one_by_one, settings=settings, progress=progress)
+                    say(f"{job.out}: {frames} frames")
+                else:
+                    picture = paint(sample(content, size))
+                    say(f"{save_image(picture, job.out)}: {picture.shape[3]} x {picture.shape[2]} px")
+            if interrupted.is_set() and len(jobs) > 1:  # which Gatys has caught, to give its best picture so far
+                raise KeyboardInterrupt
+    return status
+
+
+def _list_jobs(content: str, styles: Sequence[str], out: Path, kind: str, chosen: Mapping[str, object]) -> list[Job]:
+    """Return one job for each painting, whose result in the folder `out` is called by photograph and painting."""
+    for name in ("style_weights", "mask"):
+        if name in chosen:
+            raise ValueError(
+                f"--each paints with one painting at a time, and {flag(name)} is for several: leave one out"
+            )
+    if out.suffix.lower() in (*WRITABLE, *VIDEOS) or (out.exists() and not out.is_dir()):
+        raise NotADirectoryError(
+            f"--each writes one picture for each painting into a folder, and '{out}' is a file name"
+        )
+    jobs: dict[Path, str] = {}
+    for style in styles:
+        suffix = ".png" if kind == "picture" else Path(content).suffix
+        name = Path(style).stem if kind == "folder" else f"{Path(content).stem}-{Path(style).stem}{suffix}"
+        other = jobs.setdefault(out / name, style)
+        if other != style:
+            raise ValueError(f"the results of '{other}' and '{style}' would both be called '{name}': rename a painting")
+    return [Job([style], target) for target, style in jobs.items()]
+
+
+def _check_out(out: Path, kind: str, sources: Sequence[object]) -> None:
+    """Check that a result can be written, and that it replaces nothing that it is made of."""
+    if kind == "picture":
+        check_target(out)
+    for source in sources:
+        if kind != "folder" and source and same_place(out, Path(str(source))):
+            raise ValueError(f"the result would replace '{source}', one of its sources: name another file for it")
+    check_writable(out, folder=kind == "folder")
+
+
+def _read_options(chosen: Mapping[str, Any], content: str, size: int | None, kind: str) -> dict[str, Any]:
+    """Return the options of the method as the library wants them."""
+    options = {LIBRARY_NAMES.get(name, name): value for name, value in chosen.items() if name != "save_every"}
+    if "layer_weights" in chosen:
+        layers = chosen.get("style_layers") or layers_of(chosen.get("encoder", "vgg19_mini"), "style")
+        weights = chosen["layer_weights"]
+        if len(weights) != len(layers):
+            names = " ".join(layers)
+            raise ValueError(f"--layer-weights needs one number for each of {names}: {len(layers)}, got {len(weights)}")
+        options["layer_weights"] = dict(zip(layers, weights))
+    if "save_every" in chosen:
+        check_whole("--save-every", chosen["save_every"], 1)
+    if kind != "picture" and "save_every" in chosen:
+        raise ValueError(f"--save-every is for one photograph, and '{content}' is a {kind}")
+    init = chosen.get("init", "content")
+    if init not in get_args(Start):
+        if not Path(init).exists() and not Path(init).suffix:
+            check_option("init", init, get_args(Start))
+        if kind != "picture":
+            raise ValueError(f"--init takes a picture for one photograph only, and '{content}' is a {kind}")
+        photograph = load_image(sample(content, size), size=size)
+        first = F.interpolate(load_image(init, size=None), photograph.shape[2:], mode="bicubic", antialias=True)
+        options[LIBRARY_NAMES["init"]] = first.clamp(0, 1)
+    return options
+
+
+def _save_along(every: int, out: Path) -> Callable[[Result], None]:
+    """Return a callback of `Gatys` that writes the picture so far beside `out`."""
+
+    def save(result: Result) -> None:
+        step = int(result.history[-1]["step"])
+        if step % every == 0:
+            save_image(result.picture, out.with_name(f"{out.stem}-{step:04}{out.suffix}"))
+
+    return save
+
+
+def _without_previous(paint: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor | None], Tensor]:
+    """Return what `paint_video` calls, for a method that paints every frame on its own."""
+    return lambda frame, previous: paint(frame)
+
+
+def _paint_folder(folder: str, out: Path, paint: Callable[[Path], Tensor], progress: bool, say: Say) -> int:
+    report = paint_folder(folder, out, paint, progress=progress)
+    done = f", {len(report.skipped)} done before" if report.skipped else ""
+    say(f"{out}: {len(report.written)} pictures written{done}")
+    for file, reason in report.failed.items():
+        print(f"nst: failed: {file}: {reason}", file=sys.stderr)
+    return 1 if report.failed else 0

@@ -1,0 +1,95 @@
+"""Masks from files: which region of a photograph takes which painting."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nstlib.image import load_image
+
+NEAR = 48
+"""Two colours of a map whose channels differ by no more than this, out of 255, are the same colour: JPEG changes them."""
+
+LEAST_SHARE = 0.01
+"""A colour that fills less than this of a map's flat areas is no region."""
+
+
+def read_masks(files: Sequence[Any], styles: int, size: tuple[int, int]) -> Tensor:
+    """Read one region per painting, scaled to the photograph.
+
+    Args:
+        files: paths or anything else that `load_image` reads: either one grey picture per painting, in their order, white
+            where the painting goes and black where it doesn't; or, for two paintings and more, a single map with one flat
+            colour per painting. The painting that was named first takes the colour of the map's top left pixel. The others
+            take the other colours in the order in which they appear row by row, from the top left to the bottom right.
+        styles: K, the number of paintings.
+        size: `(H, W)` of the photograph.
+
+    Returns:
+        `(K, H, W)` in [0, 1].
+
+    Raises:
+        ValueError: another number of files or of colours than paintings, or a mask that is black everywhere.
+
+    Example:
+        >>> map = torch.zeros(3, 8, 8)
+        >>> map[0, :, :4], map[2, :, 4:] = 1, 1  # red on the left, blue on the right
+        >>> read_masks([map], 2, (1, 4))
+        tensor([[[1., 1., 0., 0.]],
+        <BLANKLINE>
+                [[0., 0., 1., 1.]]])
+    """
+    if len(files) == styles:
+        return torch.cat([_read_grey(file, size) for file in files])
+    if len(files) == 1:
+        return _split_colors(files[0], styles, size)
+    wanted = f"one grey mask for each of the {styles} paintings, or a single map of {styles} colours"
+    raise ValueError(f"give {wanted if styles > 1 else 'one grey mask for the painting'}; got {len(files)} masks")
+
+
+def _read_grey(file: Any, size: tuple[int, int]) -> Tensor:
+    grey = load_image(file, size=None).mean(1, keepdim=True)  # (1, 1, h, w)
+    mask = F.interpolate(grey, size, mode="bilinear", antialias=True)[0].clamp(0, 1)  # (1, H, W)
+    if not bool((mask > 0).any()):
+        raise ValueError(f"the mask {_name(file)} is black everywhere; it must be white where its painting goes")
+    return mask
+
+
+def _split_colors(file: Any, styles: int, size: tuple[int, int]) -> Tensor:
+    picture = load_image(file, size=None) * 255
+    colors = _flat_colors(picture)
+    if len(colors) != styles:
+        raise ValueError(
+            f"the map {_name(file)} has {len(colors)} flat colours, and there are {styles} paintings; give each of them one"
+        )
+    scaled = F.interpolate(picture, size, mode="nearest-exact")[0]  # (3, H, W)
+    distances = torch.stack([(scaled - color[:, None, None]).abs().sum(0) for color in colors])  # (K, H, W)
+    region = distances.argmin(0)  # every pixel belongs to the colour that is nearest to its own
+    order = sorted(range(styles), key=lambda k: int((region == k).flatten().int().argmax()))
+    return torch.stack([(region == k).float() for k in order])
+
+
+def _flat_colors(picture: Tensor) -> list[Tensor]:
+    """Return the colours `(3,)` of the flat areas of a map `(1, 3, H, W)` in 0..255."""
+    levels = F.interpolate(picture, [min(side, 512) for side in picture.shape[2:]], mode="nearest-exact")[0]
+    # the colours in between, of softened edges, change from one pixel to the next
+    spread = F.max_pool2d(levels, 3, 1, 1) + F.max_pool2d(-levels, 3, 1, 1)
+    pixels = levels[:, (spread <= NEAR).all(0)].round().T  # (N, 3)
+    found, counts = pixels.unique(dim=0, return_counts=True)  # (M, 3), (M,)
+    colors: list[Tensor] = []
+    while counts.any():
+        color = found[counts.argmax()]
+        same = ((found - color).abs() <= NEAR).all(1)
+        if counts[same].sum() >= LEAST_SHARE * len(pixels):
+            colors.append(color)
+        counts[same] = 0
+    return colors
+
+
+def _name(file: Any) -> str:
+    return repr(os.fspath(file)) if isinstance(file, (str, os.PathLike)) else f"({type(file).__name__})"
