@@ -6,7 +6,13 @@ painting's, and paint what comes out with a decoder. They differ in the middle:
     picture = decode(transfer(encode(content), encode(style)))
 
 A method names the layers it reads, says what it keeps of a style, and transfers. Everything a user may want of all three
-is written here, once: strength, several styles, masks, any size, one style for many pictures, big pictures.
+is written here, once: strength, several styles, masks, transparency, any size, one style for many pictures, big pictures.
+
+Several styles have shares that add up to 1, at every position, and what they give is blended by them:
+
+    t = sum_k w_k transfer(content, style_k)
+
+Strength is a special case: the photograph itself is one more style, with the share 1 - alpha.
 """
 
 from __future__ import annotations
@@ -14,71 +20,70 @@ from __future__ import annotations
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.checkpoints import check_encoder, load_weights, read_decoder, read_model, save_weights
-from nstlib.checks import check_number, check_weights, check_whole
-from nstlib.decoder import RADIUS, STAGES, Decoder
+from nstlib.checkpoints import check_encoder, check_method, load_weights, read_decoder, read_model, save_weights
+from nstlib.checks import check_mask, check_number, check_picture, check_weights, check_whole
+from nstlib.decoder import DECODER_REACH_PX, STAGES, ConditionedDecoder, Decoder, condition
 from nstlib.encoder import Encoder, PaddedConv, as_encoder
-from nstlib.image import check_mask, check_picture
-from nstlib.losses import moments, share_styles
-from nstlib.memory import Rehearsal, guarded
-from nstlib.tiling import Maps, crop, fill_up, in_tiles
+from nstlib.losses import adain, moments, moments_distance, normalize_weights
+from nstlib.objective import Objective
+from nstlib.tiling import FeatureMaps, crop, in_tiles, pad_to_multiple
 from nstlib.weights import Checkpoint, Source, read_checkpoint
-
-Statistics = Mapping[str, tuple[Tensor, Tensor]]
-"""Name of a map -> mean and standard deviation of the whole picture, each `(B, C, 1, 1)`."""
 
 TILE = 512
 """Pictures with more pixels than a square of this side are painted in tiles of this side."""
 
-PLENTY = 4096
-"""Bytes per pixel that are enough for any picture (`nstlib.memory`): more than twice what each method needs, tested."""
+Code = dict[str, Tensor]
+"""What a method keeps of a painting: name -> tensor, `(B or 1, ...)`."""
 
-HEAP = 1.85
-"""How much of the heap is holes: see `nstlib.memory`."""
-
-_Model = TypeVar("_Model", bound="ArbitraryStyle")
+Model = TypeVar("Model", bound="ArbitraryStyle")
 
 
 @dataclass(frozen=True)
-class Style:
+class EncodedStyle:
     """A painting as a method keeps it, from `encode_style`: for as many photographs as you like.
 
     Attributes:
-        method: whose it is.
+        method: the method that encoded it.
         code: name -> tensor. You may mix your own.
-        encoder: fingerprint of the encoder that read it; empty is not checked.
+        encoder_fingerprint: of the encoder that read it; empty is not checked.
     """
 
     method: str
-    code: dict[str, Tensor]
-    encoder: str = ""
+    code: Code
+    encoder_fingerprint: str = ""
 
 
 class ArbitraryStyle(nn.Module, ABC):
-    """The face that AdaIN, SANet and AdaAttN have in common.
+    """The base class of AdaIN, SANet and AdaAttN.
+
+    A method of your own names its `method` and `layers` and defines `encode_style_features` and `transfer`, and `build`
+    if it has layers to train besides the decoder.
 
     Args:
         encoder: the name, path or state dict of a network, or an `Encoder` that has the layers the method reads.
-        about: what is known of the weights.
+        decoder: what paints. None is a new one, the papers' or, with `conditioned`, one that is told the style.
+        conditioned: whether a new decoder is a `ConditionedDecoder`.
+        metadata: what is known of the weights.
 
     Attributes:
         encoder: frozen.
         network: what is trained: the decoder, and the method's own layers.
-        about: what is known of the weights: data, steps, losses, ...
+        metadata: what is known of the weights: data, steps, losses, ...
     """
 
     method: ClassVar[str]
     layers: ClassVar[tuple[str, ...]]
+    skips: ClassVar[tuple[str, ...]] = ()
+    """Layers whose changed features the papers' decoder takes besides relu4_1."""
     parts: ClassVar[tuple[str, ...]] = ("decoder",)
     """The parts of `network`: the published weights bring each in a file of its own."""
 
@@ -86,49 +91,58 @@ class ArbitraryStyle(nn.Module, ABC):
         self,
         encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
         *,
-        about: Mapping[str, str] | None = None,
-        widths: Mapping[str, int] | None = None,
+        decoder: Decoder | None = None,
+        conditioned: bool = False,
+        metadata: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
-        needed = dict.fromkeys((*self.layers, "relu1_1", "relu2_1", "relu3_1", "relu4_1"))
-        self.encoder = as_encoder(encoder, tuple(needed))
-        # in the encoder's precision, whatever PyTorch's default is
-        self.network = self._build(self.encoder.channels, widths or self.encoder.channels).to(self.encoder.color_bias)
-        for layer in self._decoder.reads:
-            given, taken = self.encoder.channels[layer], (widths or self.encoder.channels)[layer]
-            if given != taken:
+        self.encoder = as_encoder(encoder, tuple(dict.fromkeys((*self.layers, *STAGES))))
+        channels = self.encoder.channels
+        if decoder is None and conditioned:
+            decoder = ConditionedDecoder(channels, skips=("relu3_1", "relu2_1"), blocks=2)
+        decoder = decoder or Decoder(channels, skips=self.skips)
+        for layer in ("relu4_1", *decoder.skips):
+            if decoder.channels[layer] != channels[layer]:
                 raise ValueError(
-                    f"the decoder takes {taken} channels at {layer}, and this encoder gives {given}: take the encoder "
-                    "that it was trained with"
+                    f"the decoder takes {decoder.channels[layer]} channels at {layer}, and this encoder gives "
+                    f"{channels[layer]}: take the encoder that it was trained with"
                 )
-        self.about = dict(about or {})
-        self.start = "random weights"
+        # in the encoder's precision, whatever PyTorch's default is
+        self.network = nn.ModuleDict({**self.build(channels), "decoder": decoder}).to(self.encoder.color_bias)
+        self.metadata = dict(metadata or {})
+        self.init = "random weights"
         self.stride = max(self.encoder.stride[layer] for layer in self.layers)
         self.to(memory_format=torch.channels_last)
         self.eval()
 
     # ------------------------------------------------------------------------------ what a method is made of
 
-    @abstractmethod
-    def _build(self, channels: Mapping[str, int], widths: Mapping[str, int]) -> nn.ModuleDict:
-        """The trained parts, for an encoder of these channels and a decoder of those widths."""
+    def build(self, channels: Mapping[str, int]) -> dict[str, nn.Module]:
+        """Return the parts that are trained besides the decoder, for an encoder of these channels."""
+        return {}
 
-    def _read(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The maps that the method works with, from the encoder's features: those themselves."""
+    def select_features(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the maps that the method works with, from the encoder's features: those of its layers."""
         return {layer: features[layer] for layer in self.layers}
 
     @abstractmethod
-    def _keep(self, maps: Maps, statistics: Statistics) -> dict[str, Tensor]:
-        """What is kept of a style."""
+    def encode_style_features(self, style: FeatureMaps) -> Code:
+        """Return what is kept of a style, from its maps `(B or 1, C, h, w)`."""
 
     @abstractmethod
-    def _transfer(self, maps: Maps, statistics: Statistics, code: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What the decoder is to paint: the content's maps in the style."""
+    def transfer(self, content: FeatureMaps, code: Code, opacity: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
+        """Return what the decoder is to paint.
+
+        Args:
+            content: the photograph's maps, `(B, C, H, W)`.
+            code: what `encode_style_features` kept of the style.
+            opacity: name of a map -> `(1, 1, H, W)`, how much each position counts, or None.
+        """
 
     # ------------------------------------------------------------------------------ what a user calls
 
     @classmethod
-    def pretrained(cls: type[_Model]) -> _Model:
+    def pretrained(cls: type[Model]) -> Model:
         """The network that is shipped with the package, on the embedded encoder.
 
         Raises:
@@ -138,12 +152,12 @@ class ArbitraryStyle(nn.Module, ABC):
 
     @classmethod
     def from_checkpoint(
-        cls: type[_Model],
+        cls: type[Model],
         source: Source | None = None,
         *,
         encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
         **parts: Source,
-    ) -> _Model:
+    ) -> Model:
         """Return the model of a file of ours, or of the published weights, which come in several files.
 
         Args:
@@ -166,9 +180,9 @@ class ArbitraryStyle(nn.Module, ABC):
             'adain'
         """
         checkpoint = read_model(cls.method, cls.parts, source, parts)
-        widths = dict(zip(STAGES, read_decoder(checkpoint).widths))
+        decoder = read_decoder(checkpoint)
         with torch.random.fork_rng(devices=[]):  # the first weights are random, and replaced at once
-            model = cls(encoder, about=checkpoint.metadata, widths=widths)
+            model = cls(encoder, decoder=decoder, metadata=checkpoint.metadata)
         model._load(checkpoint)
         return model
 
@@ -191,17 +205,17 @@ class ArbitraryStyle(nn.Module, ABC):
             >>> from nstlib import SANet
             >>> with tempfile.TemporaryDirectory() as folder:
             ...     path = SANet.pretrained().save(f"{folder}/mine.safetensors", half=True)
-            ...     SANet.from_checkpoint(path).about["encoder"]
+            ...     SANet.from_checkpoint(path).metadata["encoder"]
             'vgg19_mini'
         """
         known = {"method": self.method, "encoder": self.encoder.name, "encoder_fingerprint": self.encoder.fingerprint}
-        return save_weights(self.network, path, {**self.about, **known}, half=half)
+        return save_weights(self.network, path, {**self.metadata, **known}, half=half)
 
     def forward(
         self,
         content: Tensor,
-        style: Tensor | Style | Sequence[Tensor | Style],
-        alpha: float = 1.0,
+        style: Tensor | EncodedStyle | Sequence[Tensor | EncodedStyle],
+        alpha: float | Tensor = 1.0,
         *,
         style_weights: Sequence[float] | None = None,
         mask: Tensor | None = None,
@@ -209,27 +223,27 @@ class ArbitraryStyle(nn.Module, ABC):
         """Paint, with gradients.
 
         Args:
-            content: `(B, 3, H, W)` in [0, 1], of any size.
-            style: `(B or 1, 3, h, w)` in [0, 1] or what `encode_style` gave, or a list of K such.
+            content: `(B, 3, H, W)` in [0, 1], of any size; or `(1, 4, H, W)` with the opacity of every pixel, which the
+                result keeps. What is transparent counts in no statistic.
+            style: `(B or 1, 3, h, w)` in [0, 1], `(1, 4, h, w)`, or what `encode_style` gave, or a list of K such.
             alpha: strength in [0, 1]: 0 paints the content in its own style.
             style_weights: K numbers: how much of each style. None is equal parts.
             mask: `(K, H, W)`, with sum 1 at every pixel: where each style applies, instead of style_weights.
 
         Returns:
-            `(B, 3, H, W)`, meant for [0, 1], not clamped.
+            `(B, 3, H, W)`, or 4 channels as the content has, meant for [0, 1], not clamped.
 
         Raises:
             ValueError: a wrong shape, range, batch size, alpha, weight or mask; NaN or infinity.
         """
-        check_picture(content, "content")
         return self._paint(content, style, alpha, style_weights, mask, math.inf)
 
     @torch.no_grad()
     def stylize(
         self,
         content: Tensor,
-        style: Tensor | Style | Sequence[Tensor | Style],
-        alpha: float = 1.0,
+        style: Tensor | EncodedStyle | Sequence[Tensor | EncodedStyle],
+        alpha: float | Tensor = 1.0,
         *,
         style_weights: Sequence[float] | None = None,
         mask: Tensor | None = None,
@@ -244,46 +258,93 @@ class ArbitraryStyle(nn.Module, ABC):
             progress: there is no bar for so short a time.
 
         Returns:
-            `(B, 3, H, W)` in [0, 1].
+            `(B, 3, H, W)` in [0, 1], or 4 channels as the content has.
 
         Raises:
             MemoryError: too large a picture for the memory there is; what would fit is named.
         """
         tile = check_whole("tile", tile, self.stride)
-        check_picture(content, "content")
-        given = style if isinstance(style, (list, tuple)) else [style]
-        styles = [one for one in given if isinstance(one, (Tensor, Style))]
-
-        def rehearse(model: ArbitraryStyle, empty: Tensor, option: Mapping[str, Any]) -> None:
-            model._paint(empty, model._read_all(styles, tile), alpha, None, None, option.get("tile", tile)).clamp_(0, 1)
-
-        pixels = sum(one.numel() for one in (content, *styles) if isinstance(one, Tensor)) // 3
-        smaller = [{"tile": side} for side in (512, 256, 128) if self.stride <= side < tile]
-        with self._guarded(content, rehearse, plenty=PLENTY * pixels, options=smaller):
-            return self._paint(content, style, alpha, style_weights, mask, tile).clamp_(0, 1)
+        return self._paint(content, style, alpha, style_weights, mask, tile).clamp_(0, 1)
 
     @torch.no_grad()
-    def encode_style(self, style: Tensor, *, tile: int = TILE) -> Style:
+    def encode_style(self, style: Tensor, *, tile: int = TILE) -> EncodedStyle:
         """Read a painting once, for many photographs.
 
         Args:
-            style: `(B or 1, 3, h, w)` in [0, 1].
+            style: `(B or 1, 3, h, w)` in [0, 1], or `(1, 4, h, w)`, of which transparent parts are left out.
             tile: as for `stylize`. A painting is read in tiles if its sides are multiples of the encoder's stride.
 
         Returns:
             What takes the place of the painting in any call; without gradients.
         """
-        tile = check_whole("tile", tile, self.stride)
+        code = self._encode_style(style, check_whole("tile", tile, self.stride))
+        return EncodedStyle(self.method, code, self.encoder.fingerprint)
 
-        def rehearse(model: ArbitraryStyle, empty: Tensor, option: Mapping[str, Any]) -> None:
-            model._read_style(empty, tile)
+    # ------------------------------------------------------------------------------ how it is done
 
-        check_picture(style, "style")
-        with self._guarded(style, rehearse, plenty=PLENTY * style[:, 0].numel()):
-            return Style(self.method, self._read_style(style, tile), self.encoder.fingerprint)
+    def _paint(
+        self,
+        content: Tensor,
+        style: Tensor | EncodedStyle | Sequence[Tensor | EncodedStyle],
+        alpha: float | Tensor,
+        style_weights: Sequence[float] | None,
+        mask: Tensor | None,
+        tile: float,
+    ) -> Tensor:
+        strength = check_number("alpha", alpha, 0, 1)
+        picture, opacity = split_opacity(check_picture(content, "content", opacity=True))
+        codes = [
+            self._check_code(one, len(content), tile)
+            for one in (style if isinstance(style, (list, tuple)) else [style])
+        ]
+        shares = self._shares(style_weights, mask, len(codes), content)  # (K, 1, 1 or H, 1 or W)
+        padded = pad_to_multiple(picture.to(self.encoder.color_bias), self.stride, self._least)
+        maps = self._encode(padded, tile, own_style=strength < 1)
+        opacities = dict.fromkeys(maps) if opacity is None else opacity_at(pad_to_multiple(opacity, self.stride), maps)
+        if strength < 1:  # the photograph is one more style, with the rest of the shares
+            codes.append(self.encode_features(maps if opacity is None else select_opaque(maps, opacities)))
+            alpha = torch.as_tensor(alpha).to(shares)
+            shares = torch.cat([alpha * shares, (1 - alpha) * torch.ones_like(shares[:1])])
+        changed = blend([self.change(maps, code, opacities) for code in codes], shares)
+        painted = self._in_tiles(
+            lambda window: {"picture": self.decoder(window)}, changed, padded, tile, DECODER_REACH_PX
+        )
+        result = crop(painted["picture"], content.shape[2], content.shape[3])
+        return result if opacity is None else torch.cat([result, opacity.to(result)], 1)
+
+    def encode_features(self, style: FeatureMaps) -> Code:
+        """Return all that is kept of a style: what the method keeps, and what the decoder is told."""
+        code = self.encode_style_features(style) | self.tell(style)
+        for layer in self.decoder.skips:
+            if layer not in self.skips:
+                code[f"{layer}/mean"], code[f"{layer}/std"] = moments(style[layer])
+        return {name: part.to(self.encoder.color_bias) for name, part in code.items()}
+
+    def tell(self, style: FeatureMaps) -> Code:
+        """Return what the decoder is told of a style: nothing, or its moments."""
+        if not isinstance(self.decoder, ConditionedDecoder):
+            return {}
+        return {"condition": condition({layer: moments(style[layer]) for layer in STAGES})}
+
+    def change(self, content: FeatureMaps, code: Code, opacity: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
+        """Return all that the decoder takes: the method's features, those of its skips, and what it is told."""
+        changed = self.transfer(content, code, opacity)
+        for layer in self.decoder.skips:
+            if layer not in changed:
+                changed[layer] = adain(content[layer], code[f"{layer}/mean"], code[f"{layer}/std"], opacity[layer])
+        if "condition" in self.decoder.reads:
+            changed["condition"] = code["condition"]
+        return changed
+
+    @property
+    def decoder(self) -> Decoder:
+        """The decoder of `network`."""
+        decoder = self.network["decoder"]
+        assert isinstance(decoder, Decoder)
+        return decoder
 
     @torch.no_grad()
-    def start_from(self, source: Source) -> None:
+    def init_from(self, source: Source) -> None:
         """Begin a training with trained weights: all of them if they are of this method, else those of the decoder.
 
         Args:
@@ -297,214 +358,161 @@ class ArbitraryStyle(nn.Module, ABC):
         """
         checkpoint = read_checkpoint(source)
         method = checkpoint.metadata.get("method")
-        same = method == self.method or (
-            method is None and checkpoint.network.keys() == self.network.state_dict().keys()
-        )
+        same = checkpoint.network.keys() == self.network.state_dict().keys()
         if same:
             self._load(checkpoint)
         else:
             check_encoder(self.encoder, checkpoint)
-            self._decoder.start_from(read_decoder(checkpoint))
+            self.decoder.init_from(read_decoder(checkpoint))
         origin, steps = method or checkpoint.label, checkpoint.metadata.get("steps", "?")
-        self.start = f"{'weights' if same else 'decoder'} of {origin} after {steps} steps"
+        self.init = f"{'weights' if same else 'decoder'} of {origin} after {steps} steps"
 
-    def transfer(self, content: Mapping[str, Tensor], style: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What the decoder is to paint, from the encoder's features of both: what is trained, for the objectives."""
-        c, s = self._read(content), self._read(style)
-        return self._transfer(c, measure(c), self._keep(s, measure(s)))
+    def _load(self, checkpoint: Checkpoint) -> None:
+        check_encoder(self.encoder, checkpoint)
+        check_method(checkpoint, self.method)
+        load_weights(self.network, checkpoint.network, checkpoint.label, f"network of {type(self).__name__}")
 
-    # ------------------------------------------------------------------------------ how it is done
+    def _encode_style(self, style: Tensor, tile: float) -> Code:
+        picture, opacity = split_opacity(check_picture(style, "style", opacity=True))
+        padded = pad_to_multiple(picture.to(self.encoder.color_bias), 1, self._least)
+        maps = self._encode(padded, tile, own_style=True)
+        if opacity is not None:
+            maps = select_opaque(maps, opacity_at(pad_to_multiple(opacity, 1, self._least), maps))
+        return self.encode_features(maps)
 
-    def _paint(
-        self,
-        content: Tensor,
-        style: Tensor | Style | Sequence[Tensor | Style],
-        alpha: float,
-        style_weights: Sequence[float] | None,
-        mask: Tensor | None,
-        tile: float,
+    def _check_code(self, style: Tensor | EncodedStyle, batch: int, tile: float) -> Code:
+        """Return the code of a style, on the device of the model."""
+        if not isinstance(style, EncodedStyle):
+            code = self._encode_style(style, tile)
+        elif style.method != self.method:
+            raise ValueError(
+                f"this style was encoded by {style.method!r}, and {self.method!r} needs its own encode_style"
+            )
+        elif style.encoder_fingerprint not in ("", self.encoder.fingerprint):
+            raise ValueError("this style was encoded with another encoder: encode it with the model that is to paint")
+        else:
+            code = {name: part.to(self.encoder.color_bias) for name, part in style.code.items()}
+        found = len(next(iter(code.values())))
+        if found not in (1, batch):
+            need = f"{batch} contents need 1 style or {batch}" if batch > 1 else "1 content needs 1 style"
+            raise ValueError(f"{need}, got a batch of {found}")
+        return code
+
+    def _shares(
+        self, style_weights: Sequence[float] | None, mask: Tensor | None, styles: int, content: Tensor
     ) -> Tensor:
-        strength = check_number("alpha", alpha, 0, 1)
-        alpha = alpha if isinstance(alpha, Tensor) else strength  # a tensor stays one, for the gradient
-        codes = self._codes(style, len(content), tile)
-        weights = self._weights(style_weights, mask, len(codes), content)
-        filled = fill_up(content.to(self.encoder.color_bias), self.stride, self._least)
-        maps = self._encode(filled, tile)
-        statistics = measure(maps)
-        # The content in its own style is what the decoder makes of it alone: alpha goes from there to the style
-        changed = [self._transfer(maps, statistics, code) for code in codes]
-        result = _blend(changed, weights)
-        if alpha < 1:
-            own = self._transfer(maps, statistics, self._code(maps, statistics))
-            # alpha t + (1 - alpha) c
-            result = {layer: torch.lerp(own[layer], one, alpha) for layer, one in result.items()}
-        del maps, changed
-        painted = self._in_tiles(self._decode_window, result, filled, tile, RADIUS)["picture"]
-        return crop(painted, content.shape[2], content.shape[3])
+        """Return how much of every style, `(K, 1, H or 1, W or 1)`."""
+        if mask is None:
+            return normalize_weights(style_weights, styles).to(self.encoder.color_bias)[:, None, None, None]
+        if style_weights is not None:
+            raise ValueError("mask and style_weights both say how much of each style: give one of them")
+        check_mask(mask, styles, content)
+        mask = mask.to(self.encoder.color_bias)
+        sums = mask.sum(0)
+        if not bool(torch.isfinite(mask).all()) or mask.min() < 0 or (sums - 1).abs().max() > 1e-3:
+            raise ValueError(
+                f"masks must be at least 0 and have the sum 1 at every pixel, found sums from {sums.min():.3g} to "
+                f"{sums.max():.3g}; divide them by their sum"
+            )
+        return pad_to_multiple(mask[:, None], self.stride, self._least)
 
-    def _encode_style(self, style: Tensor, tile: float) -> dict[str, Tensor]:
-        check_picture(style, "style")
-        return self._read_style(style, tile)
+    def _encode(self, picture: Tensor, tile: float, *, own_style: bool) -> dict[str, Tensor]:
+        """Return the maps of a picture, with those that only a style needs if it is one."""
+        extra = STAGES if own_style and isinstance(self.decoder, ConditionedDecoder) else self.decoder.skips
 
-    def _read_style(self, style: Tensor, tile: float) -> dict[str, Tensor]:
-        maps = self._encode(fill_up(style.to(self.encoder.color_bias), 1, self._least), tile)
-        return self._code(maps, measure(maps))
+        def encode(window: FeatureMaps) -> dict[str, Tensor]:
+            features = self.encoder(window["picture"], tuple(dict.fromkeys((*self.layers, *extra))))
+            return {layer: features[layer] for layer in extra} | self.select_features(features)
 
-    def _code(self, maps: Maps, statistics: Statistics) -> dict[str, Tensor]:
-        """What is kept of a style, in the encoder's precision."""
-        return {name: part.to(self.encoder.color_bias) for name, part in self._keep(maps, statistics).items()}
-
-    def _read_all(self, styles: Sequence[Tensor | Style], tile: float) -> list[Style]:
-        """The codes of styles of these shapes, without numbers: for `nstlib.memory`."""
-        codes = [
-            {name: part.to("meta") for name, part in one.code.items()}
-            if isinstance(one, Style)
-            else self._read_style(one.to("meta"), tile)
-            for one in styles
-        ]
-        return [Style(self.method, code, self.encoder.fingerprint) for code in codes]
-
-    def _guarded(
-        self, picture: Tensor, rehearse: Rehearsal, *, plenty: int, options: Any = ()
-    ) -> AbstractContextManager[None]:
-        device = self.encoder.color_bias.device
-        return guarded(
-            self, picture, rehearse, device=device, least=self._least, plenty=plenty, heap=HEAP, options=options
-        )
-
-    def _encode(self, picture: Tensor, tile: float) -> dict[str, Tensor]:
-        return self._in_tiles(self._encode_window, {"picture": picture}, picture, tile, self._reach)
-
-    def _encode_window(self, maps: Maps) -> dict[str, Tensor]:
-        return self._read(self.encoder(maps["picture"], self.layers))
-
-    def _decode_window(self, maps: Maps) -> dict[str, Tensor]:
-        return {"picture": self._decoder(maps)}
+        return self._in_tiles(encode, {"picture": picture}, picture, tile, self.encoder.reach(self.layers))
 
     def _in_tiles(
-        self, function: Callable[[Maps], dict[str, Tensor]], maps: Maps, picture: Tensor, tile: float, reach: int
+        self,
+        function: Callable[[FeatureMaps], dict[str, Tensor]],
+        maps: FeatureMaps,
+        picture: Tensor,
+        tile: float,
+        reach: int,
     ) -> dict[str, Tensor]:
-        """`function(maps)`, in tiles if the picture has more pixels than one. Tiles are cut at multiples of the stride."""
+        """Return `function(maps)`, computed in tiles, cut at multiples of the stride, if the picture is larger than one."""
         height, width = picture.shape[2:]
-        if height * width <= tile**2 or height % self.stride or width % self.stride:
+        if math.isinf(tile) or height * width <= tile**2 or height % self.stride or width % self.stride:
             return function(maps)
         side, margin = int(tile) // self.stride * self.stride, -(-reach // self.stride) * self.stride
         return in_tiles(function, maps, (height, width), side, margin)
 
     @property
-    def _decoder(self) -> Decoder:
-        decoder = self.network["decoder"]
-        assert isinstance(decoder, Decoder)
-        return decoder
-
-    @property
     def _least(self) -> int:
         return 2 * max(self.encoder.stride.values())  # two positions, so that there is a neighbour to reflect
 
-    @property
-    def _reach(self) -> int:
-        """How far the encoder sees, in pixels: every convolution one position, in windows that no pool is cut by."""
-        reach, stride = 0, 1
-        for step in self.encoder.chain:
-            if step.startswith("conv"):
-                reach += stride
-            elif step.startswith("pool"):
-                stride *= 2
-            if step in self.layers:
-                deepest = reach
-        return deepest
 
-    def _codes(self, style: Any, batch: int, tile: float) -> list[dict[str, Tensor]]:
-        styles = list(style) if isinstance(style, (list, tuple)) else [style]
-        if not styles:
-            raise ValueError("no style: give at least one picture")
-        codes = []
-        for one in styles:
-            if isinstance(one, Style) and one.method != self.method:
-                raise ValueError(
-                    f"this style was encoded by {one.method!r}, and {self.method!r} needs its own encode_style"
-                )
-            if isinstance(one, Style) and one.encoder not in ("", self.encoder.fingerprint):
-                raise ValueError(
-                    "this style was encoded with another encoder: encode it with the model that is to paint"
-                )
-            if isinstance(one, Style):  # which may come from another device
-                code = {name: part.to(self.encoder.color_bias) for name, part in one.code.items()}
-            else:
-                code = self._encode_style(one, tile)
-            found = len(next(iter(code.values())))
-            if found not in (1, batch):
-                need = f"{batch} contents need 1 style or {batch}" if batch > 1 else "1 content needs 1 style"
-                raise ValueError(f"{need}, got a batch of {found}")
-            codes.append(code)
-        return codes
-
-    def _weights(
-        self, style_weights: Sequence[float] | None, mask: Tensor | None, styles: int, content: Tensor
-    ) -> Tensor:
-        """How much of every style, `(K, 1, H or 1, W or 1)`."""
-        if mask is not None:
-            if style_weights is not None:
-                raise ValueError("mask and style_weights both say how much of each style: give one of them")
-            return self._mask(mask, styles, content)
-        return share_styles(style_weights, styles).to(self.encoder.color_bias)[:, None, None, None]
-
-    def _mask(self, mask: Tensor, styles: int, content: Tensor) -> Tensor:
-        check_mask(mask, styles, content)
-        mask = mask.to(self.encoder.color_bias)
-        total = mask.sum(0)
-        if not bool(torch.isfinite(mask).all()) or mask.min() < 0 or (total - 1).abs().max() > 1e-3:
-            raise ValueError(
-                f"masks must be at least 0 and have the sum 1 at every pixel, found sums from {total.min():.3g} to "
-                f"{total.max():.3g}; divide them by their sum"
-            )
-        return fill_up(mask[:, None], self.stride, self._least)
-
-    def _load(self, checkpoint: Checkpoint) -> None:
-        """Give the network weights that are made for it and for this encoder."""
-        check_encoder(self.encoder, checkpoint)
-        load_weights(self.network, checkpoint.network, checkpoint.label, f"network of {type(self).__name__}")
+# ------------------------------------------------------------------------------------------------ shares and opacity
 
 
-def measure(maps: Maps) -> dict[str, tuple[Tensor, Tensor]]:
-    """Mean and standard deviation of every map."""
-    return {name: moments(one) for name, one in maps.items()}
+def blend(maps: Sequence[FeatureMaps], shares: Tensor) -> dict[str, Tensor]:
+    """Return the weighted mean over K styles, position by position.
 
-
-def standardize(x: Tensor, statistics: tuple[Tensor, Tensor]) -> Tensor:
-    """Features with their mean and standard deviation taken away, `(B, C, h, w)`."""
-    mean, std = statistics
-    # mvn(x) = (x - mean(x)) / std(x)
-    return ((x - mean) / std).to(x.dtype)
-
-
-def total(terms: Iterable[Tensor]) -> Tensor:
-    """The sum of scalars."""
-    return torch.stack(list(terms)).sum()
-
-
-def _blend(maps: Sequence[Mapping[str, Tensor]], weights: Tensor) -> dict[str, Tensor]:
-    """The weighted mean over K styles, place by place."""
+    Args:
+        maps: K times name -> `(B, C, h, w)`, or `(B, C, 1, 1)` for what holds everywhere.
+        shares: `(K, 1, 1, 1)`, or `(K, 1, H, W)` where every style has its region.
+    """
     if len(maps) == 1:
         return dict(maps[0])
+    grid = maps[0]["relu4_1"].shape[2:]  # what holds everywhere is told apart at this resolution
     blended: dict[str, Tensor] = {}
-    for layer, first in maps[0].items():
-        shares = (
-            weights if weights.shape[2:] == (1, 1) else F.adaptive_avg_pool2d(weights, (first.shape[2], first.shape[3]))
-        )
+    for name, first in maps[0].items():
+        w = shares
+        if shares.shape[2:] != (1, 1):
+            w = F.adaptive_avg_pool2d(shares, first.shape[2:] if first.shape[2:] != (1, 1) else grid)
         # t = sum_k w_k t_k
-        blended[layer] = torch.stack([share.to(first.dtype) * one[layer] for share, one in zip(shares, maps)]).sum(0)
+        blended[name] = torch.stack([share * one[name] for share, one in zip(w.to(first.dtype), maps)]).sum(0)
     return blended
 
 
-def start_neutral(conv: nn.Conv2d) -> None:
+def split_opacity(picture: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return the colours `(B, 3, H, W)` and the opacity `(1, 1, H, W)` of a picture that has one.
+
+    Colours that nobody sees are replaced by those around them, so that no convolution carries them into what is seen.
+    """
+    if picture.shape[1] == 3:
+        return picture, None
+    colors, opacity = picture[:, :3], picture[:, 3:]
+    levels = [(colors * opacity, opacity)]
+    while min(levels[-1][1].shape[2:]) > 1 and levels[-1][1].min() == 0:
+        levels.append(tuple(F.avg_pool2d(one, 2, ceil_mode=True, count_include_pad=False) for one in levels[-1]))
+    filled = levels[-1][0] / levels[-1][1].clamp(min=1e-6)
+    for premultiplied, seen in reversed(levels[:-1]):
+        filled = premultiplied + (1 - seen) * F.interpolate(filled, seen.shape[2:], mode="bilinear")
+    return filled, opacity
+
+
+def opacity_at(opacity: Tensor, maps: FeatureMaps) -> dict[str, Tensor | None]:
+    """Return the opacity of every position of every map, `(1, 1, h, w)`."""
+    return {name: F.adaptive_avg_pool2d(opacity, one.shape[2:]).to(one) for name, one in maps.items()}
+
+
+def select_opaque(maps: FeatureMaps, opacity: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
+    """Return the positions of every map that are opaque, in a row: `(1, C, h, w)` -> `(1, C, 1, N)`."""
+    selected: dict[str, Tensor] = {}
+    for name, one in maps.items():
+        seen = opacity[name]
+        assert seen is not None
+        keep = seen[0, 0] >= min(0.5, float(seen.max()))
+        selected[name] = one[:, :, keep][:, :, None]
+    return selected
+
+
+# ------------------------------------------------------------------------------------------------ layers
+
+
+def init_identity_(conv: nn.Conv2d) -> None:
     """Let a convolution begin as one that changes nothing."""
     assert conv.bias is not None
     nn.init.dirac_(conv.weight)
     nn.init.zeros_(conv.bias)
 
 
-class Merge(nn.Module):
+class FeatureFusion(nn.Module):
     """Features at relu4_1 and relu5_1, joined: conv3x3(x + up(y)).
 
     Args:
@@ -519,7 +527,7 @@ class Merge(nn.Module):
             for parameter in self.widen.parameters():
                 nn.init.zeros_(parameter)  # relu4_1 alone, to begin with
         self.merge_conv = PaddedConv(channels, channels, 3, padding=1, padding_mode="reflect")
-        start_neutral(self.merge_conv)
+        init_identity_(self.merge_conv)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """`(B, C, h, w)` and `(B, C', h / 2, w / 2)` -> `(B, C, h, w)`."""
@@ -530,29 +538,44 @@ class Merge(nn.Module):
         return merged
 
 
-class Trainer(nn.Module):
-    """What the objectives of the three methods share.
+# ------------------------------------------------------------------------------------------------ objectives
+
+
+class ArbitraryObjective(Objective):
+    """The base class of the three methods' objectives.
 
     Args:
         model: the method, on an encoder that has the layers of the loss. Its `network` is trained.
+        balance: how much pairs that lie far apart count less: each pair's terms are divided by 1 + balance times the
+            distance of its pictures' moments. 0 is the papers' plain mean, in which few pairs of loud paintings and quiet
+            photographs outweigh all others.
+        **weights: of the terms.
     """
 
     layers: ClassVar[tuple[str, ...]]
     weights: ClassVar[dict[str, float]]
     """Term of the loss -> its weight in the paper."""
 
-    def __init__(self, model: ArbitraryStyle, **weights: float) -> None:
+    def __init__(self, model: ArbitraryStyle, *, balance: float = 0.0, **weights: float) -> None:
         super().__init__()
         self.encoder = as_encoder(model.encoder, self.layers)
         self.model, self.network = model, model.network
+        self.balance = check_number("balance", balance, 0)
         unknown = set(weights) - set(self.weights)
         if unknown:
             raise TypeError(f"{model.method} has no term {unknown.pop()!r}; there are: {', '.join(self.weights)}")
         given = {**self.weights, **weights}
         self.weight = dict(zip(given, check_weights({f"the weight of {term}": one for term, one in given.items()})))
 
-    def read_pair(self, content: Tensor, style: Tensor | None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Features of both pictures, without gradients."""
+    @abstractmethod
+    def pair_terms(self, c: FeatureMaps, s: FeatureMaps, content: Tensor, style: Tensor) -> dict[str, Tensor]:
+        """Return the terms of every pair, `(B,)` each, from the features and the pictures `(B, 3, S, S)`.
+
+        Terms of weight 0 may be left out.
+        """
+
+    def forward(self, content: Tensor, style: Tensor | None) -> dict[str, Tensor]:
+        """Return the weighted terms: their sum is to be minimised. Both pictures are `(B, 3, S, S)`."""
         if style is None:
             raise ValueError(f"{self.model.method} sees a new painting at every step: name a folder of styles")
         if any(side % self.model.stride for side in (*content.shape[2:], *style.shape[2:])):
@@ -561,27 +584,37 @@ class Trainer(nn.Module):
                 f"{tuple(content.shape[2:])} and {tuple(style.shape[2:])}"
             )
         with torch.no_grad():
-            return self.encoder(content), self.encoder(style)
+            c, s = self.encoder(content), self.encoder(style)
+            share = 1 / (1 + self.balance * moments_distance(c, s, self.layers)) if self.balance else 1.0  # (B,)
+        terms = self.pair_terms(c, s, content, style)
+        return {name: self.weight[name] * (share * term).mean() for name, term in terms.items() if self.weight[name]}
 
-    def copy(self, features: Mapping[str, Tensor], picture: Tensor) -> Tensor:
-        """How well the decoder paints a picture from its own features: |g(f(c)) - c|^2."""
-        return F.mse_loss(self.network["decoder"](features).float(), picture)
+    def change(self, c: FeatureMaps, s: FeatureMaps) -> dict[str, Tensor]:
+        """Return what the decoder is to paint, from the encoder's features of photographs and paintings."""
+        model = self.model
+        content, style = ({**features, **model.select_features(features)} for features in (c, s))
+        return model.change(content, model.encode_features(style), dict.fromkeys(content))
 
-    def weigh(self, **terms: Tensor) -> dict[str, Tensor]:
-        """The terms times their weights; those of weight 0 are left out."""
-        return {name: self.weight[name] * term for name, term in terms.items() if self.weight[name]}
+    def paint(self, c: FeatureMaps, s: FeatureMaps) -> Tensor:
+        """Return the picture that the model paints, `(B, 3, S, S)`."""
+        return self.model.decoder(self.change(c, s))
+
+    def copy(self, features: FeatureMaps) -> Tensor:
+        """Return what the decoder paints of a picture's own features, `(B, 3, S, S)`."""
+        return self.model.decoder({**features, **self.model.tell(features)})
 
     def sample(self, content: Tensor, style: Tensor | None) -> Tensor:
-        """What the model paints now, `(B, 3, S, S)` in [0, 1]."""
+        """Return what the model paints now, `(B, 3, S, S)` in [0, 1]."""
         assert style is not None
         return self.model.stylize(content, style)
 
     def describe(self) -> dict[str, str]:
-        """What there is to know of weights trained by this objective."""
+        """Return what there is to know of weights trained by this objective."""
         return {
             "method": self.model.method,
-            "start": self.model.start,
+            "init": self.model.init,
             "encoder": self.encoder.name,
             "encoder_fingerprint": self.encoder.fingerprint,
+            "balance": str(self.balance),
             **{f"weight of {term}": str(weight) for term, weight in self.weight.items()},
         }

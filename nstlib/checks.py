@@ -110,13 +110,14 @@ def is_exporting() -> bool:
     return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 
-def check_picture(picture: Tensor, name: str = "picture", *, single: bool = False) -> Tensor:
+def check_picture(picture: Tensor, name: str = "picture", *, single: bool = False, opacity: bool = False) -> Tensor:
     """Check that a tensor is a batch of pictures, and return it unchanged.
 
     Args:
         picture: What should be `(B, 3, H, W)`, floating point, in [0, 1]; up to 0.001 beyond is accepted.
         name: What to call it in the error message.
         single: Accept only a batch of one.
+        opacity: Accept `(1, 4, H, W)` too, whose fourth channel is the opacity.
 
     Returns:
         `picture` itself.
@@ -134,7 +135,8 @@ def check_picture(picture: Tensor, name: str = "picture", *, single: bool = Fals
     if not isinstance(picture, Tensor):
         raise TypeError(f"{name} must be a tensor (B, 3, H, W), not {type(picture).__name__}; load_image makes one")
     shape = tuple(picture.shape)
-    if picture.ndim != 4 or shape[1] != 3 or 0 in shape:
+    with_opacity = opacity and picture.ndim == 4 and shape[:2] == (1, 4)
+    if picture.ndim != 4 or not (shape[1] == 3 or with_opacity) or 0 in shape:
         if picture.ndim == 3 and shape[0] == 3:
             hint = f"; add the batch with {name}[None]"
         elif picture.ndim == 4 and shape[1] == 1:

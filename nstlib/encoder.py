@@ -198,6 +198,19 @@ class Encoder(nn.Module):
                     break
         return features
 
+    def reach(self, layers: Sequence[str]) -> int:
+        """Return how far these layers see, in pixels: every convolution one position, in windows that no pool is cut by."""
+        reach = deepest = 0
+        stride = 1
+        for step in self.chain:
+            if step.startswith("conv"):
+                reach += stride
+            elif step.startswith("pool"):
+                stride *= 2
+            if step in layers:
+                deepest = reach
+        return deepest
+
     def train(self, mode: bool = True) -> Encoder:
         """An encoder stays in eval mode, whatever the module that holds it does."""
         return super().train(False)

@@ -37,7 +37,7 @@ from nstlib.backbones import layers_of
 from nstlib.checks import check_layers, check_number, check_option, check_weights, check_whole
 from nstlib.encoder import Encoder, Pooling, as_encoder
 from nstlib.image import check_mask, check_picture
-from nstlib.losses import gram_matrix, share_styles, sum_content, sum_style, total_variation
+from nstlib.losses import gram_matrix, normalize_weights, sum_content, sum_style, total_variation
 from nstlib.memory import guarded
 from nstlib.scale import scaled_size, warn_of_small_styles
 from nstlib.weights import Padding
@@ -580,4 +580,4 @@ def _check_shares(weights: Sequence[float] | None, styles: int, mask: Tensor | N
     """Weights of the styles, with sum 1; regions weigh as much as their areas."""
     if weights is None and mask is not None:
         weights = mask.sum((1, 2)).tolist()
-    return share_styles(weights, styles)
+    return normalize_weights(weights, styles)

@@ -37,7 +37,7 @@ from nstlib.encoder import Encoder, PaddedConv, as_encoder
 from nstlib.image import check_picture
 from nstlib.losses import gram_matrix, sum_content, sum_style, total_variation
 from nstlib.memory import guarded
-from nstlib.tiling import crop, fill_up
+from nstlib.tiling import crop, pad_to_multiple
 from nstlib.weights import SHIPPED, Source, read_checkpoint
 
 Norm = Literal["instance", "batch"]
@@ -102,7 +102,7 @@ class TransformerNet(nn.Module):
         Returns:
             `(B, 3, H, W)`, meant for [0, 1], not clamped.
         """
-        x = fill_up(content, 4, LEAST_SIDE)  # (B, 3, H, W), sides now multiples of 4
+        x = pad_to_multiple(content, 4, LEAST_SIDE)  # (B, 3, H, W), sides now multiples of 4
         x = F.relu(self.norm1(self.conv1(x)))  # (B, C, H, W)
         x = F.relu(self.norm2(self.conv2(x)))  # (B, 2C, H/2, W/2)
         x = F.relu(self.norm3(self.conv3(x)))  # (B, 4C, H/4, W/4)
@@ -131,7 +131,7 @@ class TransformerNet(nn.Module):
         return painted.clone()  # an ordinary tensor, that gradients may pass
 
     def _fast(self, content: Tensor) -> Tensor:
-        x = fill_up(content, 4, LEAST_SIDE).contiguous(memory_format=torch.channels_last)  # (1, 3, H, W)
+        x = pad_to_multiple(content, 4, LEAST_SIDE).contiguous(memory_format=torch.channels_last)  # (1, 3, H, W)
         for conv, norm in ((self.conv1, self.norm1), (self.conv2, self.norm2), (self.conv3, self.norm3)):
             x = _normalize_(_convolve(x, conv, norm), norm).relu_()
         for block in self._blocks():

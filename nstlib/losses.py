@@ -134,6 +134,27 @@ def mean_variance_norm(features: Tensor, opacity: Tensor | None = None) -> Tenso
     return ((features - mean) / std).to(features.dtype)
 
 
+def adain(content: Tensor, mean: Tensor, std: Tensor, opacity: Tensor | None = None) -> Tensor:
+    """Adaptive instance normalisation: features of the content with the moments of a style (Huang & Belongie, eq. 8).
+
+    Args:
+        content: `(B, C, H, W)`.
+        mean: `(B or 1, C, 1, 1)`, of the style's features, as is std: what `moments` gives.
+        std: standard deviation.
+        opacity: as for `moments`, of the content.
+
+    Returns:
+        `(B, C, H, W)`, of the content's dtype.
+
+    Example:
+        >>> mean, std = moments(adain(torch.rand(1, 2, 8, 8), *moments(3 + 2 * torch.randn(1, 2, 50, 50))))
+        >>> bool(((mean - 3).abs() < 0.3).all() and ((std - 2).abs() < 0.3).all())
+        True
+    """
+    # AdaIN(x, y) = std(y) (x - mean(x)) / std(x) + mean(y)
+    return (std * mean_variance_norm(content, opacity) + mean).to(content.dtype)
+
+
 def content_loss(features: Tensor, target: Tensor, *, reduction: Literal["sum", "mean"] = "sum") -> Tensor:
     """How far features are from the content's, place by place.
 
@@ -274,7 +295,7 @@ def sum_style(
     return torch.stack([weights[layer] * loss for layer, loss in layers.items()]).sum(), layers
 
 
-def share_styles(weights: Sequence[float] | None, styles: int) -> Tensor:
+def normalize_weights(weights: Sequence[float] | None, styles: int) -> Tensor:
     """How much of each of K styles: `(K,)`, with sum 1.
 
     Args:
@@ -282,7 +303,7 @@ def share_styles(weights: Sequence[float] | None, styles: int) -> Tensor:
         styles: K.
 
     Example:
-        >>> share_styles([1, 3], 2)
+        >>> normalize_weights([1, 3], 2)
         tensor([0.2500, 0.7500])
     """
     if weights is None:
@@ -298,28 +319,39 @@ def share_styles(weights: Sequence[float] | None, styles: int) -> Tensor:
     return shares / shares.sum()
 
 
-def moments_loss(features: Mapping[str, Tensor], targets: Mapping[str, Tensor], layers: Sequence[str]) -> Tensor:
-    """How far means and standard deviations are from the style's, summed over layers.
+def moments_distance(features: Mapping[str, Tensor], targets: Mapping[str, Tensor], layers: Sequence[str]) -> Tensor:
+    """How far means and standard deviations of every picture are from the style's, summed over layers.
 
     Args:
-        features: layer -> `(B, C, H, W)` of the picture.
+        features: layer -> `(B, C, H, W)` of the pictures.
         targets: layer -> `(B or 1, C, h, w)` of the style, of any size.
         layers: which layers to compare.
 
     Returns:
-        A scalar, >= 0: the mean over channels of both squared differences.
+        `(B,)`, >= 0: the mean over channels of both squared differences.
+    """
+    total = []
+    for layer in layers:
+        # |mean(F) - mean(A)|^2 + |std(F) - std(A)|^2
+        for found, wanted in zip(moments(features[layer]), moments(targets[layer])):
+            total.append((found - wanted).square().mean((1, 2, 3)))
+    return torch.stack(total).sum(0)
+
+
+def moments_loss(features: Mapping[str, Tensor], targets: Mapping[str, Tensor], layers: Sequence[str]) -> Tensor:
+    """The mean of `moments_distance` over the batch: a scalar, >= 0. Args are the same.
 
     Example:
         >>> ones = {"relu1_1": torch.ones(1, 2, 3, 3)}
         >>> moments_loss({"relu1_1": 3 * torch.ones(1, 2, 3, 3)}, ones, ["relu1_1"]).item()
         4.0
     """
-    total = []
-    for layer in layers:
-        # |mean(F) - mean(A)|^2 + |std(F) - std(A)|^2
-        for found, wanted in zip(moments(features[layer]), moments(targets[layer])):
-            total.append((found - wanted).square().mean())
-    return torch.stack(total).sum()
+    return moments_distance(features, targets, layers).mean()
+
+
+def squared_error(x: Tensor, y: Tensor) -> Tensor:
+    """The mean squared difference of every picture, `(B, C, H, W)` -> `(B,)`, in float32 at least."""
+    return (_at_least_float32(x) - _at_least_float32(y)).square().flatten(1).mean(1)
 
 
 def no_autocast(x: Tensor) -> AbstractContextManager[None]:

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from nstlib.checks import is_exporting
 
-Maps = Mapping[str, Tensor]
+FeatureMaps = Mapping[str, Tensor]
 """Name -> `(B, C, h, w)`, each a whole number of times smaller than the picture."""
 
 
-def fill_up(picture: Tensor, multiple: int, least: int = 1) -> Tensor:
+def pad_to_multiple(picture: Tensor, multiple: int, least: int = 1) -> Tensor:
     """The picture, mirrored at its right and lower border until its sides are multiples, and not under `least`.
 
     Args:
@@ -32,7 +32,7 @@ def fill_up(picture: Tensor, multiple: int, least: int = 1) -> Tensor:
         `(B, C, H', W')`, the picture itself if it fits.
 
     Example:
-        >>> fill_up(torch.tensor([[[[0, 1, 2]]]]), 4)[0, 0].tolist()
+        >>> pad_to_multiple(torch.tensor([[[[0, 1, 2]]]]), 4)[0, 0].tolist()
         [[0, 1, 2, 1], [0, 1, 2, 1], [0, 1, 2, 1], [0, 1, 2, 1]]
     """
     for dim in (2, 3):
@@ -51,7 +51,7 @@ def fill_up(picture: Tensor, multiple: int, least: int = 1) -> Tensor:
 
 
 def crop(picture: Tensor, height: int, width: int) -> Tensor:
-    """Undo `fill_up`: the upper left part of a picture.
+    """Undo `pad_to_multiple`: the upper left part of a picture.
 
     Args:
         picture: `(B, C, H, W)`.
@@ -65,7 +65,7 @@ def crop(picture: Tensor, height: int, width: int) -> Tensor:
 
 
 def in_tiles(
-    function: Callable[[Maps], Maps], maps: Maps, size: tuple[int, int], tile: int, reach: int
+    function: Callable[[FeatureMaps], FeatureMaps], maps: FeatureMaps, size: tuple[int, int], tile: int, reach: int
 ) -> dict[str, Tensor]:
     """`function(maps)`, computed in tiles.
 
@@ -87,8 +87,11 @@ def in_tiles(
     """
     whole: dict[str, Tensor] = {}
     for (top, bottom, above, below), (left, right, before, after) in _windows(size, tile, reach):
-        window = {
-            name: _cut(one, size[0] // one.shape[2], (above, below), (before, after)) for name, one in maps.items()
+        window = {  # a map of one position holds for the whole picture
+            name: one
+            if one.shape[2:] == (1, 1)
+            else _cut(one, size[0] // one.shape[2], (above, below), (before, after))
+            for name, one in maps.items()
         }
         for name, one in function(window).items():
             stride = (below - above) // one.shape[2]
