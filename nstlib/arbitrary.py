@@ -35,6 +35,7 @@ from nstlib.decoder import DECODER_REACH_PX, STAGES, ConditionedDecoder, Decoder
 from nstlib.encoder import Encoder, PaddedConv, as_encoder
 from nstlib.losses import adain, moments, moments_distance, normalize_weights
 from nstlib.objective import Objective
+from nstlib.opacity import opacity_at, select_opaque, split_opacity
 from nstlib.tiling import FeatureMaps, crop, in_tiles, pad_to_multiple
 from nstlib.weights import Checkpoint, Source, read_checkpoint
 
@@ -300,9 +301,10 @@ class ArbitraryStyle(nn.Module, ABC):
         shares = self._shares(style_weights, mask, len(codes), content)  # (K, 1, 1 or H, 1 or W)
         padded = pad_to_multiple(picture.to(self.encoder.color_bias), self.stride, self._least)
         maps = self._encode(padded, tile, own_style=strength < 1)
-        opacities = dict.fromkeys(maps) if opacity is None else opacity_at(pad_to_multiple(opacity, self.stride), maps)
+        seen = None if opacity is None else opacity_at(pad_to_multiple(opacity, self.stride, self._least), maps)
+        opacities: Mapping[str, Tensor | None] = seen or dict.fromkeys(maps)
         if strength < 1:  # the photograph is one more style, with the rest of the shares
-            codes.append(self.encode_features(maps if opacity is None else select_opaque(maps, opacities)))
+            codes.append(self.encode_features(select_opaque(maps, seen) if seen else maps))
             alpha = torch.as_tensor(alpha).to(shares)
             shares = torch.cat([alpha * shares, (1 - alpha) * torch.ones_like(shares[:1])])
         changed = blend([self.change(maps, code, opacities) for code in codes], shares)
@@ -446,7 +448,7 @@ class ArbitraryStyle(nn.Module, ABC):
         return 2 * max(self.encoder.stride.values())  # two positions, so that there is a neighbour to reflect
 
 
-# ------------------------------------------------------------------------------------------------ shares and opacity
+# ------------------------------------------------------------------------------------------------ shares
 
 
 def blend(maps: Sequence[FeatureMaps], shares: Tensor) -> dict[str, Tensor]:
@@ -467,39 +469,6 @@ def blend(maps: Sequence[FeatureMaps], shares: Tensor) -> dict[str, Tensor]:
         # t = sum_k w_k t_k
         blended[name] = torch.stack([share * one[name] for share, one in zip(w.to(first.dtype), maps)]).sum(0)
     return blended
-
-
-def split_opacity(picture: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Return the colours `(B, 3, H, W)` and the opacity `(1, 1, H, W)` of a picture that has one.
-
-    Colours that nobody sees are replaced by those around them, so that no convolution carries them into what is seen.
-    """
-    if picture.shape[1] == 3:
-        return picture, None
-    colors, opacity = picture[:, :3], picture[:, 3:]
-    levels = [(colors * opacity, opacity)]
-    while min(levels[-1][1].shape[2:]) > 1 and levels[-1][1].min() == 0:
-        levels.append(tuple(F.avg_pool2d(one, 2, ceil_mode=True, count_include_pad=False) for one in levels[-1]))
-    filled = levels[-1][0] / levels[-1][1].clamp(min=1e-6)
-    for premultiplied, seen in reversed(levels[:-1]):
-        filled = premultiplied + (1 - seen) * F.interpolate(filled, seen.shape[2:], mode="bilinear")
-    return filled, opacity
-
-
-def opacity_at(opacity: Tensor, maps: FeatureMaps) -> dict[str, Tensor | None]:
-    """Return the opacity of every position of every map, `(1, 1, h, w)`."""
-    return {name: F.adaptive_avg_pool2d(opacity, one.shape[2:]).to(one) for name, one in maps.items()}
-
-
-def select_opaque(maps: FeatureMaps, opacity: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
-    """Return the positions of every map that are opaque, in a row: `(1, C, h, w)` -> `(1, C, 1, N)`."""
-    selected: dict[str, Tensor] = {}
-    for name, one in maps.items():
-        seen = opacity[name]
-        assert seen is not None
-        keep = seen[0, 0] >= min(0.5, float(seen.max()))
-        selected[name] = one[:, :, keep][:, :, None]
-    return selected
 
 
 # ------------------------------------------------------------------------------------------------ layers

@@ -35,8 +35,10 @@ from nstlib.checkpoints import check_method, load_weights, looks_like, save_weig
 from nstlib.checks import check_layers, check_number, check_option, check_weights, check_whole, nearest
 from nstlib.encoder import Encoder, PaddedConv, as_encoder
 from nstlib.image import check_picture
-from nstlib.losses import gram_matrix, sum_content, sum_style, total_variation
-from nstlib.memory import guarded
+from nstlib.memory import enough_memory
+from nstlib.objective import Objective
+from nstlib.opacity import split_opacity
+from nstlib.perceptual import PerceptualLoss, StyleTargets
 from nstlib.tiling import crop, pad_to_multiple
 from nstlib.weights import SHIPPED, Source, read_checkpoint
 
@@ -44,9 +46,6 @@ Norm = Literal["instance", "batch"]
 
 LEAST_SIDE = 8
 """Smaller pictures are mirrored up to this: at a quarter of it, the residual blocks still have a pixel to reflect."""
-
-HEAP = 1.1
-"""How much of the heap is holes: see `nstlib.memory`."""
 
 BAND = 64
 """Rows that are normalised at a time by `TransformerNet.fast`: as many as stay in a processor's cache."""
@@ -113,7 +112,7 @@ class TransformerNet(nn.Module):
         x = F.relu(self.norm5(self.up2(F.interpolate(x, scale_factor=2))))  # (B, C, H, W)
         return crop(self.out(x), content.shape[2], content.shape[3])
 
-    def fast(self, content: Tensor) -> Tensor:
+    def fast(self, content: Tensor, opacity: Tensor | None = None) -> Tensor:
         """The same picture in less time, without gradients, and for batch normalisation with its running statistics.
 
         - Channels come last in memory, where convolutions and normalisation are fastest.
@@ -125,23 +124,25 @@ class TransformerNet(nn.Module):
 
         Args:
             content: as for a call.
+            opacity: `(1, 1, H, W)` in [0, 1], how much each pixel counts when instances are normalised.
         """
         with torch.inference_mode():
-            painted = torch.cat([self._fast(picture) for picture in content.split(1)])
+            painted = torch.cat([self._fast(picture, opacity) for picture in content.split(1)])
         return painted.clone()  # an ordinary tensor, that gradients may pass
 
-    def _fast(self, content: Tensor) -> Tensor:
+    def _fast(self, content: Tensor, opacity: Tensor | None) -> Tensor:
         x = pad_to_multiple(content, 4, LEAST_SIDE).contiguous(memory_format=torch.channels_last)  # (1, 3, H, W)
+        seen = None if opacity is None else pad_to_multiple(opacity, 4, LEAST_SIDE)  # (1, 1, H, W)
         for conv, norm in ((self.conv1, self.norm1), (self.conv2, self.norm2), (self.conv3, self.norm3)):
-            x = _normalize_(_convolve(x, conv, norm), norm).relu_()
+            x = _normalize_(_convolve(x, conv, norm), norm, seen).relu_()
         for block in self._blocks():
-            y = _normalize_(_convolve(x, block.conv1, block.norm1), block.norm1).relu_()
-            x = _normalize_(_convolve(y, block.conv2, block.norm2), block.norm2).add_(x)
+            y = _normalize_(_convolve(x, block.conv1, block.norm1), block.norm1, seen).relu_()
+            x = _normalize_(_convolve(y, block.conv2, block.norm2), block.norm2, seen).add_(x)
         for conv, norm in ((self.up1, self.norm4), (self.up2, self.norm5)):
             bias = None if isinstance(norm, nn.InstanceNorm2d) else conv.bias
             # reflecting what was upsampled repeats the pixel at the border: replicate, on the small grid
             x = F.conv_transpose2d(_pad(x, 1, "replicate"), _merge_upsampling(conv.weight), bias, stride=2, padding=3)
-            x = _normalize_(x, norm).relu_()
+            x = _normalize_(x, norm, seen).relu_()
         weight, bias = _four_pixels(self.out)
         x = F.pixel_shuffle(F.conv2d(_pad(x, 4), weight, bias, stride=2), 2)  # (1, 12, H/2, W/2) -> (1, 3, H, W)
         return x[..., : content.shape[2], : content.shape[3]]
@@ -167,7 +168,7 @@ class ResidualBlock(nn.Module):
         return x + self.norm2(self.conv2(y))
 
 
-class JohnsonObjective(nn.Module):
+class JohnsonObjective(Objective):
     """What a network is trained by: the loss of Gatys, of the pictures that it paints.
 
     Args:
@@ -175,7 +176,7 @@ class JohnsonObjective(nn.Module):
             a fraction of the steps.
         style: the painting, `(1, 3, h, w)` in [0, 1]. It is read at its own size, which decides how broad strokes are.
         name: what to call the style.
-        start: what to call the weights that the network has now.
+        init: what to call the weights that the network has now.
         encoder: the name, path or state dict of a network, or an `Encoder` that has all layers named here. It stays frozen.
         content_layers: layers whose features are kept, place by place.
         style_layers: layers whose Gram matrices are matched, all with the same weight.
@@ -200,7 +201,7 @@ class JohnsonObjective(nn.Module):
         style: Tensor,
         *,
         name: str = "unnamed",
-        start: str = "random weights",
+        init: str = "random weights",
         encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
         content_layers: Sequence[str] = ("relu3_1",),
         style_layers: Sequence[str] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
@@ -209,7 +210,7 @@ class JohnsonObjective(nn.Module):
         tv_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        self.content_weight, self.style_weight, self.tv_weight = check_weights(
+        content_weight, style_weight, tv_weight = check_weights(
             {"content_weight": content_weight, "style_weight": style_weight, "tv_weight": tv_weight}
         )
         content_layers = check_layers("content_layers", content_layers)
@@ -220,42 +221,37 @@ class JohnsonObjective(nn.Module):
             )
         if not content_layers or not style_layers:
             raise ValueError("an objective needs at least one content layer and one style layer")
-        layers = (*content_layers, *style_layers)
-        self.encoder = as_encoder(encoder, layers)
         self.network = network
-        self.content_layers, self.style_layers = content_layers, style_layers
-        self.name, self.start = name, start
+        self.loss = PerceptualLoss(
+            as_encoder(encoder, (*content_layers, *style_layers)),
+            content_layers=content_layers,
+            style_layers=style_layers,
+            content_weight=content_weight,
+            style_weight=style_weight,
+            tv_weight=tv_weight,
+        )
+        self.name, self.init = name, init
         check_picture(style, "style", single=True)
         self.style_size = tuple(style.shape[2:])
         # Tell apart two paintings of one name and size. Two decimals are the same on every machine
         self.style_mean = " ".join(f"{mean:.2f}" for mean in style.float().mean((0, 2, 3)).tolist())
-        with torch.no_grad():
-            features = self.encoder(style.to(self.encoder.color_bias))
-            for layer in self.style_layers:
-                self.register_buffer(f"gram_{layer}", gram_matrix(features[layer]))  # (1, C, C)
+        grams = self.loss.read_styles([style.to(self.loss.encoder.color_bias)]).grams
+        for layer, gram in grams.items():
+            self.register_buffer(f"gram_{layer}", gram)  # (1, C, C)
 
     def forward(self, content: Tensor, style: Tensor | None = None) -> dict[str, Tensor]:
-        """The weighted terms of the loss, `content`, `style` and `tv`: their sum is to be minimised.
+        """Return the weighted terms of the loss, `content`, `style` and `tv`: their sum is to be minimised.
 
         Args:
             content: photographs, `(B, 3, H, W)` in [0, 1].
             style: left alone: the style is the one that the objective was made with.
         """
-        return self.loss(self.network(content), content)
+        return self.terms(self.network(content), content)
 
-    def loss(self, picture: Tensor, content: Tensor) -> dict[str, Tensor]:
-        """The same terms, of any picture `(B, 3, H, W)` in place of what the network paints."""
-        with torch.no_grad():
-            targets = self.encoder(content, self.content_layers)
-        features = self.encoder(picture)
-        contents, _ = sum_content(features, targets)
-        grams = {layer: self.get_buffer(f"gram_{layer}") for layer in self.style_layers}
-        styles, _ = sum_style(features, grams, {layer: 1 / len(grams) for layer in grams})
-        return {
-            "content": self.content_weight * contents,
-            "style": self.style_weight * styles,
-            "tv": self.tv_weight * total_variation(picture),
-        }
+    def terms(self, picture: Tensor, content: Tensor) -> dict[str, Tensor]:
+        """Return the same terms, of any picture `(B, 3, H, W)` in place of what the network paints."""
+        grams = {layer: self.get_buffer(f"gram_{layer}") for layer in self.loss.style_layers}
+        return self.loss.weigh(self.loss(picture, self.loss.read_content(content), StyleTargets(grams)))
 
     def sample(self, content: Tensor, style: Tensor | None = None) -> Tensor:
         """What the network paints now, `(B, 3, H, W)` in [0, 1], without gradients."""
@@ -268,16 +264,14 @@ class JohnsonObjective(nn.Module):
             "style": self.name,
             "style_mean": self.style_mean,
             "style_size": " x ".join(map(str, self.style_size)),
-            "start": self.start,
+            "init": self.init,
             "width": str(self.network.width),
             "norm": self.network.norm,
-            "encoder": self.encoder.name,
-            "encoder_fingerprint": self.encoder.fingerprint,
-            "content_layers": " ".join(self.content_layers),
-            "style_layers": " ".join(self.style_layers),
-            "content_weight": str(self.content_weight),
-            "style_weight": str(self.style_weight),
-            "tv_weight": str(self.tv_weight),
+            "encoder": self.loss.encoder.name,
+            "encoder_fingerprint": self.loss.encoder.fingerprint,
+            "content_layers": " ".join(self.loss.content_layers),
+            "style_layers": " ".join(self.loss.style_layers),
+            **{f"{name}_weight": str(weight) for name, weight in self.loss.weights.items()},
         }
 
 
@@ -286,7 +280,7 @@ class Johnson(nn.Module):
 
     Args:
         network: a trained network.
-        about: what is known of it: style, data, steps, losses, ...
+        metadata: what is known of it: style, data, steps, losses, ...
 
     Example:
         >>> from nstlib import samples
@@ -295,12 +289,12 @@ class Johnson(nn.Module):
         (1, 3, 65, 98)
     """
 
-    def __init__(self, network: TransformerNet, about: Mapping[str, str] | None = None) -> None:
+    def __init__(self, network: TransformerNet, metadata: Mapping[str, str] | None = None) -> None:
         super().__init__()
         if not isinstance(getattr(network, "_orig_mod", network), TransformerNet):  # which may be compiled
             found = repr(network) if isinstance(network, str) else f"a {type(network).__name__}"
             raise TypeError(f"Johnson paints with a TransformerNet, not {found}; Johnson.pretrained('swirl') reads one")
-        self.network, self.about = network, dict(about or {})
+        self.network, self.metadata = network, dict(metadata or {})
         self.to(memory_format=torch.channels_last)
         self.eval()
 
@@ -373,10 +367,10 @@ class Johnson(nn.Module):
             >>> import tempfile
             >>> with tempfile.TemporaryDirectory() as folder:
             ...     path = Johnson.pretrained("wave").save(f"{folder}/mine.safetensors")
-            ...     Johnson.from_checkpoint(path).about["style"]
+            ...     Johnson.from_checkpoint(path).metadata["style"]
             'wave'
         """
-        metadata = {**self.about, "method": "johnson", "width": self.network.width, "norm": self.network.norm}
+        metadata = {**self.metadata, "method": "johnson", "width": self.network.width, "norm": self.network.norm}
         return save_weights(self.network, path, metadata, half=half)
 
     def forward(self, content: Tensor) -> Tensor:
@@ -387,7 +381,8 @@ class Johnson(nn.Module):
         """Paint, by the fast path.
 
         Args:
-            content: `(B, 3, H, W)` in [0, 1], of any size.
+            content: `(B, 3, H, W)` in [0, 1], of any size; or `(1, 4, H, W)` with the opacity of every pixel, which the result
+                keeps. What is transparent counts in no statistic.
             style: None: the network knows its style.
             alpha: strength in [0, 1]. The network knows one strength only, so the result is blended with the photograph
                 pixel by pixel: `alpha * result + (1 - alpha) * content`. (AdaIN, SANet and AdaAttN blend features.)
@@ -403,16 +398,12 @@ class Johnson(nn.Module):
         if style is not None:
             raise ValueError("a Johnson network is trained for one style and takes no style picture: leave style out")
         alpha = check_number("alpha", alpha, 0, 1)
-        content = check_picture(content, "content").to(self.network.out.weight)
-        plenty = 64 * self.network.width * content[:, 0].numel()
-        with guarded(self, content, _rehearse, device=content.device, least=LEAST_SIDE, plenty=plenty, heap=HEAP):
-            painted = self.network.fast(content).clamp_(0, 1)
-            return painted if alpha == 1 else content.lerp(painted, alpha)
-
-
-def _rehearse(model: Johnson, content: Tensor, option: Mapping[str, object]) -> None:
-    """What `stylize` does, for `nstlib.memory`."""
-    model.network.fast(content).clamp_(0, 1)
+        check_picture(content, "content", opacity=True)
+        picture, opacity = split_opacity(content.to(self.network.out.weight))
+        # the table of memory is for a width of 16
+        with enough_memory("johnson", content, device=picture.device, width=self.network.width / 16):
+            painted = picture.lerp(self.network.fast(picture, opacity).clamp_(0, 1), alpha)
+        return painted if opacity is None else torch.cat([painted, opacity], 1)
 
 
 # ------------------------------------------------------------------------------------------------ layers
@@ -440,16 +431,22 @@ def _pad(x: Tensor, width: int, mode: str = "reflect") -> Tensor:
     return F.pad(x, (width, width, width, width), mode=mode)
 
 
-def _normalize_(x: Tensor, norm: nn.InstanceNorm2d | nn.BatchNorm2d) -> Tensor:
+def _normalize_(x: Tensor, norm: nn.InstanceNorm2d | nn.BatchNorm2d, opacity: Tensor | None) -> Tensor:
     """Normalisation of one picture `(1, C, H, W)`, in place: y = gamma (x - mean) / sqrt(var + eps) + beta."""
     bands = x.split(BAND, 2)
     if isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None:
         mean, var = norm.running_mean[:, None, None].float(), norm.running_var[:, None, None].float()  # (C, 1, 1)
     else:
         # In float32, because a sum of squares overflows in float16
-        mean = x.mean((2, 3), keepdim=True, dtype=torch.float32)[0]
-        var = torch.stack([(band.float() - mean).square().sum((0, 2, 3)) for band in bands]).sum(0)[:, None, None]
-        var = var / (x.shape[2] * x.shape[3])
+        if opacity is None:
+            weights, count = [1.0] * len(bands), x.shape[2] * x.shape[3]
+            mean = x.mean((2, 3), keepdim=True, dtype=torch.float32)[0]
+        else:
+            seen = F.adaptive_avg_pool2d(opacity.float(), x.shape[2:])  # (1, 1, H, W)
+            weights, count = seen.split(BAND, 2), seen.sum().clamp(min=1e-6)
+            mean = ((x.float() * seen).sum((2, 3), keepdim=True) / count)[0]
+        squares = [((band.float() - mean).square() * w).sum((0, 2, 3)) for band, w in zip(bands, weights)]
+        var = torch.stack(squares).sum(0)[:, None, None] / count
     scale = norm.weight[:, None, None] * (var + norm.eps).rsqrt()
     shift = norm.bias[:, None, None] - mean * scale
     for band in bands:
