@@ -34,6 +34,7 @@ from nstlib.checks import check_mask, check_number, check_picture, check_weights
 from nstlib.decoder import DECODER_REACH_PX, STAGES, ConditionedDecoder, Decoder, condition
 from nstlib.encoder import Encoder, PaddedConv, as_encoder
 from nstlib.losses import adain, moments, moments_distance, normalize_weights
+from nstlib.memory import enough_memory
 from nstlib.objective import Objective
 from nstlib.opacity import opacity_at, select_opaque, split_opacity
 from nstlib.tiling import FeatureMaps, crop, in_tiles, pad_to_multiple
@@ -111,7 +112,7 @@ class ArbitraryStyle(nn.Module, ABC):
         # in the encoder's precision, whatever PyTorch's default is
         self.network = nn.ModuleDict({**self.build(channels), "decoder": decoder}).to(self.encoder.color_bias)
         self.metadata = dict(metadata or {})
-        self.init = "random weights"
+        self.origin = "random weights"
         self.stride = max(self.encoder.stride[layer] for layer in self.layers)
         self.to(memory_format=torch.channels_last)
         self.eval()
@@ -237,6 +238,7 @@ class ArbitraryStyle(nn.Module, ABC):
         Raises:
             ValueError: a wrong shape, range, batch size, alpha, weight or mask; NaN or infinity.
         """
+        check_picture(content, "content", opacity=True)
         return self._paint(content, style, alpha, style_weights, mask, math.inf)
 
     @torch.no_grad()
@@ -265,7 +267,9 @@ class ArbitraryStyle(nn.Module, ABC):
             MemoryError: too large a picture for the memory there is; what would fit is named.
         """
         tile = check_whole("tile", tile, self.stride)
-        return self._paint(content, style, alpha, style_weights, mask, tile).clamp_(0, 1)
+        check_picture(content, "content", opacity=True)
+        with enough_memory(self.method, content, device=self.encoder.color_bias.device, width=self.encoder.width):
+            return self._paint(content, style, alpha, style_weights, mask, tile).clamp_(0, 1)
 
     @torch.no_grad()
     def encode_style(self, style: Tensor, *, tile: int = TILE) -> EncodedStyle:
@@ -292,8 +296,8 @@ class ArbitraryStyle(nn.Module, ABC):
         mask: Tensor | None,
         tile: float,
     ) -> Tensor:
-        strength = check_number("alpha", alpha, 0, 1)
-        picture, opacity = split_opacity(check_picture(content, "content", opacity=True))
+        strength = check_number("alpha", float(alpha), 0, 1)
+        picture, opacity = split_opacity(content)
         codes = [
             self._check_code(one, len(content), tile)
             for one in (style if isinstance(style, (list, tuple)) else [style])
@@ -367,7 +371,7 @@ class ArbitraryStyle(nn.Module, ABC):
             check_encoder(self.encoder, checkpoint)
             self.decoder.init_from(read_decoder(checkpoint))
         origin, steps = method or checkpoint.label, checkpoint.metadata.get("steps", "?")
-        self.init = f"{'weights' if same else 'decoder'} of {origin} after {steps} steps"
+        self.origin = f"{'weights' if same else 'decoder'} of {origin} after {steps} steps"
 
     def _load(self, checkpoint: Checkpoint) -> None:
         check_encoder(self.encoder, checkpoint)
@@ -465,7 +469,8 @@ def blend(maps: Sequence[FeatureMaps], shares: Tensor) -> dict[str, Tensor]:
     for name, first in maps[0].items():
         w = shares
         if shares.shape[2:] != (1, 1):
-            w = F.adaptive_avg_pool2d(shares, first.shape[2:] if first.shape[2:] != (1, 1) else grid)
+            height, width = grid if first.shape[2:] == (1, 1) else first.shape[2:]
+            w = F.adaptive_avg_pool2d(shares, (height, width))
         # t = sum_k w_k t_k
         blended[name] = torch.stack([share * one[name] for share, one in zip(w.to(first.dtype), maps)]).sum(0)
     return blended
@@ -581,7 +586,7 @@ class ArbitraryObjective(Objective):
         """Return what there is to know of weights trained by this objective."""
         return {
             "method": self.model.method,
-            "init": self.model.init,
+            "init": self.model.origin,
             "encoder": self.encoder.name,
             "encoder_fingerprint": self.encoder.fingerprint,
             "balance": str(self.balance),

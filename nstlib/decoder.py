@@ -74,18 +74,13 @@ class Decoder(nn.Module):
         for layer in self.skips:
             inputs, outputs = sizes[SKIPS[layer]]
             sizes[SKIPS[layer]] = (inputs + channels[layer], outputs)
-        self.convs = nn.ModuleDict({name: _conv(*size) for name, size in sizes.items()})
+        convs = {name: _conv(*size) for name, size in sizes.items()}
         with torch.no_grad():  # grey, to begin with
-            self.convs["conv1_1"].weight.mul_(0.1)
-            nn.init.constant_(self.convs["conv1_1"].bias, 0.5)
-
-    @property
-    def channels(self) -> dict[str, int]:
+            convs["conv1_1"].weight.mul_(0.1)
+            nn.init.constant_(convs["conv1_1"].bias, 0.5)  # type: ignore[arg-type]
+        self.convs = nn.ModuleDict(convs)
+        self.channels = {layer: channels[layer] for layer in STAGES}
         """Layer -> channels, as the decoder was made with."""
-        outputs = {"relu1_1": "conv2_1", "relu2_1": "conv3_1", "relu3_1": "conv4_1"}
-        return {layer: self.convs[name].out_channels for layer, name in outputs.items()} | {
-            "relu4_1": self.convs["conv4_1"].in_channels
-        }
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -151,6 +146,7 @@ class ConditionedDecoder(Decoder):
 
     center: Tensor
     spread: Tensor
+    outputs: list[int]
 
     def __init__(self, channels: Mapping[str, int], *, skips: Sequence[str] = (), blocks: int = 0) -> None:
         super().__init__(channels, skips=skips)
@@ -158,11 +154,11 @@ class ConditionedDecoder(Decoder):
         self.blocks = nn.ModuleList(ConditionedBlock(c4) for _ in range(blocks))
         self.register_buffer("center", torch.zeros(size, 1, 1))
         self.register_buffer("spread", torch.ones(size, 1, 1))
-        self.outputs = [conv.out_channels for conv in self.convs.values()] + [c4] * blocks
+        self.outputs = [conv.weight.shape[0] for conv in self.convs.values()] + [c4] * blocks
         # One linear layer for all convolutions, as a 1x1 convolution, so that z may differ from position to position
         self.modulation = nn.Conv2d(size, 2 * sum(self.outputs), 1)
-        nn.init.zeros_(self.modulation.weight)
-        nn.init.zeros_(self.modulation.bias)
+        for parameter in self.modulation.parameters():
+            nn.init.zeros_(parameter)
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -227,6 +223,7 @@ def condition(moments: Mapping[str, tuple[Tensor, Tensor]]) -> Tensor:
 
 def _conv(inputs: int, outputs: int) -> PaddedConv:
     conv = PaddedConv(inputs, outputs, 3, padding=1, padding_mode="reflect")
+    assert conv.bias is not None
     # He et al. 2015: a ReLU halves the energy, so weights of variance 2 / inputs keep it from layer to layer
     nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
     nn.init.zeros_(conv.bias)

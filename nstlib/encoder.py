@@ -201,7 +201,7 @@ class Encoder(nn.Module):
     @property
     def width(self) -> float:
         """How many times wider the first layer is than that of `vgg19_mini`."""
-        return len(next(iter(self.convs.values())).weight) / 16 if self.convs else 4.0
+        return next(iter(self.convs.parameters())).shape[0] / 16 if self.convs else 4.0
 
     def reach(self, layers: Sequence[str]) -> int:
         """Return how far these layers see, in pixels: every convolution one position, in windows that no pool is cut by."""

@@ -102,8 +102,8 @@ class Gatys(nn.Module):
         learning_rate: None is 1 for L-BFGS and 0.02 for Adam.
         history_size: how many past steps L-BFGS remembers. Each holds two copies of the picture: 20 of them need
             480 bytes a pixel, 31 MB at 256 x 256 and 0.5 GB at 1024 x 1024.
-        preconditioner: how much more a step of L-BFGS moves low frequencies than high ones; 0 is plain pixels. It changes how
-            fast the loss falls, not what it is.
+        preconditioner: how much more a step of L-BFGS moves low frequencies than high ones; 0 is plain pixels. It changes
+            how fast the loss falls, not what it is.
         pyramid: number of scales, each twice as large as the one before, the last of full size. Each takes half as many
             steps as the one before. A list says how to share the steps, coarse to fine: `[1, 4]` takes a fifth of them at
             half the size.
@@ -382,9 +382,7 @@ class _Run:
             for k in range(count):
                 if k == halves:
                     least = math.inf  # losses in half precision are not to be compared with what comes now
-                before, losses = _take_step(
-                    optimizer, lambda x: loss(x, contents, styles), loss, canvas, half=k < halves
-                )
+                before, losses = _take_step(optimizer, loss, targets, canvas, half=k < halves)
                 if not math.isfinite(losses["total"]):
                     warnings.warn(
                         "the loss was no longer finite: kept the best picture before it; a smaller learning_rate may help",

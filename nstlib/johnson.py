@@ -176,7 +176,7 @@ class JohnsonObjective(Objective):
             a fraction of the steps.
         style: the painting, `(1, 3, h, w)` in [0, 1]. It is read at its own size, which decides how broad strokes are.
         name: what to call the style.
-        init: what to call the weights that the network has now.
+        init_from: what to call the weights that the network has now.
         encoder: the name, path or state dict of a network, or an `Encoder` that has all layers named here. It stays frozen.
         content_layers: layers whose features are kept, place by place.
         style_layers: layers whose Gram matrices are matched, all with the same weight.
@@ -201,7 +201,7 @@ class JohnsonObjective(Objective):
         style: Tensor,
         *,
         name: str = "unnamed",
-        init: str = "random weights",
+        init_from: str = "random weights",
         encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
         content_layers: Sequence[str] = ("relu3_1",),
         style_layers: Sequence[str] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
@@ -230,7 +230,7 @@ class JohnsonObjective(Objective):
             style_weight=style_weight,
             tv_weight=tv_weight,
         )
-        self.name, self.init = name, init
+        self.name, self.init_from = name, init_from
         check_picture(style, "style", single=True)
         self.style_size = tuple(style.shape[2:])
         # Tell apart two paintings of one name and size. Two decimals are the same on every machine
@@ -264,7 +264,7 @@ class JohnsonObjective(Objective):
             "style": self.name,
             "style_mean": self.style_mean,
             "style_size": " x ".join(map(str, self.style_size)),
-            "init": self.init,
+            "init": self.init_from,
             "width": str(self.network.width),
             "norm": self.network.norm,
             "encoder": self.loss.encoder.name,
@@ -381,8 +381,8 @@ class Johnson(nn.Module):
         """Paint, by the fast path.
 
         Args:
-            content: `(B, 3, H, W)` in [0, 1], of any size; or `(1, 4, H, W)` with the opacity of every pixel, which the result
-                keeps. What is transparent counts in no statistic.
+            content: `(B, 3, H, W)` in [0, 1], of any size; or `(1, 4, H, W)` with the opacity of every pixel, which the
+                result keeps. What is transparent counts in no statistic.
             style: None: the network knows its style.
             alpha: strength in [0, 1]. The network knows one strength only, so the result is blended with the photograph
                 pixel by pixel: `alpha * result + (1 - alpha) * content`. (AdaIN, SANet and AdaAttN blend features.)
@@ -439,11 +439,11 @@ def _normalize_(x: Tensor, norm: nn.InstanceNorm2d | nn.BatchNorm2d, opacity: Te
     else:
         # In float32, because a sum of squares overflows in float16
         if opacity is None:
-            weights, count = [1.0] * len(bands), x.shape[2] * x.shape[3]
+            weights, count = [x.new_ones(())] * len(bands), x.new_tensor(x.shape[2] * x.shape[3], dtype=torch.float32)
             mean = x.mean((2, 3), keepdim=True, dtype=torch.float32)[0]
         else:
-            seen = F.adaptive_avg_pool2d(opacity.float(), x.shape[2:])  # (1, 1, H, W)
-            weights, count = seen.split(BAND, 2), seen.sum().clamp(min=1e-6)
+            seen = F.adaptive_avg_pool2d(opacity.float(), (x.shape[2], x.shape[3]))  # (1, 1, H, W)
+            weights, count = list(seen.split(BAND, 2)), seen.sum().clamp(min=1e-6)
             mean = ((x.float() * seen).sum((2, 3), keepdim=True) / count)[0]
         squares = [((band.float() - mean).square() * w).sum((0, 2, 3)) for band, w in zip(bands, weights)]
         var = torch.stack(squares).sum(0)[:, None, None] / count

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-BYTES_PER_PIXEL = {"gatys": 1750, "johnson": 330, "adain": 420, "sanet": 420, "adaattn": 1100}
+BYTES_PER_PIXEL = {"gatys": 1960, "johnson": 170, "adain": 130, "sanet": 185, "adaattn": 330}
 """Method -> bytes of memory for each pixel of the photograph, besides what the networks and PyTorch take."""
 
 MESSAGES = ("out of memory", "can't allocate memory", "not enough memory")
@@ -46,7 +46,7 @@ def enough_memory(method: str, picture: Tensor, *, device: torch.device, width: 
     """Refuse work that cannot fit, and name an allocation that fails all the same.
 
     Args:
-        method: a key of `BYTES_PER_PIXEL`.
+        method: a key of `BYTES_PER_PIXEL`; a method that is not in it is tried.
         picture: the photograph, `(B, C, H, W)`.
         device: where the work is done.
         width: how many times wider than `vgg19_mini` the encoder is.
@@ -55,10 +55,10 @@ def enough_memory(method: str, picture: Tensor, *, device: torch.device, width: 
         MemoryError: what it needs, what there is, and the size that would fit.
     """
     height, side = picture.shape[2:]
-    need = round(BYTES_PER_PIXEL[method] * width * len(picture) * height * side)
-    free = available(device)
+    need = round(BYTES_PER_PIXEL.get(method, 0) * width * len(picture) * height * side)
+    free = available(device) if need else None
     # a size that fits, in whole eights
-    fits = 8 * int(min(height, side) * ((free or need) / need) ** 0.5 / 8)
+    fits = 8 * int(min(height, side) * ((free or need) / max(need, 1)) ** 0.5 / 8)
     sentence = (
         f"{method} at {side} x {height} px needs about {need / 1e9:.1f} GB, and there are {(free or 0) / 1e9:.1f} GB: "
         + (f"size={fits} (the short side) would fit" if fits >= 64 else "no useful size fits")

@@ -39,7 +39,7 @@ def split_opacity(picture: Tensor) -> tuple[Tensor, Tensor | None]:
 
 def opacity_at(opacity: Tensor, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the opacity of every position of every map, `(1, 1, h, w)`."""
-    return {name: F.adaptive_avg_pool2d(opacity, one.shape[2:]).to(one) for name, one in maps.items()}
+    return {name: F.adaptive_avg_pool2d(opacity, (one.shape[2], one.shape[3])).to(one) for name, one in maps.items()}
 
 
 def select_opaque(maps: Mapping[str, Tensor], opacity: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -21,7 +21,7 @@ from nstlib.image import load_image, match_color
 from nstlib.johnson import Johnson
 from nstlib.masks import read_masks
 from nstlib.sanet import SANet
-from nstlib.scale import scaled_size, warn_of_small_styles
+from nstlib.scale import scaled_size
 from nstlib.weights import SUFFIXES
 
 Picture = str | os.PathLike[str] | Tensor | Any
@@ -157,7 +157,6 @@ def _scaled(
     paintings: list[Tensor], style_scale: float, encode: Callable[[Tensor], Any] | None
 ) -> Callable[[Tensor], list[Any]]:
     """Make a function from photograph to the paintings at the size that suits it, encoded if `encode` is given."""
-    warned: set[tuple[int, ...]] = set()
 
     @lru_cache(maxsize=SIZES_KEPT * len(paintings))
     def read(number: int, side: int) -> Any:
@@ -168,7 +167,6 @@ def _scaled(
 
     def scale(photograph: Tensor) -> list[Any]:
         content = photograph.shape[2:]
-        warn_of_small_styles(paintings, photograph, style_scale, warned)
         sides = [min(scaled_size(painting.shape[2:], content, style_scale)) for painting in paintings]
         return [read(number, side) for number, side in enumerate(sides)]
 

@@ -26,11 +26,11 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -45,7 +45,7 @@ from nstlib.checks import check_number, check_option, check_whole, choose_device
 from nstlib.crops import Crops, Folder, Sample, collate, fingerprint, ignore_interrupts, list_pictures
 from nstlib.files import clear_leftovers, expand_home, same_place, write_atomically
 from nstlib.image import save_image
-from nstlib.memory import guarded
+from nstlib.objective import Objective
 from nstlib.progress import can_draw_bars
 from nstlib.weights import save_file
 
@@ -58,39 +58,7 @@ PRESETS: dict[str, dict[str, Any]] = {"smoke": {"steps": 40, "batch": 2, "size":
 SHEET = 4
 """Pictures on a sample sheet: the first of the run."""
 
-PLENTY = 65536
-"""Bytes per pixel that are enough for any step (`nstlib.memory`): more than twice what each method needs, tested."""
-
-HEAP = 1.2
-"""How much of the heap is holes: see `nstlib.memory`."""
-
 _T = TypeVar("_T")
-
-
-class Objective(Protocol):
-    """What a method supplies: an `nn.Module` with these members."""
-
-    @property
-    def network(self) -> nn.Module:
-        """What is trained, averaged and saved. All other parameters of the module are frozen."""
-        ...
-
-    def __call__(self, content: Tensor, style: Tensor | None) -> dict[str, Tensor]:
-        """The named terms of the loss, weighted: scalars, means over the batch. Their sum is minimised.
-
-        Args:
-            content: `(B, 3, S, S)` in [0, 1].
-            style: `(B, 3, S, S)` in [0, 1], or None if the run has no folder of styles.
-        """
-        ...
-
-    def sample(self, content: Tensor, style: Tensor | None) -> Tensor:
-        """Results for the sample sheet, `(B, 3, S, S)` in [0, 1], without gradients."""
-        ...
-
-    def describe(self) -> dict[str, str]:
-        """What the metadata of the weights should say: method, style, encoder, width, weights of the terms."""
-        ...
 
 
 @dataclass
@@ -141,7 +109,7 @@ def train(
     holds the weights that were saved for use, in full precision, and is in eval mode.
 
     Args:
-        objective: the network and its loss; see `nstlib.training.Objective`.
+        objective: the network and its loss; see `nstlib.objective.Objective`.
         content: a folder of photographs, or several. Every file in it is taken for a picture, of any size and kind;
             those that can't be read are skipped with a warning. Folders in it are not looked into.
         style: a folder of paintings, or several, for methods that see a new style at every step.
@@ -168,12 +136,11 @@ def train(
         ValueError: an unknown option or a wrong number, no readable picture, or a checkpoint of other settings.
         OSError: no such folder, checkpoints of which none can be read, or an `out` that can't be written.
         FloatingPointError: a term of the loss became NaN or infinite. Checkpoints from before it are kept.
-        MemoryError: a step that takes more memory than there is; the batch and the size that would fit are named.
 
     Example:
         >>> import tempfile
         >>> from nstlib import samples
-        >>> class Copy(nn.Module):
+        >>> class Copy(Objective):
         ...     def __init__(self):
         ...         super().__init__()
         ...         self.network = nn.Conv2d(3, 3, 3, padding=1)
@@ -183,9 +150,6 @@ def train(
         ...
         ...     def sample(self, content, style):
         ...         return self.network(content).clamp(0, 1)
-        ...
-        ...     def describe(self):
-        ...         return {"method": "copy"}
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     photo = save_image(samples.content("cat", 64), f"{folder}/photos/cat.png")
         ...     result = train(Copy(), photo.parent, steps=3, size=32, out=f"{folder}/run", progress=False)
@@ -204,11 +168,10 @@ def train(
     save_every, sample_every = check_whole("save_every", save_every, 1), check_whole("sample_every", sample_every, 1)
     seed = check_whole("seed", seed, 0)
     workers = None if workers is None else check_whole("workers", workers, 0)
-    missing = [name for name in ("network", "sample", "describe") if not hasattr(objective, name)]
-    if missing or not isinstance(objective, nn.Module):
+    if not isinstance(objective, Objective) or not isinstance(getattr(objective, "network", None), nn.Module):
         raise TypeError(
-            f"an objective is an nn.Module with network, sample and describe, such as AdaINObjective(model) or "
-            f"JohnsonObjective(network, style), and {type(objective).__name__} is none"
+            f"an objective derives from nst.Objective and has a network to train, such as AdaINObjective(model) or "
+            f"JohnsonObjective(network, style), and {type(objective).__name__} does not"
         )
     of_content, of_style = (
         [folders] if isinstance(folders, (str, os.PathLike)) else list(folders or ()) for folders in (content, style)
@@ -291,7 +254,6 @@ def train(
         # the losses stay on a graphics card for a few steps: to look at them is to wait for it
         every = 10 if device.type == "cuda" else 1
         with (
-            _fits(objective, batch, world, size, bool(styles), precision, device),
             tqdm(
                 total=steps,
                 initial=start,
@@ -361,35 +323,6 @@ def train(
         skips = f"; {len(skipped)} files skipped" if skipped else ""
         say(f"{out / 'weights.safetensors'}: step {state.step:,} after {_duration(time.perf_counter() - begun)}{skips}")
         return TrainingResult(out / "weights.safetensors", state.step, state.step == steps, log.history, skipped)
-
-
-def _fits(
-    objective: nn.Module, batch: int, world: int, size: int, styled: bool, precision: str, device: torch.device
-) -> AbstractContextManager[None]:
-    """Refuses a training of which one step doesn't fit into memory."""
-
-    def rehearse(ghost: nn.Module, crops: Tensor, option: Mapping[str, int]) -> None:
-        crops = crops[: option.get("batch", batch) // world]
-        if precision != "float32":  # the meta device has no autocast
-            ghost, crops = ghost.to(getattr(torch, precision)), crops.to(getattr(torch, precision))
-        # an objective of one's own may do what the meta device can't: then it needs at least what it took till there
-        with suppress(NotImplementedError, RuntimeError):
-            terms = ghost(crops, crops.clone() if styled else None)
-            torch.stack(list(terms.values())).sum().backward()
-
-    # the picture stands for all crops of a process; halves of the batch that all processes can share
-    crops = torch.empty(batch // world, 3, size, size, device="meta")
-    halves = [batch >> k for k in range(1, batch.bit_length()) if (batch >> k) % world == 0 and batch >> k]
-    return guarded(
-        objective,
-        crops,
-        rehearse,
-        device=device,
-        least=32,
-        plenty=PLENTY * batch // world * size**2,
-        heap=HEAP,
-        options=[{"batch": half} for half in halves],
-    )
 
 
 def _check_terms(terms: object, before: tuple[str, ...]) -> None:
@@ -506,7 +439,6 @@ class _State:
         save_file(self.out / "weights.safetensors", self.weights(), {**metadata, "losses": json.dumps(losses)})
 
     def draw(self, objective: Objective, sheet: Sample) -> None:
-        assert isinstance(objective, nn.Module)
         kept = {key: value.clone() for key, value in self.network.state_dict().items()}
         self.network.load_state_dict(self.weights())
         objective.eval()

@@ -16,7 +16,7 @@ from nstlib.batch import paint_folder
 from nstlib.checks import check_option, check_whole
 from nstlib.cli.parsing import Options, Parser, Say, UsageError, check_taken, flag, sample, sentences
 from nstlib.files import check_writable, expand_home, same_place
-from nstlib.gatys import Gatys, Result, Start
+from nstlib.gatys import Gatys, Init, Result
 from nstlib.image import WRITABLE, check_target, load_image, save_image
 from nstlib.interrupts import noted_interrupts
 from nstlib.progress import can_draw_bars
@@ -46,7 +46,7 @@ at the end, and the exit status is 1. Videos need: pip install "nstlib[video]"
 """
 
 _GATYS = inspect.signature(Gatys).parameters
-LIBRARY_NAMES = {"init": "start", "save_every": "callback"}
+LIBRARY_NAMES = {"save_every": "callback"}
 """Option -> the name that it has in the library, where that is another."""
 
 
@@ -268,14 +268,14 @@ def _read_options(chosen: Mapping[str, Any], content: str, size: int | None, kin
     if kind != "picture" and "save_every" in chosen:
         raise ValueError(f"--save-every is for one photograph, and '{content}' is a {kind}")
     init = chosen.get("init", "content")
-    if init not in get_args(Start):
+    if init not in get_args(Init):
         if not Path(init).exists() and not Path(init).suffix:
-            check_option("init", init, get_args(Start))
+            check_option("init", init, get_args(Init))
         if kind != "picture":
             raise ValueError(f"--init takes a picture for one photograph only, and '{content}' is a {kind}")
         photograph = load_image(sample(content, size), size=size)
         first = F.interpolate(load_image(init, size=None), photograph.shape[2:], mode="bicubic", antialias=True)
-        options[LIBRARY_NAMES["init"]] = first.clamp(0, 1)
+        options["init"] = first.clamp(0, 1)
     return options
 
 

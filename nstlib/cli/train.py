@@ -12,7 +12,7 @@ import torch
 
 from nstlib.adaattn import AdaAttN, AdaAttNObjective
 from nstlib.adain import AdaIN, AdaINObjective
-from nstlib.arbitrary import ArbitraryStyle, Trainer
+from nstlib.arbitrary import ArbitraryObjective, ArbitraryStyle
 from nstlib.checks import check_option, nearest
 from nstlib.cli.parsing import Options, Parser, Say, UsageError, check_taken, sample
 from nstlib.encoder import Encoder
@@ -43,7 +43,7 @@ Too little style: raise --style-weight. Broader strokes: raise --style-size. Pho
 thousands of them; a file that can't be read is named and skipped.
 """
 
-ARBITRARY: dict[str, tuple[type[ArbitraryStyle], type[Trainer]]] = {
+ARBITRARY: dict[str, tuple[type[ArbitraryStyle], type[ArbitraryObjective]]] = {
     "adain": (AdaIN, AdaINObjective),
     "sanet": (SANet, SANetObjective),
     "adaattn": (AdaAttN, AdaAttNObjective),
@@ -52,11 +52,15 @@ ARBITRARY: dict[str, tuple[type[ArbitraryStyle], type[Trainer]]] = {
 
 TAKEN: dict[str, tuple[str, ...]] = {
     "johnson": (
-        *("encoder", "start", "style_weight", "content_weight", "tv_weight", "content_layers", "style_size"),
+        *("encoder", "init_from", "style_weight", "content_weight", "tv_weight", "content_layers", "style_size"),
         *("width", "norm", "name"),
     ),
     **{
-        method: ("encoder", "start", *(f"{term}_weight" for term in ("style", "content") if term in objective.weights))
+        method: (
+            "encoder",
+            "init_from",
+            *(f"{term}_weight" for term in ("style", "content") if term in objective.weights),
+        )
         for method, (_, objective) in ARBITRARY.items()
     },
 }
@@ -111,7 +115,7 @@ def _add_method_options(command: Parser) -> None:
     group = command.add_argument_group("options of all methods")
     option("--encoder", help="vgg19_mini, vgg19, vgg16 or a weights file", default="vgg19_mini", group=group)
     option(
-        "--start",
+        "--init-from",
         help="begin with trained weights, which takes a fraction of the steps: a file, for johnson also a shipped style, "
         "for sanet and adaattn also adain, whose decoder they take",
         default="random weights",
@@ -180,9 +184,9 @@ def _objective(method: str, styles: Sequence[str], chosen: Mapping[str, Any], *,
         )
     kind, objective = ARBITRARY[method]
     model = kind(Encoder(chosen.get("encoder", "vgg19_mini")))
-    if "start" in chosen:
-        _check_start(chosen["start"], tuple(ARBITRARY))
-        model.start_from(chosen["start"])
+    if "init_from" in chosen:
+        _check_init_from(chosen["init_from"], tuple(ARBITRARY))
+        model.init_from(chosen["init_from"])
     weights = {name.removesuffix("_weight"): value for name, value in chosen.items() if name.endswith("_weight")}
     return objective(model, **weights)
 
@@ -193,22 +197,22 @@ def _johnson(styles: Sequence[str], chosen: dict[str, Any], *, small: bool) -> O
     size = chosen.pop("style_size", 256)
     painting = load_image(sample(styles[0], size), size=size)
     name = chosen.pop("name", Path(styles[0]).stem)
-    width, norm, start = chosen.pop("width", None), chosen.pop("norm", None), chosen.pop("start", None)
+    width, norm, start = chosen.pop("width", None), chosen.pop("norm", None), chosen.pop("init_from", None)
     if start is None:
         network = TransformerNet((8 if small else 32) if width is None else width, norm=norm or "instance")
         return JohnsonObjective(network, painting, name=name, **chosen)
-    _check_start(start, Johnson.styles())
+    _check_init_from(start, Johnson.styles())
     shipped = start in Johnson.styles() and not Path(start).exists()
     begun = (Johnson.pretrained if shipped else Johnson.from_checkpoint)(start)
     for option, given, found in (("width", width, begun.network.width), ("norm", norm, begun.network.norm)):
         if given not in (None, found):
-            raise ValueError(f"--start {start} is a network of {option} {found}: leave --{option} out")
-    known_as = {**{"style": Path(start).name, "steps": "?"}, **begun.about}
-    chosen["start"] = f"{known_as['style']} after {known_as['steps']} steps"
+            raise ValueError(f"--init-from {start} is a network of {option} {found}: leave --{option} out")
+    known_as = {**{"style": Path(start).name, "steps": "?"}, **begun.metadata}
+    chosen["init_from"] = f"{known_as['style']} after {known_as['steps']} steps"
     return JohnsonObjective(begun.network, painting, name=name, **chosen)
 
 
-def _check_start(start: str, shipped: Sequence[str]) -> None:
+def _check_init_from(start: str, shipped: Sequence[str]) -> None:
     """Check that the weights to begin with are a file, or shipped under this name."""
     if start not in shipped and not Path(start).exists() and not Path(start).suffix:
         raise ValueError(
