@@ -38,7 +38,7 @@ from torch import Tensor, nn
 
 import nstlib as nst
 from nstlib.adaattn import LEVELS, up_to
-from nstlib.arbitrary import ArbitraryStyle, Merge
+from nstlib.arbitrary import ArbitraryStyle, FeatureFusion
 from nstlib.decoder import UP, Decoder
 from nstlib.johnson import TransformerNet
 from nstlib.sanet import StyleAttention
@@ -159,7 +159,7 @@ class Plain(nn.Module):
 
     def sanet(self, content: Features, style: Features) -> tuple[Tensor]:
         transformer = self.network["transformer"]
-        assert isinstance(transformer, Merge)
+        assert isinstance(transformer, FeatureFusion)
         levels = []
         for layer in ("relu4_1", "relu5_1"):
             part = getattr(transformer, layer.replace("relu", "sanet"))

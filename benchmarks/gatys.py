@@ -279,7 +279,7 @@ def main() -> None:
     forms: dict[str, Form] = {
         TEXTBOOK: textbook,
         # only for its speed: as many steps as it takes to compare
-        EQUAL: ours(pyramid=1, smoothness=0.0, history_size=100, steps=options.turn * options.rounds),
+        EQUAL: ours(pyramid=1, preconditioner=0.0, history_size=100, steps=options.turn * options.rounds),
         "nstlib, one scale": ours(pyramid=1),
         "nstlib, defaults": ours(),
         "nstlib, one scale, bfloat16": ours(pyramid=1, precision="bfloat16"),

@@ -72,7 +72,7 @@ def photos(folder: Path | None, count: int) -> list[Tensor]:
 
 def rebuild(model: Johnson, style: str, paintings: dict[str, str]) -> JohnsonObjective | None:
     """The objective that the network was trained by; None if its painting is not at hand."""
-    about = model.about
+    about = model.metadata
     size = min(int(side) for side in about["style_size"].split(" x "))
     if style in nst.samples.style_names():
         painting = nst.samples.style(style, size)

@@ -79,6 +79,7 @@ class Decoder(nn.Module):
             convs["conv1_1"].weight.mul_(0.1)
             nn.init.constant_(convs["conv1_1"].bias, 0.5)  # type: ignore[arg-type]
         self.convs = nn.ModuleDict(convs)
+        self.widths = [conv.out_channels for conv in convs.values()]
         self.channels = {layer: channels[layer] for layer in STAGES}
         """Layer -> channels, as the decoder was made with."""
 
@@ -154,7 +155,7 @@ class ConditionedDecoder(Decoder):
         self.blocks = nn.ModuleList(ConditionedBlock(c4) for _ in range(blocks))
         self.register_buffer("center", torch.zeros(size, 1, 1))
         self.register_buffer("spread", torch.ones(size, 1, 1))
-        self.outputs = [conv.weight.shape[0] for conv in self.convs.values()] + [c4] * blocks
+        self.outputs = self.widths + [c4] * blocks
         # One linear layer for all convolutions, as a 1x1 convolution, so that z may differ from position to position
         self.modulation = nn.Conv2d(size, 2 * sum(self.outputs), 1)
         for parameter in self.modulation.parameters():

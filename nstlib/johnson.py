@@ -195,6 +195,8 @@ class JohnsonObjective(Objective):
         (['content', 'style', 'tv'], True)
     """
 
+    network: TransformerNet
+
     def __init__(
         self,
         network: TransformerNet,

@@ -98,7 +98,7 @@ MUTANTS: dict[str, list[tuple[str, str]]] = {
         ("return std * standardize(x, ", "return standardize(x, "),
         ('standardize(x, measure({"x": x})["x"])', "x"),
         ("moments_loss(painted, s, self.compared)", "moments_loss(painted, c, self.compared)"),
-        ("plain_adaattn(c, s, layer)) for", "plain_adaattn(c, c, layer)) for"),
+        ("parameter_free_adaattn(c, s, layer)) for", "parameter_free_adaattn(c, c, layer)) for"),
     ],
     "johnson": [
         ('"content": self.content_weight * contents', '"content": contents'),
@@ -128,7 +128,7 @@ MUTANTS: dict[str, list[tuple[str, str]]] = {
         ("style_weight: float = 20.0", "style_weight: float = 2.0"),
         ("relative: bool = True", "relative: bool = False"),
         ('loss = terms["total"] * x[0].numel()', 'loss = terms["total"]'),
-        ("LEAP = 0.5", "LEAP = 50.0"),
+        ("MAX_PIXEL_STEP = 0.5", "MAX_PIXEL_STEP = 50.0"),
         ("LAST = 0.1", "LAST = 0.3"),
         ("best_total = math.inf  # losses in half", "pass  # losses in half"),
         ("(shares[:, None, None] * grams[layer]).sum(0, keepdim=True)", "grams[layer].sum(0, keepdim=True)"),

@@ -25,7 +25,7 @@ from networks import (
 from torch import Tensor, nn
 
 import nstlib as nst
-from nstlib.adaattn import LAYERS, AdaAttN, AdaAttNObjective, AttentionNorm, plain_adaattn, resized, up_to
+from nstlib.adaattn import LAYERS, AdaAttN, AdaAttNObjective, AttentionNorm, parameter_free_adaattn, resized, up_to
 from nstlib.adain import adain
 
 SMALL = (4, 6, 8, 10, 10)
@@ -215,14 +215,14 @@ def test_without_parameters_it_is_the_explicit_form(layer: str, styles: int) -> 
     keys = [textbook_key(features, level) for features in lists]
     value = lists[1][level].expand(2, -1, -1, -1)
     expected = textbook_adaattn(lists[0][level], keys[0], keys[1].expand(2, -1, -1, -1), value)
-    found = plain_adaattn(c, s, layer)
+    found = parameter_free_adaattn(c, s, layer)
     assert found.dtype == torch.float32
     # Where nothing varies, the root of a difference of squares is the root of what rounding leaves: in single precision
     # the explicit form itself is up to 5e-4 away
     assert relative_error(found.double(), expected) < 2e-3
     assert (found - expected).square().mean() < (3e-4) ** 2 * expected.square().mean()
     shuffled = dict(reversed(list(c.items())))  # the order of the key is that of the layers
-    assert torch.equal(plain_adaattn(shuffled, s, layer), found)
+    assert torch.equal(parameter_free_adaattn(shuffled, s, layer), found)
 
 
 def test_a_key_is_all_layers_up_to_its_own_at_its_size() -> None:
@@ -272,7 +272,7 @@ def test_it_begins_as_the_method_without_weights() -> None:
     c, s = (encoder(picture(1, 3, 48, 48, seed=seed)) for seed in (1, 2))
     changed = model.transfer(c, s)
     for layer in ("relu3_1", "relu4_1"):
-        torch.testing.assert_close(changed[layer], plain_adaattn(c, s, layer), rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(changed[layer], parameter_free_adaattn(c, s, layer), rtol=1e-3, atol=1e-3)
 
 
 def test_all_its_layers_learn() -> None:

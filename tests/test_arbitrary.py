@@ -15,13 +15,13 @@ import nstlib as nst
 from nstlib import arbitrary
 from nstlib.adaattn import AdaAttN, AdaAttNObjective
 from nstlib.adain import AdaIN, AdaINObjective
-from nstlib.arbitrary import ArbitraryStyle, Trainer
+from nstlib.arbitrary import ArbitraryStyle, ArbitraryObjective
 from nstlib.metrics import content_distance, style_distance
 from nstlib.sanet import SANet, SANetObjective
 from nstlib.weights import SHIPPED, load_metadata, save_file, shipped_file
 
 METHODS: dict[str, type[ArbitraryStyle]] = {"adain": AdaIN, "sanet": SANet, "adaattn": AdaAttN}
-OBJECTIVES: dict[str, type[Trainer]] = {"adain": AdaINObjective, "sanet": SANetObjective, "adaattn": AdaAttNObjective}
+OBJECTIVES: dict[str, type[ArbitraryObjective]] = {"adain": AdaINObjective, "sanet": SANetObjective, "adaattn": AdaAttNObjective}
 EVERY = pytest.mark.parametrize("method", METHODS)
 
 
@@ -142,7 +142,7 @@ def test_tiles_that_see_too_little_would_be_noticed(method: str, monkeypatch: py
     whole = model.stylize(content, STYLE)
     assert (model.stylize(content, STYLE, tile=48) - whole).abs().max() < 1e-4
     with monkeypatch.context() as patch:
-        patch.setattr(arbitrary, "RADIUS", 8)
+        patch.setattr(arbitrary, "DECODER_REACH_PX", 8)
         assert (model.stylize(content, STYLE, tile=48) - whole).abs().max() > 1e-3
     monkeypatch.setattr(ArbitraryStyle, "_reach", model.stride)
     assert (model.stylize(content, STYLE, tile=48) - whole).abs().max() > 1e-3
@@ -457,9 +457,9 @@ def with_all_layers(model: Any) -> Any:
 def test_our_own_files_come_back_with_what_they_say(method: str, tmp_path: Path) -> None:
     model, path = saved(method, tmp_path / "own.safetensors")
     again = METHODS[method].from_checkpoint(path, encoder=encoder_state())
-    assert again.about["method"] == method
-    assert again.about["encoder_fingerprint"] == model.encoder.fingerprint
-    assert again.about["steps"] == "12"
+    assert again.metadata["method"] == method
+    assert again.metadata["encoder_fingerprint"] == model.encoder.fingerprint
+    assert again.metadata["steps"] == "12"
     assert not again.training
     assert (again.stylize(CONTENT, STYLE) - model.stylize(CONTENT, STYLE)).abs().max() < 0.02  # half precision on disk
     names = {name for name, p in again.named_parameters() if p.requires_grad}
@@ -593,7 +593,7 @@ def test_the_loop_trains_saves_and_starts_others(method: str, folders: list[Path
 
     # the same method goes on with all of it
     again = objective_of(method)
-    again.model.start_from(result.weights)
+    again.model.init_from(result.weights)
     assert again.describe()["start"] == f"weights of {method} after 3 steps"
     assert torch.equal(again.model.stylize(CONTENT, STYLE), model.stylize(CONTENT, STYLE))
     # another begins with the decoder, where it can
@@ -602,14 +602,14 @@ def test_the_loop_trains_saves_and_starts_others(method: str, folders: list[Path
         follower = objective_of(other)
         if method == "adaattn":
             with pytest.raises(ValueError, match="skip"):
-                follower.model.start_from(str(result.weights))
+                follower.model.init_from(str(result.weights))
             continue
-        follower.model.start_from(str(result.weights))
+        follower.model.init_from(str(result.weights))
         assert follower.describe()["start"] == f"decoder of {method} after 3 steps"
         torch.testing.assert_close(follower.network["decoder"](x), model.network["decoder"](x))
     if method == "adain":
         follower = objective_of("adaattn")
-        follower.model.start_from(result.weights)
+        follower.model.init_from(result.weights)
         history = train(follower, "follower", 1).history
         assert torch.isfinite(torch.tensor(history[0]["total"]))
 
@@ -622,7 +622,7 @@ def test_what_cannot_start_a_training_is_told(method: str, tmp_path: Path) -> No
     def refused(error: type[Exception], words: str, source: Path | str, model: Any = model) -> None:
         before = {key: value.clone() for key, value in model.network.state_dict().items()}
         with pytest.raises(error, match=words) as caught:
-            model.start_from(source)
+            model.init_from(source)
         assert "\n" not in str(caught.value)
         assert model.start == "random weights"
         assert all(torch.equal(value, before[key]) for key, value in model.network.state_dict().items())

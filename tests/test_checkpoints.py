@@ -128,9 +128,9 @@ def test_a_checkpoint_of_a_training_is_read(method: str, ema: float, folders: Pa
     )  # which holds what was saved for use: the average, if there is one
     trained = torch.load(tmp_path / "checkpoint-2.pt", weights_only=True)["network"]
     assert same(again, trained) == (ema == 0)
-    assert again.about["method"] == method
-    assert again.about["steps"] == "2"
-    assert again.about.items() <= load_metadata(tmp_path / "weights.safetensors").items()
+    assert again.metadata["method"] == method
+    assert again.metadata["steps"] == "2"
+    assert again.metadata.items() <= load_metadata(tmp_path / "weights.safetensors").items()
 
 
 # ------------------------------------------------------------------------------------ saved by us
@@ -140,13 +140,13 @@ def test_a_checkpoint_of_a_training_is_read(method: str, ema: float, folders: Pa
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_what_a_model_saves_is_read_again_bit_for_bit(method: str, dtype: torch.dtype, tmp_path: Path) -> None:
     model = new(method).to(dtype)
-    model.about = {"style": "waves", "steps": "12"}
+    model.metadata = {"style": "waves", "steps": "12"}
     path = model.save(tmp_path / "deep" / "mine.safetensors")
     assert path == tmp_path / "deep" / "mine.safetensors"
     again = read(method, path)
     assert same(again, {key: value.float() for key, value in model.network.state_dict().items()})
-    assert again.about["method"] == method
-    assert model.about.items() <= again.about.items()
+    assert again.metadata["method"] == method
+    assert model.metadata.items() <= again.metadata.items()
     assert same(read(method, again.save(tmp_path / "again.safetensors")), again.network.state_dict())
 
 
@@ -241,8 +241,8 @@ def test_a_training_starts_from_weights_of_any_kind(tmp_path: Path) -> None:
     model = model_of("adain")
     torch.save(model.state_dict(), tmp_path / "mine.pth")
     one, other = new("adain"), new("sanet")
-    one.start_from(tmp_path / "mine.pth")
-    other.start_from(model.network.state_dict())
+    one.init_from(tmp_path / "mine.pth")
+    other.init_from(model.network.state_dict())
     assert (one.start, other.start) == ("weights of mine.pth after ? steps", "decoder of the state dict after ? steps")
     decoder = model.network["decoder"].state_dict()
     for follower in (one, other):

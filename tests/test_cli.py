@@ -143,7 +143,7 @@ def test_the_options_of_gatys_reach_the_library(photo: str, paintings: list[str]
         style_layers=["relu1_1", "relu2_1"],
         layer_weights={"relu1_1": 1, "relu2_1": 3},
         style_scale=1.5,
-        start="noise",
+        init="noise",
         seed=5,
         steps=3,
         pyramid=1,

@@ -6,7 +6,7 @@ from networks import TextbookAdaAttNDecoder, picture, relative_error, textbook_d
 from torch import Tensor
 
 from nstlib.checkpoints import translate_decoder
-from nstlib.decoder import RADIUS, Decoder
+from nstlib.decoder import DECODER_REACH_PX, Decoder
 
 SMALL = (4, 6, 8, 10)
 FULL = {"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512}
@@ -72,24 +72,24 @@ def test_no_pixel_sees_further_than_the_radius(skip: bool) -> None:
             assert gradient is not None
             seen = gradient[0].abs().sum((0, 1)).nonzero()[:, 0]
             first, last = int(seen.min()) * stride, (int(seen.max()) + 1) * stride
-            # tiles begin and end at multiples of 8: what lies beyond is cut off RADIUS before 64 and behind 72
-            assert first >= 64 - RADIUS
-            assert last <= 72 + RADIUS
+            # tiles begin and end at multiples of 8: what lies beyond is cut off DECODER_REACH_PX before 64 and behind 72
+            assert first >= 64 - DECODER_REACH_PX
+            assert last <= 72 + DECODER_REACH_PX
             far = max(far, 64 - first, last - 72)
-    assert far > RADIUS - 8  # a smaller radius would be too small
+    assert far > DECODER_REACH_PX - 8  # a smaller radius would be too small
 
 
 @pytest.mark.parametrize("skip", [False, True])
 def test_a_trained_decoder_starts_another_of_its_kind(skip: bool) -> None:
     old, new = decoder(skip=skip), decoder(skip=skip, seed=1)
     assert not torch.allclose(new(features(skip)), old(features(skip)))
-    new.start_from(old)
+    new.init_from(old)
     assert torch.equal(new(features(skip)), old(features(skip)))
 
 
 def test_a_skip_counts_nothing_at_first_and_can_learn() -> None:
     old, new = decoder(), decoder(skip=True, seed=1).requires_grad_(True)
-    new.start_from(old)
+    new.init_from(old)
     painted = new(features(True))
     torch.testing.assert_close(painted, old(features()))
     painted.square().sum().backward()
@@ -101,9 +101,9 @@ def test_a_skip_counts_nothing_at_first_and_can_learn() -> None:
 
 def test_a_decoder_of_another_kind_starts_nothing() -> None:
     with pytest.raises(ValueError, match=r"widths \(4, 6, 8, 10\) can't start one of widths \(4, 6, 8, 12\)"):
-        decoder(4, 6, 8, 12).start_from(decoder())
+        decoder(4, 6, 8, 12).init_from(decoder())
     with pytest.raises(ValueError, match=r"with a skip .* can't start one without"):
-        decoder().start_from(decoder(skip=True))
+        decoder().init_from(decoder(skip=True))
 
 
 @pytest.mark.parametrize("skip", [False, True])
@@ -111,7 +111,7 @@ def test_a_failed_start_changes_nothing(skip: bool) -> None:
     new = decoder(5, 6, 8, 10, skip=skip)  # only the last layers differ
     before = {key: value.clone() for key, value in new.state_dict().items()}
     with pytest.raises(ValueError, match="widths"):
-        new.start_from(decoder())
+        new.init_from(decoder())
     assert all(torch.equal(value, before[key]) for key, value in new.state_dict().items())
 
 

@@ -40,7 +40,7 @@ def model(method: str) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(4)
         if method == "gatys":
-            return nst.Gatys(STATE, steps=3, pyramid=2, start="noise", seed=5)
+            return nst.Gatys(STATE, steps=3, pyramid=2, init="noise", seed=5)
         if method == "johnson":
             return nst.Johnson(TransformerNet(width=2))
         return lively(ANY[method][0](STATE))
@@ -90,7 +90,7 @@ def test_the_same_twice_and_nothing_touched(method: str) -> None:
 
 def test_other_seeds_give_other_pictures() -> None:
     content, style = picture(1, 3, 32, 32), picture(1, 3, 32, 32, seed=1)
-    one, other = (nst.Gatys(STATE, steps=1, start="noise", seed=seed) for seed in (0, 1))
+    one, other = (nst.Gatys(STATE, steps=1, init="noise", seed=seed) for seed in (0, 1))
     assert not torch.equal(paint(one, content, style), paint(other, content, style))
 
 

@@ -43,7 +43,7 @@ def test_the_first_losses_are_the_papers(content: Tensor, style: Tensor) -> None
         style_weight=5,
         tv_weight=7,
         relative=False,
-        start=start,
+        init=start,
     )
     encoder = nst.Encoder(layers=[*layers, "relu2_2"])
     painted = F.interpolate(style, (64, 64), mode="bicubic", antialias=True)
@@ -64,7 +64,7 @@ def test_the_first_losses_are_the_papers(content: Tensor, style: Tensor) -> None
 
 def test_the_total_is_the_weighted_sum_and_layers_count_alike(content: Tensor, style: Tensor) -> None:
     weights: dict[str, Any] = {"content_weight": 2.0, "style_weight": 5.0, "tv_weight": 300.0}
-    result = paint(content, style, start="noise", steps=1, style_layers=("relu1_1", "relu2_1"), **weights)
+    result = paint(content, style, init="noise", steps=1, style_layers=("relu1_1", "relu2_1"), **weights)
     found = result.losses
     terms = [2 * found["content"], 5 * found["style"], 300 * found["tv"]]
     assert min(terms) > 0.01 * sum(terms)  # or nobody would notice
@@ -157,7 +157,7 @@ def test_a_tenth_of_a_cycle_a_pixel_is_neither_slowed_nor_hastened() -> None:
 
 def test_the_same_seed_gives_the_same_picture_and_leaves_the_global_state_alone(content: Tensor, style: Tensor) -> None:
     state = torch.random.get_rng_state()
-    first, second, other = (paint(content, style, start="noise", seed=seed).picture for seed in (1, 1, 2))
+    first, second, other = (paint(content, style, init="noise", seed=seed).picture for seed in (1, 1, 2))
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
     assert torch.equal(torch.random.get_rng_state(), state)
@@ -172,7 +172,7 @@ def test_inputs_are_left_as_they_were(content: Tensor, style: Tensor) -> None:
 
 @pytest.mark.parametrize("start", ["content", "noise", "style"])
 def test_start_points(content: Tensor, style: Tensor, start: str) -> None:
-    result = paint(content, style, start=start, steps=1, style_scale=2.0)
+    result = paint(content, style, init=start, steps=1, style_scale=2.0)
     if start == "content":
         torch.testing.assert_close(result.picture, content)
     elif start == "style":
@@ -205,9 +205,9 @@ def test_a_mask_puts_each_style_in_its_region(content: Tensor) -> None:
 
 
 def test_without_style_it_reconstructs_and_without_content_it_makes_texture(content: Tensor, style: Tensor) -> None:
-    inverted = paint(content, None, style_weight=0, content_layers=("relu2_1",), start="noise", steps=60)
+    inverted = paint(content, None, style_weight=0, content_layers=("relu2_1",), init="noise", steps=60)
     assert F.mse_loss(inverted.picture, content) < 0.02
-    texture = paint(content, style, content_layers=(), start="noise", steps=60)
+    texture = paint(content, style, content_layers=(), init="noise", steps=60)
     assert texture.losses["content"] == 0
     assert texture.losses["style"] < 0.1 * texture.history[0]["style"]
 
@@ -278,7 +278,7 @@ def test_a_batch_and_odd_sizes() -> None:
 def test_constant_pictures_give_no_nan() -> None:
     for value in (0.0, 0.5, 1.0):
         grey = torch.full((1, 3, 32, 32), value)
-        result = paint(grey, grey, start="noise")
+        result = paint(grey, grey, init="noise")
         assert torch.isfinite(result.picture).all()
 
 
@@ -346,4 +346,4 @@ def test_wrong_pictures_are_named(content: Tensor, style: Tensor, call: dict[str
 
 def test_a_start_of_another_size_is_named(content: Tensor, style: Tensor) -> None:
     with pytest.raises(ValueError, match=r"start is \(1, 3, 8, 8\)"):
-        paint(content, style, start=torch.rand(1, 3, 8, 8))
+        paint(content, style, init=torch.rand(1, 3, 8, 8))

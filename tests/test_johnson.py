@@ -195,7 +195,7 @@ def test_the_objective_is_that_of_gatys() -> None:
         content_weight=2,
         style_weight=7,
         tv_weight=3,
-        start=painted,
+        init=painted,
         pyramid=1,
         steps=1,
     )
@@ -319,7 +319,7 @@ def test_our_own_files_come_back_with_what_they_say(norm: Norm, tmp_path: Path) 
     network = shake(TransformerNet(4, norm=norm)).eval()
     path = save_file(tmp_path / "w.safetensors", network.state_dict(), {"method": "johnson", "style": "x"}, half=False)
     model = nst.Johnson.from_checkpoint(path)
-    assert model.about["style"] == "x"
+    assert model.metadata["style"] == "x"
     assert model.network.norm == norm
     assert not model.training
     content = picture(1, 3, 20, 24)
@@ -385,7 +385,7 @@ def test_shipped_styles_go_by_their_names(shipped: TransformerNet) -> None:
     assert nst.Johnson.styles() == ["stars"]
     content = nst.samples.content("cat", 65)
     expected = nst.Johnson(shipped).stylize(content)
-    assert nst.Johnson.pretrained("stars").about["style"] == "stars"
+    assert nst.Johnson.pretrained("stars").metadata["style"] == "stars"
     painted = nst.stylize(content, style="stars", method="johnson", device="cpu")
     assert (painted - expected).abs().max() < 0.02  # half precision on disk
     with pytest.raises(ValueError, match=r"no Johnson network is shipped for the style 'star'; did you mean 'stars'\?"):
@@ -397,7 +397,7 @@ def test_shipped_styles_go_by_their_names(shipped: TransformerNet) -> None:
 @pytest.mark.parametrize("style", nst.Johnson.styles())
 def test_what_is_shipped_paints_its_style(style: str) -> None:
     johnson = nst.Johnson.pretrained(style)
-    about = johnson.about
+    about = johnson.metadata
     assert about["style"] == style
     assert {"painting", "data", "steps", "losses", "encoder_fingerprint", "start"} <= set(about)
     content = nst.samples.content("astronaut", 128)

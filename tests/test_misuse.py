@@ -84,7 +84,7 @@ MISUSE: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         ValueError,
         r"must be one picture .* a batch of 2",
     ),
-    "a batch to start from": (lambda: gatys(start=torch.cat([C, C]))(C, S), ValueError, "must be as large as content"),
+    "a batch to start from": (lambda: gatys(init=torch.cat([C, C]))(C, S), ValueError, "must be as large as content"),
     "the code of another encoder": (
         lambda: ADAIN.stylize(C, replace(ADAIN.encode_style(S), encoder="0" * 16)),
         ValueError,
@@ -103,12 +103,12 @@ MISUSE: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "a pyramid to the sky": (lambda: gatys(pyramid=5000), ValueError, "pyramid must be a whole number from 1 to 32"),
     "half a pyramid": (lambda: gatys(pyramid=2.5), ValueError, "pyramid must be a number of scales, or a list"),
     "no pyramid": (lambda: gatys(pyramid=[]), ValueError, "pyramid must be a number of scales, or a list"),
-    "half a seed": (lambda: gatys(seed=1.5, start="noise"), ValueError, "seed must be a whole number of at least 0"),
+    "half a seed": (lambda: gatys(seed=1.5, init="noise"), ValueError, "seed must be a whole number of at least 0"),
     "no seed": (lambda: gatys(seed=None), ValueError, "seed must be a whole number"),
     "too large a seed": (lambda: gatys(seed=10**23), ValueError, "seed must be a whole number"),
     "results every 0 steps": (lambda: list(gatys().iterate(C, S, every=0)), ValueError, "every must be a whole number"),
-    "no start": (lambda: gatys(start=None), ValueError, r"no start None \(there are: content, noise, style\)"),
-    "a start of numpy": (lambda: gatys(start=C.numpy()), ValueError, "no start"),
+    "no start": (lambda: gatys(init=None), ValueError, r"no start None \(there are: content, noise, style\)"),
+    "a start of numpy": (lambda: gatys(init=C.numpy()), ValueError, "no start"),
     "a third norm": (lambda: gatys(tv_norm="l3"), ValueError, "no tv_norm 'l3'"),
     "a layer, not a list": (lambda: gatys(style_layers="relu4_1"), ValueError, "style_layers must be a list of layer"),
     "a weight in words": (lambda: gatys(style_weight="much"), ValueError, "style_weight must be a number of at least 0"),
@@ -237,7 +237,7 @@ def test_a_file_whose_name_begins_with_a_tilde(tmp_path: Path, monkeypatch: pyte
 def test_numbers_of_every_kind_are_numbers(tmp_path: Path) -> None:
     """Of numpy, of tensors without dimensions, and fractions: what is saved is Python's own."""
     painted = [
-        gatys(style_weight=weight, smoothness=half, steps=steps, learning_rate=one)(C, S, progress=False).picture
+        gatys(style_weight=weight, preconditioner=half, steps=steps, learning_rate=one)(C, S, progress=False).picture
         for weight, half, steps, one in (
             (20.0, 0.5, 2, 1.0),
             (torch.tensor(20.0), Fraction(1, 2), np.int64(2), np.float32(1)),

@@ -23,7 +23,7 @@ from networks import (
 from torch import Tensor, nn
 
 import nstlib as nst
-from nstlib.attention import mean_and_std
+from nstlib.attention import attention_moments
 from nstlib.losses import moments
 from nstlib.sanet import SANet, SANetObjective, StyleAttention
 
@@ -161,7 +161,7 @@ def test_without_its_last_convolution_it_adds_the_mean_alone() -> None:
     module.out_conv.weight.copy_(torch.eye(6)[:, :, None, None])
     module.out_conv.bias.zero_()  # type: ignore[union-attr]
     key, value = module.keep(style, moments(style))
-    mean, std = mean_and_std(module.f(textbook_mvn(content)), key, value)
+    mean, std = attention_moments(module.f(textbook_mvn(content)), key, value)
     torch.testing.assert_close(module(content, moments(content), key, value) - content, mean, rtol=1e-4, atol=1e-5)
     assert std.min() > 0.01  # there is more to the style than the mean
 

@@ -172,7 +172,7 @@ def test_the_command_line_starts_from_trained_weights(tmp_path: Path, capsys: py
     nst.save_image(nst.samples.content("cat", 64), tmp_path / "photos" / "cat.png")
     train = ["train", "johnson", "--content", str(tmp_path / "photos"), "-q", "--style", "ink", "--style-size", "64"]
     small = ["--steps", "1", "--batch", "1", "--size", "32"]
-    assert main([*train, *small, "--out", str(tmp_path / "run"), "--start", "wave", "--name", "brush"]) == 0
+    assert main([*train, *small, "--out", str(tmp_path / "run"), "--init-from", "wave", "--name", "brush"]) == 0
     about = load_metadata(tmp_path / "run" / "weights.safetensors")
     assert (about["style"], about["width"]) == ("brush", "16")
     assert about["start"].startswith("wave after ")
@@ -180,5 +180,5 @@ def test_the_command_line_starts_from_trained_weights(tmp_path: Path, capsys: py
     moved = load_file(tmp_path / "run" / "weights.safetensors")
     assert (begun["res1.conv1.weight"] - moved["res1.conv1.weight"]).abs().max() < 3e-3  # one step of 0.001
     capsys.readouterr()
-    assert main([*train, *small, "--out", str(tmp_path / "b"), "--start", "wave", "--width", "8"]) == 1
+    assert main([*train, *small, "--out", str(tmp_path / "b"), "--init-from", "wave", "--width", "8"]) == 1
     assert "--start wave is a network of width 16: leave --width out" in capsys.readouterr().err

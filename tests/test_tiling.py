@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nstlib.tiling import Maps, fill_up, in_tiles
+from nstlib.tiling import Maps, pad_to_multiple, in_tiles
 
 
 def blur(maps: Maps) -> dict[str, Tensor]:
@@ -82,14 +82,14 @@ def test_dtype_is_kept() -> None:
 )
 def test_pictures_are_mirrored_until_they_fit(side: int, multiple: int, least: int, wanted: list[int]) -> None:
     row = torch.arange(float(side))
-    filled = fill_up((10 * row[:, None] + row)[None, None], multiple, least)
+    filled = pad_to_multiple((10 * row[:, None] + row)[None, None], multiple, least)
     expected = torch.tensor(wanted, dtype=torch.float32)
     assert torch.equal(filled[0, 0], 10 * expected[:, None] + expected)
 
 
 def test_mirroring_is_that_of_pytorch_where_pytorch_can_and_passes_gradients() -> None:
     picture = torch.rand(2, 3, 9, 14, requires_grad=True)
-    filled = fill_up(picture, 8)
+    filled = pad_to_multiple(picture, 8)
     assert torch.equal(filled, F.pad(picture, (0, 2, 0, 7), mode="reflect"))
     filled.sum().backward()
     assert picture.grad is not None
@@ -98,4 +98,4 @@ def test_mirroring_is_that_of_pytorch_where_pytorch_can_and_passes_gradients() -
 
 def test_a_picture_that_fits_is_left_alone() -> None:
     picture = torch.rand(1, 3, 16, 24)
-    assert fill_up(picture, 8, 16) is picture
+    assert pad_to_multiple(picture, 8, 16) is picture
