@@ -40,7 +40,9 @@ def main() -> None:
         small, large = (64, 96) if options.quick else (512, 768) if method == "gatys" else (768, 1152)
         grown = [in_fresh_process(measure, method, side) for side in (small, large)]
         slope = (grown[1] - grown[0]) / (large**2 - small**2)
-        print_row(method, *(f"{one / 1e6:.0f} ({side} px)" for one, side in zip(grown, (small, large))), f"{slope:.0f}", table)
+        print_row(
+            method, *(f"{one / 1e6:.0f} ({side} px)" for one, side in zip(grown, (small, large))), f"{slope:.0f}", table
+        )
 
 
 if __name__ == "__main__":

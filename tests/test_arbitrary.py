@@ -21,7 +21,11 @@ from nstlib.sanet import SANet, SANetObjective
 from nstlib.weights import SHIPPED, load_metadata, save_file, shipped_file
 
 METHODS: dict[str, type[ArbitraryStyle]] = {"adain": AdaIN, "sanet": SANet, "adaattn": AdaAttN}
-OBJECTIVES: dict[str, type[ArbitraryObjective]] = {"adain": AdaINObjective, "sanet": SANetObjective, "adaattn": AdaAttNObjective}
+OBJECTIVES: dict[str, type[ArbitraryObjective]] = {
+    "adain": AdaINObjective,
+    "sanet": SANetObjective,
+    "adaattn": AdaAttNObjective,
+}
 EVERY = pytest.mark.parametrize("method", METHODS)
 
 
