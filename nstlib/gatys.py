@@ -380,7 +380,9 @@ class Gatys(nn.Module):
             if self.style_layers:
                 per_style = []
                 for picture in styles:
-                    scaled = scaled_size(picture.shape[2:], content.shape[2:], self.style_scale, size)
+                    scaled = scaled_size(
+                        picture.shape[2:], content.shape[2:], self.style_scale, size, least=self.encoder.least
+                    )
                     features = self.encoder(_resize(picture, scaled))
                     per_style.append({layer: gram_matrix(features[layer]) for layer in self.style_layers})
                 for layer in self.style_layers:

@@ -536,7 +536,7 @@ def test_shipped_networks_paint_in_the_style_of_any_painting(method: str) -> Non
         content, style = nst.samples.content(content_name, 128), nst.samples.style(style_name, 128)
         painted = model.stylize(content, style)
         far, near = (style_distance(one, style, kind="moments", encoder=encoder) for one in (content, painted))
-        assert near < 0.5 * far, (content_name, style_name)
+        assert near < 0.6 * far, (content_name, style_name)
         # the photograph is there still: nearer to it than to the others
         lost = content_distance(painted, content, encoder=encoder, layers=["relu4_1"])
         other = nst.samples.content("rocket", 128)[..., : content.shape[2], : content.shape[3]]

@@ -139,7 +139,8 @@ def test_a_video_that_is_killed_goes_on_where_it_was(name: str, forks: Forks, ne
         for path in paths
     )
     assert len(found) == len(expected) == 20
-    assert max(np.abs(one - other).mean() for one, other in zip(found, expected)) < 10
+    # noise compresses badly, in two pieces otherwise than in one; two frames of it differ by 85
+    assert max(np.abs(one - other).mean() for one, other in zip(found, expected)) < 30
     assert not list(tmp_path.glob(".*"))
 
 
