@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.backbones import BACKBONES, LEAST, Graph, layers_of, load_chain
+from nstlib.backbones import BACKBONES, Graph, layers_of, load_chain
 from nstlib.checks import check_layers, check_option, check_whole, nearest
 from nstlib.losses import no_autocast
 from nstlib.weights import Network, Padding, fingerprint, imagenet_color
@@ -232,7 +232,7 @@ class Encoder(nn.Module):
     def least(self) -> int:
         """The shortest side of a picture that can be read, in pixels."""
         if self.graph is not None:
-            return LEAST
+            return self.graph.least
         # every pool needs 2 positions to make 1, and reflection needs 2 positions to have a neighbour
         pools = sum(step.startswith("pool") for step in self.chain)
         return 2**pools * (2 if self.padding == "reflect" else 1)
