@@ -25,12 +25,13 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv book lab execute test lint types unit notebooks audit serve screenshots clean
+.PHONY: help venv book lab execute test lint types unit notebooks audit test-cpus serve screenshots clean
 
 help:
 	@sed -n '1,9s/^# \{0,1\}//p' Makefile
 	@echo 'Parts of make test: lint, types, unit, notebooks, book, audit.'
-	@echo 'Others: venv, serve (the built site on a local port), screenshots (needs chromium), clean.'
+	@echo 'Others: venv, test-cpus (the numeric tests as other processors compute), serve (the built site on a local port),'
+	@echo 'screenshots (needs chromium), clean.'
 
 venv: $(READY)
 
@@ -86,6 +87,11 @@ notebooks: $(READY)
 audit: $(READY)
 	$(call heading,'audit: the built pages')
 	$(BIN)/python tests/audit_site.py $(SITE)
+
+# The numeric tests under other instruction sets and numbers of threads; takes six times as long as they do.
+test-cpus: $(READY)
+	$(call heading,'numeric tests on other processors')
+	$(BIN)/python tests/cpus.py
 
 serve: book
 	$(BIN)/python -m http.server --directory $(SITE) --bind 127.0.0.1 $(PORT)
