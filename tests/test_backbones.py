@@ -181,7 +181,7 @@ def test_weights_of_ones_own(form: str, tmp_path: Path) -> None:
         state = save_file(tmp_path / "mine.safetensors", state, {}, half=False)
     ours = nst.Encoder("squeezenet1_0", ["relu1"], weights=state)
     with torch.no_grad():
-        torch.testing.assert_close(ours(PIXELS)["relu1"], theirs.features[:2](normalised(PIXELS)), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(ours(PIXELS)["relu1"], theirs.features[:2](normalised(PIXELS)), rtol=1e-3, atol=1e-4)
     with pytest.raises(ValueError, match="these are no weights of alexnet"):
         nst.Encoder("alexnet", weights=theirs.state_dict())
 

