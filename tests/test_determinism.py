@@ -357,7 +357,7 @@ def test_activations_as_large_as_half_precision_goes_give_finite_losses(dtype: t
         "moments loss": moments_loss({"a": f}, {"a": p}, ["a"]),
     }
     exact = nst.gram_matrix(f.double())
-    assert ((gram - exact).abs() / exact.abs()).max() < 1e-5
+    assert ((gram - exact).abs() / exact.abs()).max() < 1e-4
     for name, loss in losses.items():
         assert isinstance(loss, Tensor)
         assert loss.dtype == torch.float32, name
