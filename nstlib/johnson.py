@@ -442,21 +442,20 @@ def _pad(x: Tensor, width: int, mode: str = "reflect") -> Tensor:
 
 def _normalize_(x: Tensor, norm: nn.InstanceNorm2d | nn.BatchNorm2d) -> Tensor:
     """Normalisation of one picture `(1, C, H, W)`, in place: y = gamma (x - mean) / sqrt(var + eps) + beta."""
-    bands = x.split(BAND, 2)
+    bands, wide = x.split(BAND, 2), torch.promote_types(x.dtype, torch.float32)  # a sum of squares overflows in float16
     if isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None:
-        mean, var = norm.running_mean[:, None, None].float(), norm.running_var[:, None, None].float()  # (C, 1, 1)
+        mean, var = norm.running_mean[:, None, None].to(wide), norm.running_var[:, None, None].to(wide)  # (C, 1, 1)
     else:
-        # In float32, because a sum of squares overflows in float16
-        mean = x.mean((2, 3), keepdim=True, dtype=torch.float32)[0]
-        var = torch.stack([(band.float() - mean).square().sum((0, 2, 3)) for band in bands]).sum(0)[:, None, None]
+        mean = x.mean((2, 3), keepdim=True, dtype=wide)[0]
+        var = torch.stack([(band.to(wide) - mean).square().sum((0, 2, 3)) for band in bands]).sum(0)[:, None, None]
         var = var / (x.shape[2] * x.shape[3])
     scale = norm.weight[:, None, None] * (var + norm.eps).rsqrt()
     shift = norm.bias[:, None, None] - mean * scale
     for band in bands:
-        if x.dtype == torch.float32:
+        if x.dtype == wide:
             torch.addcmul(shift, band, scale, out=band)
         else:
-            band.copy_(torch.addcmul(shift, band.float(), scale))
+            band.copy_(torch.addcmul(shift, band.to(wide), scale))
     return x
 
 
