@@ -19,18 +19,23 @@ SITE  := _build/html
 PIP   := $(BIN)/python -m pip --disable-pip-version-check
 WANTED := -e ".[book,test,dev,video]"
 
+# What the site is made of: the pages, and the docstrings of the package.
+SOURCES := _config.yml _toc.yml $(wildcard book/*.* book/_ext/*.py book/_static/*.*) \
+	$(shell find nstlib -name '*.py')
+
 define heading
 @printf '\n=== %s\n' $(1)
 endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv book lab execute test lint types unit notebooks audit serve screenshots clean
+.PHONY: help venv book lab execute test lint types unit notebooks audit test-cpus serve screenshots clean
 
 help:
 	@sed -n '1,9s/^# \{0,1\}//p' Makefile
 	@echo 'Parts of make test: lint, types, unit, notebooks, book, audit.'
-	@echo 'Others: venv, serve (the built site on a local port), screenshots (needs chromium), clean.'
+	@echo 'Others: venv, test-cpus (the numeric tests as other processors compute), serve (the built site on a local port),'
+	@echo 'screenshots (needs chromium), clean.'
 
 venv: $(READY)
 
@@ -47,12 +52,17 @@ else
 endif
 	@touch $@
 
-# A build with a warning is a failed build. All pages are read every time, so that no warning hides behind a cache.
-book: $(READY)
+book: $(SITE)/index.html
+	@echo "Open $(SITE)/index.html"
+
+# A build with a warning is a failed build, which leaves no index.html. All pages are read whenever one of the sources is newer,
+# so that no warning hides behind a cache.
+.DELETE_ON_ERROR:
+$(SITE)/index.html: $(READY) $(SOURCES)
 	$(call heading,'book: $(SITE)')
 	@rm -rf $(SITE) _build/.doctrees
 	$(BIN)/jupyter-book build . -W --keep-going -n
-	@echo "Open $(SITE)/index.html"
+	@touch $@
 
 lab: $(READY)
 	$(BIN)/jupyter lab book
@@ -83,9 +93,14 @@ notebooks: $(READY)
 	$(BIN)/python -m pytest --nbval-lax --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 300 \
 		--durations=5 book/*.ipynb
 
-audit: $(READY)
+audit: $(SITE)/index.html
 	$(call heading,'audit: the built pages')
 	$(BIN)/python tests/audit_site.py $(SITE)
+
+# The numeric tests under other instruction sets and numbers of threads; takes six times as long as they do.
+test-cpus: $(READY)
+	$(call heading,'numeric tests on other processors')
+	$(BIN)/python tests/cpus.py
 
 serve: book
 	$(BIN)/python -m http.server --directory $(SITE) --bind 127.0.0.1 $(PORT)

@@ -203,7 +203,7 @@ def main() -> None:
     options = parser.parse_args()
     if not options.pictures and not options.quick:
         parser.error("name folders of pictures with --pictures, or ask for --quick")
-    count, steps, side, crop = (6, 5, 64, 64) if options.quick else (100, 500, 256, 256)
+    count, steps, side, crop = (4, 2, 32, 48) if options.quick else (100, 500, 256, 256)
     out = options.out or (None if options.quick else ROOT / "nstlib" / "weights" / "vgg19_mini.json")
     torch.set_num_threads(options.threads or torch.get_num_threads())
 
@@ -257,7 +257,7 @@ def main() -> None:
         )
         for size in (side, 2 * side)
     }
-    large = [picture for picture in test if min(picture.shape[1:]) >= 288][:24]
+    large = [picture for picture in test if min(picture.shape[1:]) >= 288][: 1 if options.quick else 24]
     numbers["borders"] = {
         "vgg19": border_errors(flatten(teachers.convs), STYLE, large),
         "vgg19_mini": border_errors(options.student, (*STYLE, "relu4_2", "relu5_1"), large),

@@ -5,8 +5,8 @@
     python benchmarks/painters.py --methods adain=FILE       other weights than the shipped ones
     python benchmarks/painters.py --quick                    two pairs, small: does it run?
 
-Photograph i of the last of one folder is painted by `nst.stylize` with its defaults in the style of painting i of the last of
-the other. Columns:
+Photograph i of the last of one folder is painted by `nst.stylize` with its defaults in the style of painting i of the last
+of the other. Columns:
 
     closed      1 - D(result, painting) / D(photograph, painting), D: Gram matrices at relu1_1, 2_1, 3_1 and 3_4, each
                 layer relative to the painting's; the mean of every pair's own share, and the mean of the worst five

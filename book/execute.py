@@ -2,20 +2,25 @@
 
     python book/execute.py                 # every chapter
     python book/execute.py book/03_gatys.ipynb
+    python book/execute.py --record book/03_gatys.ipynb   # its long computations too
 
 What changes from run to run without meaning anything (time stamps, widget states, the
 version of Python) is left out, so that a diff of a chapter shows what changed in it.
-Cells tagged `skip-execution` keep the outputs that they have.
+Cells tagged `skip-execution` keep the outputs that they have. What `recorded.py` keeps in files is
+read from there, unless `--record` asks to compute it anew.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+
+from recorded import RECORD
 
 BOOK = Path(__file__).resolve().parent
 KEPT_OF_A_CELL = ("mystnb", "tags")
@@ -56,8 +61,10 @@ def execute(path: Path) -> float:
 
 
 def main() -> None:
-    paths = [Path(name) for name in sys.argv[1:]] or sorted(BOOK.glob("*.ipynb"))
-    for path in paths:
+    names = [name for name in sys.argv[1:] if name != "--record"]
+    for path in map(Path, names) if names else sorted(BOOK.glob("*.ipynb")):
+        if "--record" in sys.argv:
+            os.environ[RECORD] = path.name
         print(f"{path.name}: ", end="", flush=True)
         print(f"{execute(path.resolve()):.0f} s, {path.stat().st_size / 1e6:.2f} MB")
 

@@ -23,7 +23,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -298,10 +298,8 @@ class ArbitraryStyle(nn.Module, ABC):
     ) -> Tensor:
         strength = check_number("alpha", float(alpha), 0, 1)
         picture, opacity = split_opacity(content)
-        codes = [
-            self._check_code(one, len(content), tile)
-            for one in (style if isinstance(style, (list, tuple)) else [style])
-        ]
+        styles: Sequence[Any] = style if isinstance(style, (list, tuple)) else [style]
+        codes = [self._check_code(one, len(content), tile) for one in styles]
         shares = self._shares(style_weights, mask, len(codes), content)  # (K, 1, 1 or H, 1 or W)
         padded = pad_to_multiple(picture.to(self.encoder.color_bias), self.stride, self._least)
         maps = self._encode(padded, tile, own_style=strength < 1)

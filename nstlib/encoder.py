@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.backbones import BACKBONES, LEAST, Graph, layers_of, load_chain
+from nstlib.backbones import BACKBONES, Graph, layers_of, load_chain
 from nstlib.checks import check_layers, check_option, check_whole, nearest
 from nstlib.losses import no_autocast
 from nstlib.weights import Network, Padding, fingerprint, imagenet_color
@@ -239,20 +239,21 @@ class Encoder(nn.Module):
             raise TypeError(f"an encoder takes a float tensor (B, 3, H, W) with values in [0, 1], got {found}")
         if pictures.ndim != 4 or pictures.shape[1] != 3:
             raise ValueError(f"an encoder takes pictures of shape (B, 3, H, W), got {tuple(pictures.shape)}")
-        if self.graph is not None:
-            if min(pictures.shape[2:]) < LEAST:
-                raise ValueError(
-                    f"{self.name} needs pictures of at least {LEAST} x {LEAST} px, got {tuple(pictures.shape[2:])}"
-                )
-            return
-        # Every pool needs 2 positions to make 1, and reflection needs 2 positions to have a neighbour.
-        pools = sum(step.startswith("pool") for step in self.chain)
-        least = 2**pools * (2 if self.padding == "reflect" else 1)
-        if min(pictures.shape[2:]) < least:
+        if min(pictures.shape[2:]) < self.least:
+            advice = "" if self.graph is not None else "; take a larger picture or a shallower layer"
             raise ValueError(
-                f"{self.layers[-1]} needs pictures of at least {least} x {least} px, "
-                f"got {pictures.shape[2]} x {pictures.shape[3]}; take a larger picture or a shallower layer"
+                f"{self.layers[-1]} of {self.name} needs pictures of at least {self.least} x {self.least} px, "
+                f"got {pictures.shape[2]} x {pictures.shape[3]}{advice}"
             )
+
+    @property
+    def least(self) -> int:
+        """The shortest side of a picture that can be read, in pixels."""
+        if self.graph is not None:
+            return self.graph.least
+        # every pool needs 2 positions to make 1, and reflection needs 2 positions to have a neighbour
+        pools = sum(step.startswith("pool") for step in self.chain)
+        return 2**pools * (2 if self.padding == "reflect" else 1)
 
 
 class PaddedConv(nn.Conv2d):

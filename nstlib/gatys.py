@@ -411,7 +411,12 @@ class _Run:
         """Return the targets of the style loss at one scale."""
         content = self.content.shape[2:]
         scaled = [
-            _resize(style, scaled_size(style.shape[2:], content, self.gatys.style_scale, level=size))
+            _resize(
+                style,
+                scaled_size(
+                    style.shape[2:], content, self.gatys.style_scale, level=size, least=self.gatys.encoder.least
+                ),
+            )
             for style in self.styles
         ]
         mask = None if self.mask is None else F.interpolate(self.mask, size, mode="area")

@@ -435,27 +435,26 @@ def _pad(x: Tensor, width: int, mode: str = "reflect") -> Tensor:
 
 def _normalize_(x: Tensor, norm: nn.InstanceNorm2d | nn.BatchNorm2d, opacity: Tensor | None) -> Tensor:
     """Normalisation of one picture `(1, C, H, W)`, in place: y = gamma (x - mean) / sqrt(var + eps) + beta."""
-    bands = x.split(BAND, 2)
+    bands, wide = x.split(BAND, 2), torch.promote_types(x.dtype, torch.float32)  # a sum of squares overflows in float16
     if isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None:
-        mean, var = norm.running_mean[:, None, None].float(), norm.running_var[:, None, None].float()  # (C, 1, 1)
+        mean, var = norm.running_mean[:, None, None].to(wide), norm.running_var[:, None, None].to(wide)  # (C, 1, 1)
     else:
-        # In float32, because a sum of squares overflows in float16
         if opacity is None:
-            weights, count = [x.new_ones(())] * len(bands), x.new_tensor(x.shape[2] * x.shape[3], dtype=torch.float32)
-            mean = x.mean((2, 3), keepdim=True, dtype=torch.float32)[0]
+            weights, count = [x.new_ones(())] * len(bands), x.new_tensor(x.shape[2] * x.shape[3], dtype=wide)
+            mean = x.mean((2, 3), keepdim=True, dtype=wide)[0]
         else:
-            seen = F.adaptive_avg_pool2d(opacity.float(), (x.shape[2], x.shape[3]))  # (1, 1, H, W)
+            seen = F.adaptive_avg_pool2d(opacity.to(wide), (x.shape[2], x.shape[3]))  # (1, 1, H, W)
             weights, count = list(seen.split(BAND, 2)), seen.sum().clamp(min=1e-6)
-            mean = ((x.float() * seen).sum((2, 3), keepdim=True) / count)[0]
-        squares = [((band.float() - mean).square() * w).sum((0, 2, 3)) for band, w in zip(bands, weights)]
+            mean = ((x.to(wide) * seen).sum((2, 3), keepdim=True) / count)[0]
+        squares = [((band.to(wide) - mean).square() * w).sum((0, 2, 3)) for band, w in zip(bands, weights)]
         var = torch.stack(squares).sum(0)[:, None, None] / count
     scale = norm.weight[:, None, None] * (var + norm.eps).rsqrt()
     shift = norm.bias[:, None, None] - mean * scale
     for band in bands:
-        if x.dtype == torch.float32:
+        if x.dtype == wide:
             torch.addcmul(shift, band, scale, out=band)
         else:
-            band.copy_(torch.addcmul(shift, band.float(), scale))
+            band.copy_(torch.addcmul(shift, band.to(wide), scale))
     return x
 
 

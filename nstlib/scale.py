@@ -10,7 +10,12 @@ LEAST_SIDE = 16
 
 
 def scaled_size(
-    style: Sequence[int], content: Sequence[int], style_scale: float, *, level: Sequence[int] | None = None
+    style: Sequence[int],
+    content: Sequence[int],
+    style_scale: float,
+    *,
+    level: Sequence[int] | None = None,
+    least: int = LEAST_SIDE,
 ) -> tuple[int, int]:
     """Return the size `(h, w)` at which a painting is used.
 
@@ -22,6 +27,7 @@ def scaled_size(
         content: `(H, W)` of the photograph.
         style_scale: size of the painting relative to the photograph, above 0.
         level: `(H, W)` that the photograph has at one level of a pyramid; the painting shrinks along with it.
+        least: no side of the painting becomes shorter than this, in pixels.
 
     Example:
         >>> scaled_size((600, 900), (256, 384), 1.0), scaled_size((600, 900), (256, 384), 2.0, level=(128, 192))
@@ -35,5 +41,5 @@ def scaled_size(
             stacklevel=3,
         )
     factor = min(level or content) * scale / min(style)
-    height, width = (max(LEAST_SIDE, round(side * factor)) for side in style)
+    height, width = (max(least, round(side * factor)) for side in style)
     return height, width

@@ -83,12 +83,13 @@ def test_no_weight_is_so_small_that_a_processor_is_slow(dtype: torch.dtype, monk
     found, expected = attend(*inputs), explicit(*inputs)
     pairs = [*zip(gradients(found, inputs), gradients(expected, inputs), strict=True)]
     least = torch.finfo(dtype).eps ** 2
+    tolerance = 1e5 * torch.finfo(dtype).eps  # scores are in the hundreds, and so are their rounding errors
     for weights in seen:
         assert ((weights == 0) | (weights >= 0.99 * least)).all()
         assert (weights == 0).float().mean() > 0.3
     assert len(seen) == 2  # forward and backward
     for one, other in ((found, expected), *pairs):
-        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("wanted", [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2)])

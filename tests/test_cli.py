@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import signal
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -405,7 +406,7 @@ def test_a_check_that_fails_says_why(
     def fail(*given: object, **options: object) -> None:
         raise OSError(number, "no")
 
-    monkeypatch.setattr(Path, "touch", fail)
+    monkeypatch.setattr(tempfile, "TemporaryFile", fail)
     with pytest.raises(OSError, match=r"deep.*' cannot be written: no") as caught:
         check_writable(tmp_path / "deep" / "x.png", folder=folder)
     assert caught.value.errno == number

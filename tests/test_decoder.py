@@ -34,20 +34,20 @@ def test_at_full_width_it_is_the_published_decoder(skip: bool, parameters: int) 
 @pytest.mark.parametrize("skip", [False, True])
 def test_published_weights_paint_as_in_the_textbook(skip: bool) -> None:
     torch.manual_seed(0)
-    x = features(skip)
+    x = {name: one.double() for name, one in features(skip).items()}
     if skip:
-        adaattn = TextbookAdaAttNDecoder(SMALL)
+        adaattn = TextbookAdaAttNDecoder(SMALL).double()
         state, expected = adaattn.state_dict(), adaattn(x["relu4_1"], x["relu3_1"])
     else:
-        adain = textbook_decoder(SMALL)
+        adain = textbook_decoder(SMALL).double()
         state, expected = adain.state_dict(), adain(x["relu4_1"])
-    ours = decoder(seed=1, skip=skip)
+    ours = decoder(seed=1, skip=skip).double()
     # order in the file means nothing: 11 comes before 5 in many
     shuffled = {key: state[key] for key in sorted(state, reverse=True)}
     translated = translate_decoder(shuffled, "decoder.pth")
     ours.load_state_dict(translated)
     assert ours.widths == SMALL
-    assert relative_error(ours(x), expected) < 1e-5
+    assert relative_error(ours(x), expected) < 1e-10
     assert translate_decoder(translated, "ours").keys() == translated.keys()
 
 

@@ -96,7 +96,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "pictures"
 
 
-@pytest.mark.parametrize(("whole", "scratch"), [(True, False), (False, False), (False, True)])
+@pytest.mark.parametrize(("whole", "scratch"), [(True, False), (False, True)])
 def test_the_command_makes_an_encoder(
     tmp_path: Path, folder: Path, whole: bool, scratch: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -102,18 +102,18 @@ def test_half_precision_does_not_overflow(dtype: torch.dtype) -> None:
     f = (200 + 50 * features(1, 4, 64, 64)).to(dtype)  # the sum over positions is 1.7e8; float16 ends at 65504
     exact = f.double()
     assert gram_matrix(f).dtype == torch.float32
-    torch.testing.assert_close(gram_matrix(f).double(), gram_matrix(exact), rtol=1e-5, atol=0)
+    torch.testing.assert_close(gram_matrix(f).double(), gram_matrix(exact), rtol=1e-4, atol=0)
     mask = torch.ones(1, 1, 64, 64, dtype=dtype)
-    torch.testing.assert_close(gram_matrix(f, mask).double(), gram_matrix(exact), rtol=1e-5, atol=0)
+    torch.testing.assert_close(gram_matrix(f, mask).double(), gram_matrix(exact), rtol=1e-4, atol=0)
     for found, expected in zip(moments(f), moments(exact), strict=True):
         assert found.dtype == torch.float32
-        torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=0)
+        torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=0)
     loss, expected = content_loss(f, -f), content_loss(exact, -exact)
     assert loss.dtype == torch.float32
-    torch.testing.assert_close(loss.double(), expected, rtol=1e-5, atol=0)
+    torch.testing.assert_close(loss.double(), expected, rtol=1e-4, atol=0)
     for norm in ("l1", "l2"):
         found, expected = (total_variation(x, norm=norm) for x in (f, exact))
-        torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=0)
+        torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=0)
 
 
 def test_autocast_does_not_lower_the_precision() -> None:
@@ -121,13 +121,13 @@ def test_autocast_does_not_lower_the_precision() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         gram, masked = gram_matrix(f), gram_matrix(f, torch.ones(1, 1, 16, 16))
     assert gram.dtype == masked.dtype == torch.float32
-    torch.testing.assert_close(gram.double(), gram_matrix(f.double()), rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(masked.double(), gram_matrix(f.double()), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(gram.double(), gram_matrix(f.double()), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(masked.double(), gram_matrix(f.double()), rtol=1e-4, atol=1e-5)
 
 
 def test_large_activations_in_float32() -> None:
     f = 1e5 * features(1, 4, 32, 32).float()
-    torch.testing.assert_close(gram_matrix(f).double(), gram_matrix(f.double()), rtol=1e-4, atol=1e5)
+    torch.testing.assert_close(gram_matrix(f).double(), gram_matrix(f.double()), rtol=1e-3, atol=1e5)
     assert torch.isfinite(style_loss(gram_matrix(f), gram_matrix(-2 * f)))
 
 

@@ -323,11 +323,11 @@ def test_two_styles_in_part_of_the_strength_under_autocast(method: Any) -> None:
 
 
 def test_half_precision_state_dicts_are_read_as_their_files_are(tmp_path: Path) -> None:
-    from torchvision.models import vgg16
+    from torchvision.models.vgg import cfgs, make_layers
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        state = vgg16(weights=None).features[:5].half().state_dict()
+        state = make_layers(cfgs["D"])[:5].half().state_dict()
     torch.save(state, tmp_path / "half.pth")
     found = [nst.Encoder(source, ["relu1_2"])(C)["relu1_2"] for source in (state, tmp_path / "half.pth")]
     assert torch.equal(*found)
@@ -335,11 +335,11 @@ def test_half_precision_state_dicts_are_read_as_their_files_are(tmp_path: Path) 
 
 def test_a_gradient_through_a_compiled_encoder() -> None:
     """PyTorch's own replicate padding has a wrong one where channels come last, and says so."""
-    encoder, x = nst.Encoder(layers=["relu2_1"]), C.clone().requires_grad_()
+    encoder, x = nst.Encoder(layers=["relu2_1"]).double(), C.double().requires_grad_()
     (expected,) = torch.autograd.grad(encoder(x)["relu2_1"].square().sum(), x)
     compiled = torch.compile(encoder, backend="aot_eager", fullgraph=False)
     (found,) = torch.autograd.grad(compiled(x)["relu2_1"].square().sum(), x)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found, expected)
 
 
 def test_a_compiled_network_is_a_network() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from recorded import FOLDER, hash_code, read_record
 
 import nstlib
 
@@ -178,6 +179,21 @@ def test_chapters_share_their_first_cell() -> None:
     assert len(first) == 1
     assert re.findall(r"git\+(\S+)", first.pop()) == [REPOSITORY]
     assert all("remove-cell" in tags(code_cells(name)[0]) for name in CHAPTERS)
+
+
+def test_what_the_chapters_recorded_is_what_their_code_computes() -> None:
+    """Each function marked `@recorded` has a file that was made by the code as it stands, and no file lies there unused."""
+    codes: dict[str, str] = {}
+    for name in CHAPTERS:
+        for text in filter(re.compile("^@recorded", re.MULTILINE).search, map(source, code_cells(name))):
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.FunctionDef) and "recorded" in map(ast.unparse, node.decorator_list):
+                    assert node.name not in codes, node.name
+                    codes[node.name] = hash_code(ast.unparse(node))
+    records = {path.stem: read_record(path) for path in FOLDER.iterdir()}
+    assert {name: record["code"] for name, record in records.items()} == codes
+    assert all(f"book/{record['chapter']}".removesuffix(".ipynb") in CHAPTERS for record in records.values())
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 5e6
 
 
 @pytest.mark.parametrize("name", CHAPTERS)

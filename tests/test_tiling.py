@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nstlib.tiling import Maps, pad_to_multiple, in_tiles
+from nstlib.tiling import Maps, in_tiles, pad_to_multiple
 
 
 def blur(maps: Maps) -> dict[str, Tensor]:

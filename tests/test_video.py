@@ -398,7 +398,7 @@ def test_what_is_a_video(tmp_path: Path) -> None:
 def test_the_command_line_paints_animations(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     source = animation(tmp_path / "in.gif")
     weights = save_file(tmp_path / "mine.safetensors", TransformerNet(2).state_dict(), {})
-    order = ["stylize", str(source), str(weights), "--method", "johnson", "--device", "cpu", "-q", "-o"]
+    order = ["stylize", str(source), str(weights), "--method", "johnson", "--device", "cpu", "-o"]
     for name in ("out.gif", "out.mp4"):
         assert main([*order, str(tmp_path / name)]) == 0
         printed = capfd.readouterr()
