@@ -96,7 +96,7 @@ class PlainEncoder(nn.Module):
         color.load_state_dict({"weight": encoder.color_weight, "bias": encoder.color_bias})
         part: list[nn.Module] = [color]
         self.parts = nn.ModuleDict()
-        for name in encoder.chain:
+        for name in encoder.layer_sequence:
             if name.startswith("conv"):
                 conv = encoder.convs[name]
                 assert isinstance(conv, nn.Conv2d)

@@ -135,7 +135,7 @@ def textbook_network(encoder: nst.Encoder, content: Tensor, style: Tensor) -> tu
     color.weight.data, color.bias = encoder.color_weight.clone(), nn.Parameter(encoder.color_bias.clone())
     model, losses = nn.Sequential(color), []
     model.requires_grad_(False)
-    for name in encoder.chain:
+    for name in encoder.layer_sequence:
         layer: nn.Module
         if name.startswith("conv"):
             ours = encoder.convs[name]

@@ -30,7 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nstlib.checkpoints import check_encoder, check_method, load_weights, read_decoder, read_model, save_weights
-from nstlib.checks import check_mask, check_number, check_picture, check_weights, check_whole
+from nstlib.checks import check_int, check_mask, check_number, check_picture, check_weights
 from nstlib.decoder import DECODER_REACH_PX, STAGES, ConditionedDecoder, Decoder, condition
 from nstlib.encoder import Encoder, PaddedConv, as_encoder
 from nstlib.losses import adain, moments, moments_distance, normalize_weights
@@ -266,7 +266,7 @@ class ArbitraryStyle(nn.Module, ABC):
         Raises:
             MemoryError: too large a picture for the memory there is; what would fit is named.
         """
-        tile = check_whole("tile", tile, self.stride)
+        tile = check_int("tile", tile, self.stride)
         check_picture(content, "content", opacity=True)
         with enough_memory(self.method, content, device=self.encoder.color_bias.device, width=self.encoder.width):
             return self._paint(content, style, alpha, style_weights, mask, tile).clamp_(0, 1)
@@ -282,7 +282,7 @@ class ArbitraryStyle(nn.Module, ABC):
         Returns:
             What takes the place of the painting in any call; without gradients.
         """
-        code = self._encode_style(style, check_whole("tile", tile, self.stride))
+        code = self._encode_style(style, check_int("tile", tile, self.stride))
         return EncodedStyle(self.method, code, self.encoder.fingerprint)
 
     # ------------------------------------------------------------------------------ how it is done

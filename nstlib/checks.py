@@ -22,7 +22,7 @@ MOST = 1e30
 """The largest number that is taken for a weight: its products still fit into float32."""
 
 
-def nearest(asked: str, known: Sequence[str]) -> str:
+def suggest(asked: str, known: Sequence[str]) -> str:
     """The end of a sentence: which of the known names may have been meant, and all of them."""
     near = difflib.get_close_matches(asked, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -33,7 +33,7 @@ def check_option(option: str, value: str, known: Sequence[str]) -> None:
     """That a word is one of those that there are."""
     if not isinstance(value, str) or value not in known:
         shown = repr(value) if isinstance(value, str | float | int | None) else f"of the type {type(value).__name__}"
-        raise ValueError(f"no {option} {shown}{nearest(str(value), known)}")
+        raise ValueError(f"no {option} {shown}{suggest(str(value), known)}")
 
 
 def check_layers(option: str, layers: Iterable[str]) -> tuple[str, ...]:
@@ -65,7 +65,7 @@ def check_weights(weights: Mapping[str, float]) -> list[float]:
     return [check_number(name, weight, 0) for name, weight in weights.items()]
 
 
-def check_whole(option: str, number: int, least: int, most: int = 2**63 - 1) -> int:
+def check_int(option: str, number: int, least: int, most: int = 2**63 - 1) -> int:
     """A whole number that is not too small, as an int."""
     try:
         whole = operator.index(number)
@@ -102,7 +102,7 @@ def check_names(what: str, given: Mapping[str, Any], known: Sequence[str]) -> No
     """That every option has a name that is known."""
     for name in given:
         if name not in known:
-            raise TypeError(f"{what} has no option {name!r}{nearest(name, known)}")
+            raise TypeError(f"{what} has no option {name!r}{suggest(name, known)}")
 
 
 def is_exporting() -> bool:

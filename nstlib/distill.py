@@ -41,7 +41,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.checks import check_number, check_whole
+from nstlib.checks import check_int, check_number
 from nstlib.encoder import Encoder
 from nstlib.files import write_atomically
 from nstlib.image import load_image
@@ -633,8 +633,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _make(options: argparse.Namespace) -> None:
     """Check what was asked, prune, distil, scale, save and describe."""
     for name in ("max_steps", "patience", "batch", "samples"):
-        check_whole(f"--{name.replace('_', '-')}", getattr(options, name), 1)
-    check_whole("--held-out", options.held_out, 2)
+        check_int(f"--{name.replace('_', '-')}", getattr(options, name), 1)
+    check_int("--held-out", options.held_out, 2)
     check_number("--learning-rate", options.learning_rate, 0, above=True)
     if options.size % 16 or not 32 <= options.size <= PICTURE:
         raise ValueError(f"--size must be a multiple of 16 from 32 to {PICTURE}, got {options.size}")

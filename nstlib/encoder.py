@@ -20,8 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.backbones import BACKBONES, Graph, layers_of, load_chain
-from nstlib.checks import check_layers, check_option, check_whole, nearest
+from nstlib.backbones import BACKBONES, Graph, layers_of, load_layer_sequence
+from nstlib.checks import check_int, check_layers, check_option, suggest
 from nstlib.losses import no_autocast
 from nstlib.weights import Network, Padding, fingerprint, imagenet_color
 
@@ -67,7 +67,7 @@ class Encoder(nn.Module):
     layers: tuple[str, ...]
     channels: dict[str, int]
     stride: dict[str, int]
-    chain: tuple[str, ...]
+    layer_sequence: tuple[str, ...]
     padding: Padding
     color_weight: Tensor
     color_bias: Tensor
@@ -87,11 +87,11 @@ class Encoder(nn.Module):
         if padding is not None:
             check_option("padding", padding, get_args(Padding))
         if isinstance(name, str) and name not in BACKBONES and not Path(name).exists():
-            raise ValueError(f"no network or weights file {name!r}{nearest(name, tuple(BACKBONES))}")
+            raise ValueError(f"no network or weights file {name!r}{suggest(name, tuple(BACKBONES))}")
         layers = None if layers is None else check_layers("layers", layers)
         if layers == ():
             raise ValueError("layers must be a list of layer names such as ['relu4_1'], got []")
-        seed = check_whole("seed", seed, 0)
+        seed = check_int("seed", seed, 0)
         self.name = "given" if isinstance(name, Mapping) else os.fspath(name)
         self.pooling: Pooling = pooling
         self.graph: Graph | None = None
@@ -102,21 +102,23 @@ class Encoder(nn.Module):
                 )
             self._take_graph(Graph(name, layers, weights=weights, seed=seed))
         else:
-            self._take_chain(load_chain(name, weights, seed), layers or layers_of(self.name, "style"), padding)
+            self._take_layer_sequence(
+                load_layer_sequence(name, weights, seed), layers or layers_of(self.name, "style"), padding
+            )
         self.requires_grad_(False)
         self.to(memory_format=torch.channels_last)
         self.eval()
 
     def _take_graph(self, graph: Graph) -> None:
         """A network that branches, run by torchvision's graph of it."""
-        self.graph, self.chain, self.convs = graph, (), nn.ModuleDict()
+        self.graph, self.layer_sequence, self.convs = graph, (), nn.ModuleDict()
         self.layers, self.channels, self.stride = graph.layers, graph.channels, graph.stride
         self.fingerprint = graph.fingerprint
         weight, bias = imagenet_color()
         self.register_buffer("color_weight", weight)
         self.register_buffer("color_bias", bias)
 
-    def _take_chain(self, network: Network, layers: Sequence[str], padding: Padding | None) -> None:
+    def _take_layer_sequence(self, network: Network, layers: Sequence[str], padding: Padding | None) -> None:
         """A VGG, convolution by convolution."""
         self.fingerprint = network.fingerprint
         self.ceil_mode = network.ceil_mode
@@ -125,18 +127,18 @@ class Encoder(nn.Module):
             self.fingerprint = fingerprint({}, f"{network.fingerprint} {self.pooling} {self.padding}")
 
         # The chain, as (kind, name): conv1_1, relu1_1, conv1_2, relu1_2, pool1, conv2_1, ...
-        chain: list[str] = []
+        layer_sequence: list[str] = []
         for name_of_conv in network.convs:
-            if chain and _block(chain[-1]) != _block(name_of_conv):
-                chain.append(f"pool{_block(chain[-1])}")
-            chain += [name_of_conv, name_of_conv.replace("conv", "relu")]
-        chain.append(f"pool{_block(chain[-1])}")
+            if layer_sequence and _block(layer_sequence[-1]) != _block(name_of_conv):
+                layer_sequence.append(f"pool{_block(layer_sequence[-1])}")
+            layer_sequence += [name_of_conv, name_of_conv.replace("conv", "relu")]
+        layer_sequence.append(f"pool{_block(layer_sequence[-1])}")
         for layer in layers:
-            if layer not in chain:
+            if layer not in layer_sequence:
                 label = "this network" if self.name == "given" else self.name
-                raise ValueError(f"{label} has no layer {layer!r}{nearest(layer, chain)}")
-        self.layers = tuple(layer for layer in chain if layer in layers)
-        self.chain = tuple(chain[: chain.index(self.layers[-1]) + 1])
+                raise ValueError(f"{label} has no layer {layer!r}{suggest(layer, layer_sequence)}")
+        self.layers = tuple(layer for layer in layer_sequence if layer in layers)
+        self.layer_sequence = tuple(layer_sequence[: layer_sequence.index(self.layers[-1]) + 1])
 
         self.register_buffer("color_weight", network.color[0].clone())
         self.register_buffer("color_bias", network.color[1].clone())
@@ -144,7 +146,7 @@ class Encoder(nn.Module):
         self.channels = {}
         self.stride = {}
         channels, stride = 3, 1
-        for step in self.chain:
+        for step in self.layer_sequence:
             if step.startswith("conv"):
                 weight, bias = network.convs[step]
                 channels = weight.shape[0]
@@ -184,7 +186,7 @@ class Encoder(nn.Module):
         if self.graph is not None:
             found = self.graph(x)
             return {layer: found[layer] for layer in self.layers if layer in wanted}
-        for previous, step in zip(("", *self.chain), self.chain):
+        for previous, step in zip(("", *self.layer_sequence), self.layer_sequence):
             if step.startswith("conv"):
                 x = self.convs[step](x)
             elif step.startswith("relu"):
@@ -207,7 +209,7 @@ class Encoder(nn.Module):
         """Return how far these layers see, in pixels: every convolution one position, in windows that no pool is cut by."""
         reach = deepest = 0
         stride = 1
-        for step in self.chain:
+        for step in self.layer_sequence:
             if step.startswith("conv"):
                 reach += stride
             elif step.startswith("pool"):
@@ -252,7 +254,7 @@ class Encoder(nn.Module):
         if self.graph is not None:
             return self.graph.least
         # every pool needs 2 positions to make 1, and reflection needs 2 positions to have a neighbour
-        pools = sum(step.startswith("pool") for step in self.chain)
+        pools = sum(step.startswith("pool") for step in self.layer_sequence)
         return 2**pools * (2 if self.padding == "reflect" else 1)
 
 

@@ -11,8 +11,8 @@ No network is trained here. The pixels x of the result are what changes, to make
     E_l       = 1/(4 C^2) sum (G - A)^2         G, A: Gram matrices of x and of the style   (eq. 4)
 
 small. What is ours: a pyramid (most steps are taken on small pictures, where they are cheap and strokes are found sooner)
-and relative losses (each term divided by its value for F = 0, so that weights mean the same for every network, layer and
-size). `Gatys(pyramid=1, relative=False, preconditioner=0)` is the paper's.
+and normalized losses (each term divided by its value for F = 0, so that weights mean the same for every network, layer and
+size). `Gatys(pyramid=1, normalize_losses=False, preconditioner=0)` is the paper's.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from tqdm.auto import tqdm
 
 from nstlib.backbones import layers_of
 from nstlib.checks import (
+    check_int,
     check_layers,
     check_mask,
     check_number,
     check_option,
     check_picture,
     check_weights,
-    check_whole,
 )
 from nstlib.encoder import Encoder, Pooling, as_encoder
 from nstlib.losses import normalize_weights
@@ -96,7 +96,7 @@ class Gatys(nn.Module):
         layer_weights: weights of the style layers, by layer name; None weighs them alike. They are divided by their sum.
         tv_weight: weight of the total variation, which removes grain.
         tv_norm: `"l2"` or `"l1"`.
-        relative: divide every term by its value for features of zero. False is the paper's scale.
+        normalize_losses: divide every term by its value for features of zero. False is the paper's scale.
         optimizer: `"lbfgs"` or `"adam"`.
         steps: steps in all, over all scales.
         learning_rate: None is 1 for L-BFGS and 0.02 for Adam.
@@ -140,7 +140,7 @@ class Gatys(nn.Module):
         layer_weights: Mapping[str, float] | None = None,
         tv_weight: float = 1.0,
         tv_norm: Literal["l1", "l2"] = "l2",
-        relative: bool = True,
+        normalize_losses: bool = True,
         optimizer: Optimizer = "lbfgs",
         steps: int = 300,
         learning_rate: float | None = None,
@@ -161,8 +161,8 @@ class Gatys(nn.Module):
         if not isinstance(init, Tensor):
             check_option("init", init, get_args(Init))
         self.optimizer, self.precision, self.init = optimizer, precision, init
-        self.steps, self.history_size = check_whole("steps", steps, 1), check_whole("history_size", history_size, 1)
-        self.seed = check_whole("seed", seed, 0)
+        self.steps, self.history_size = check_int("steps", steps, 1), check_int("history_size", history_size, 1)
+        self.seed = check_int("seed", seed, 0)
         if learning_rate is not None:
             learning_rate = check_number("learning_rate", learning_rate, 0, above=True)
         self.learning_rate = learning_rate
@@ -192,7 +192,7 @@ class Gatys(nn.Module):
             tv_weight=tv_weight,
             layer_weights=_layer_weights(layer_weights, styles),
             tv_norm=tv_norm,
-            relative=relative,
+            normalize_losses=normalize_losses,
         )
 
     def forward(
@@ -256,7 +256,7 @@ class Gatys(nn.Module):
             MemoryError: too large a picture for the memory there is; what would fit is named.
             RuntimeError: inside `torch.inference_mode()`.
         """
-        every = check_whole("every", every, 1)
+        every = check_int("every", every, 1)
         bias = self.encoder.color_bias  # pictures go where the encoder is, in its precision
         content, styles, mask, shares = self._check(content, style, mask, style_weights)
         scales = self._scales(content)
@@ -542,7 +542,7 @@ def _scale_shares(pyramid: int | Sequence[float]) -> tuple[float, ...]:
         return tuple(check_number("every share of the pyramid", share, 0, above=True) for share in pyramid)
     if not isinstance(pyramid, numbers.Integral):
         raise ValueError(f"pyramid must be a number of scales, or a list of their shares of the steps, got {pyramid!r}")
-    return tuple(2.0**k for k in reversed(range(check_whole("pyramid", int(pyramid), 1, 32))))
+    return tuple(2.0**k for k in reversed(range(check_int("pyramid", int(pyramid), 1, 32))))
 
 
 def _share_steps(steps: int, shares: Sequence[float]) -> list[int]:

@@ -32,7 +32,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nstlib.checkpoints import check_method, load_weights, looks_like, save_weights, translate_johnson
-from nstlib.checks import check_layers, check_number, check_option, check_weights, check_whole, nearest
+from nstlib.checks import check_int, check_layers, check_number, check_option, check_weights, suggest
 from nstlib.encoder import Encoder, PaddedConv, as_encoder
 from nstlib.image import check_picture
 from nstlib.memory import enough_memory
@@ -72,7 +72,7 @@ class TransformerNet(nn.Module):
 
     def __init__(self, width: int = 32, *, norm: Norm = "instance") -> None:
         super().__init__()
-        width = check_whole("width", width, 1)
+        width = check_int("width", width, 1)
         check_option("norm", norm, get_args(Norm))
         self.width, self.norm = width, norm
         self.conv1, self.norm1 = _conv(3, width, 9), _norm(width, norm)
@@ -315,7 +315,7 @@ class Johnson(nn.Module):
         """
         styles = cls.styles()
         if style not in styles:
-            known = nearest(str(style), styles) if styles else " (none is yet)"
+            known = suggest(str(style), styles) if styles else " (none is yet)"
             raise ValueError(f"no Johnson network is shipped for the style {style!r}{known}")
         return cls.from_checkpoint(f"johnson_{style}")
 

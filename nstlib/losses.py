@@ -231,14 +231,14 @@ def total_variation(picture: Tensor, *, norm: Literal["l1", "l2"] = "l2") -> Ten
 
 
 def sum_content(
-    features: Mapping[str, Tensor], targets: Mapping[str, Tensor], *, relative: bool = True
+    features: Mapping[str, Tensor], targets: Mapping[str, Tensor], *, normalize_losses: bool = True
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The content loss over several layers: its mean, and that of every layer.
 
     Args:
         features: layer -> `(B, C, H, W)` of the picture; layers that have no target are left out.
         targets: layer -> the content's, of the same shape. At least one.
-        relative: divide each layer's loss by its value for features of zero. False is the paper's sum.
+        normalize_losses: divide each layer's loss by its value for features of zero. False is the paper's sum.
 
     Example:
         >>> total, _ = sum_content({"relu4_2": torch.zeros(1, 2, 3, 3)}, {"relu4_2": torch.ones(1, 2, 3, 3)})
@@ -247,8 +247,8 @@ def sum_content(
     """
     layers: dict[str, Tensor] = {}
     for layer, target in targets.items():
-        loss = content_loss(features[layer], target, reduction="mean" if relative else "sum")
-        if relative:
+        loss = content_loss(features[layer], target, reduction="mean" if normalize_losses else "sum")
+        if normalize_losses:
             # |F - P|^2 / |P|^2
             loss = loss / content_loss(torch.zeros_like(target), target, reduction="mean").clamp(min=1e-12)
         layers[layer] = loss
@@ -260,7 +260,7 @@ def sum_style(
     targets: Mapping[str, Tensor],
     weights: Mapping[str, float],
     *,
-    relative: bool = True,
+    normalize_losses: bool = True,
     masks: Mapping[str, Tensor] | None = None,
     shares: Sequence[float] | Tensor | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
@@ -270,7 +270,7 @@ def sum_style(
         features: layer -> `(B, C, H, W)` of the picture; layers that have no target are left out.
         targets: layer -> Gram matrices of the style, `(1, C, C)`, or of K styles, `(K, C, C)`. At least one layer.
         weights: layer -> w.
-        relative: divide each layer's loss by its value for features of zero. False is the paper's scale.
+        normalize_losses: divide each layer's loss by its value for features of zero. False is the paper's scale.
         masks: layer -> `(K, 1, H, W)`: where each of the K styles applies.
         shares: K numbers: how much each region counts; needed with masks.
 
@@ -287,7 +287,7 @@ def sum_style(
         for region, share, gram in zip(regions, [1.0] if shares is None or masks is None else shares, target):
             guided = gram_matrix(features[layer], None if region is None else region[None])
             one = style_loss(guided, gram[None])
-            if relative:
+            if normalize_losses:
                 # |G - A|^2 / |A|^2
                 one = one / style_loss(torch.zeros_like(gram[None]), gram[None]).clamp(min=1e-12)
             loss = loss + share * one

@@ -6,7 +6,7 @@
     L_style   = sum_l w_l |G_l - A_l|^2 / |A_l|^2           G, A: Gram matrices of x and of the style
 
 Dividing by the loss of features that are zero is ours: weights then mean the same for every network, layer and size. The
-papers' own scale, 1/2 sum (F - P)^2 and 1 / (4 C^2) sum (G - A)^2, is `relative=False`.
+papers' own scale, 1/2 sum (F - P)^2 and 1 / (4 C^2) sum (G - A)^2, is `normalize_losses=False`.
 
 What does not change from step to step, features of the content and Gram matrices of the style, is read once.
 """
@@ -53,7 +53,7 @@ class PerceptualLoss(nn.Module):
         tv_weight: weight of the total variation.
         layer_weights: style layer -> its weight; None weighs all alike, with sum 1.
         tv_norm: `"l2"` or `"l1"`.
-        relative: divide every term by its value for features of zero. False is the paper's scale.
+        normalize_losses: divide every term by its value for features of zero. False is the paper's scale.
 
     Example:
         >>> from nstlib import samples
@@ -75,14 +75,14 @@ class PerceptualLoss(nn.Module):
         tv_weight: float = 1.0,
         layer_weights: Mapping[str, float] | None = None,
         tv_norm: Literal["l1", "l2"] = "l2",
-        relative: bool = True,
+        normalize_losses: bool = True,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.content_layers, self.style_layers = tuple(content_layers), tuple(style_layers)
         self.weights = {"content": content_weight, "style": style_weight, "tv": tv_weight}
         self.layer_weights = dict(layer_weights or dict.fromkeys(style_layers, 1 / max(1, len(style_layers))))
-        self.tv_norm, self.relative = tv_norm, relative
+        self.tv_norm, self.normalize_losses = tv_norm, normalize_losses
 
     @torch.no_grad()
     def read_content(self, content: Tensor) -> dict[str, Tensor]:
@@ -132,13 +132,13 @@ class PerceptualLoss(nn.Module):
         terms = {"content": picture.new_zeros(()), "style": picture.new_zeros(())}
         layers: dict[str, Tensor] = {}
         if contents:
-            terms["content"], _ = sum_content(features, contents, relative=self.relative)
+            terms["content"], _ = sum_content(features, contents, normalize_losses=self.normalize_losses)
         if styles.grams:
             terms["style"], layers = sum_style(
                 features,
                 styles.grams,
                 self.layer_weights,
-                relative=self.relative,
+                normalize_losses=self.normalize_losses,
                 masks=styles.masks or None,
                 shares=styles.shares,
             )

@@ -97,10 +97,10 @@ def stylize(
         >>> tuple(picture.shape)
         (1, 3, 64, 96)
     """
-    return painter(style, method=method, size=size, keep_color=keep_color, device=device, **options)(content)
+    return make_stylizer(style, method=method, size=size, keep_color=keep_color, device=device, **options)(content)
 
 
-def painter(
+def make_stylizer(
     style: Picture | Sequence[Picture],
     *,
     method: str = "gatys",

@@ -41,7 +41,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, DistributedSampler
 from tqdm.auto import tqdm
 
-from nstlib.checks import check_number, check_option, check_whole, choose_device
+from nstlib.checks import check_int, check_number, check_option, choose_device
 from nstlib.crops import Crops, Folder, Sample, collate, fingerprint, ignore_interrupts, list_pictures
 from nstlib.files import clear_leftovers, expand_home, same_place, write_atomically
 from nstlib.image import save_image
@@ -164,10 +164,10 @@ def train(
     ema = check_number("ema", ema, 0)
     if ema >= 1:
         raise ValueError(f"ema must lie in [0, 1), got {ema!r}; 0.999 averages over about 1000 steps")
-    steps, batch, size = check_whole("steps", steps, 1), check_whole("batch", batch, 1), check_whole("size", size, 1)
-    save_every, sample_every = check_whole("save_every", save_every, 1), check_whole("sample_every", sample_every, 1)
-    seed = check_whole("seed", seed, 0)
-    workers = None if workers is None else check_whole("workers", workers, 0)
+    steps, batch, size = check_int("steps", steps, 1), check_int("batch", batch, 1), check_int("size", size, 1)
+    save_every, sample_every = check_int("save_every", save_every, 1), check_int("sample_every", sample_every, 1)
+    seed = check_int("seed", seed, 0)
+    workers = None if workers is None else check_int("workers", workers, 0)
     if not isinstance(objective, Objective) or not isinstance(getattr(objective, "network", None), nn.Module):
         raise TypeError(
             f"an objective derives from nst.Objective and has a network to train, such as AdaINObjective(model) or "

@@ -132,7 +132,7 @@ MUTANTS: dict[str, list[tuple[str, str]]] = {
         ("LAST = 0.1", "LAST = 0.3"),
         ("best_total = math.inf  # losses in half", "pass  # losses in half"),
         ("(shares[:, None, None] * grams[layer]).sum(0, keepdim=True)", "grams[layer].sum(0, keepdim=True)"),
-        ("contents, relative=self.relative)", "contents, relative=True)"),
+        ("contents, normalize_losses=self.normalize_losses)", "contents, normalize_losses=True)"),
         ("((f / 0.1) ** -smoothness)", "((f / 0.1) ** smoothness)"),
         ("((f / 0.1) ** -smoothness)", "((f / 0.2) ** -smoothness)"),
     ],

@@ -20,7 +20,7 @@ import nstlib as nst
 from nstlib.cli import main
 from nstlib.files import check_writable
 from nstlib.masks import read_masks
-from nstlib.stylize import METHODS, painter
+from nstlib.stylize import METHODS, make_stylizer
 
 
 @pytest.fixture
@@ -285,7 +285,7 @@ def test_a_painting_is_as_large_as_the_photograph(method: str) -> None:
 def test_a_small_painting_is_told_once_and_not_enlarged(method: str) -> None:
     style = nst.samples.style("glass", 32)
     options: dict[str, Any] = {"steps": 1, "start": "noise"} if method == "gatys" else {}
-    paint = painter(style, method=method, style_scale=2, device="cpu", progress=False, **options)
+    paint = make_stylizer(style, method=method, style_scale=2, device="cpu", progress=False, **options)
     contents = [nst.samples.content(name, size) for name, size in (("cat", 48), ("coffee", 64), ("rocket", 48))]
     with pytest.warns(UserWarning, match="the painting has only") as warned:
         painted = [paint(content) for content in contents]

@@ -42,7 +42,7 @@ def test_the_first_losses_are_the_papers(content: Tensor, style: Tensor) -> None
         content_weight=2,
         style_weight=5,
         tv_weight=7,
-        relative=False,
+        normalize_losses=False,
         init=start,
         steps=1,
     )
@@ -88,8 +88,8 @@ def test_relative_losses_are_the_papers_over_their_value_at_zero(content: Tensor
         "start": "noise",
         "steps": 1,
     }
-    exact = paint(content, style, relative=False, **options).history[0]
-    relative = paint(content, style, relative=True, **options).history[0]
+    exact = paint(content, style, normalize_losses=False, **options).history[0]
+    relative = paint(content, style, normalize_losses=True, **options).history[0]
     encoder = nst.Encoder(layers=["relu2_2", "relu3_1"])
     features = encoder(content)["relu2_2"]
     gram = nst.gram_matrix(encoder(F.interpolate(style, (64, 64), mode="bicubic", antialias=True))["relu3_1"])

@@ -18,7 +18,7 @@ import nstlib as nst
 from nstlib.batch import paint_folder
 from nstlib.cli import main
 from nstlib.johnson import JohnsonObjective, Norm, TransformerNet
-from nstlib.stylize import painter
+from nstlib.stylize import make_stylizer
 from nstlib.weights import SHIPPED, save_file
 
 
@@ -539,7 +539,7 @@ def test_the_model_of_a_folder_is_made_once(shipped: TransformerNet, monkeypatch
         return make(source)
 
     monkeypatch.setattr(nst.Johnson, "from_checkpoint", counted)
-    paint = painter("stars", method="johnson", device="cpu")
+    paint = make_stylizer("stars", method="johnson", device="cpu")
     for _ in range(3):
         paint(picture(1, 3, 16, 16))
     assert len(made) == 1

@@ -354,10 +354,10 @@ def test_relative_losses_are_1_for_features_of_zero_whatever_the_level(level: fl
 def test_without_relative_the_sums_are_the_papers() -> None:
     random = torch.Generator().manual_seed(0)
     features, targets = ({"relu1_1": torch.rand(1, 3, 5, 7, generator=random)} for _ in range(2))
-    total, _ = sum_content(features, targets, relative=False)
+    total, _ = sum_content(features, targets, normalize_losses=False)
     assert total.item() == pytest.approx(content_loss(features["relu1_1"], targets["relu1_1"]).item())
     grams = {"relu1_1": gram_matrix(targets["relu1_1"])}
-    total, _ = sum_style(features, grams, {"relu1_1": 2.0}, relative=False)
+    total, _ = sum_style(features, grams, {"relu1_1": 2.0}, normalize_losses=False)
     assert total.item() == pytest.approx(2 * style_loss(gram_matrix(features["relu1_1"]), grams["relu1_1"]).item())
 
 
@@ -367,7 +367,9 @@ def test_regions_count_by_their_shares() -> None:
     grams = {"relu1_1": gram_matrix(torch.rand(2, 3, 4, 4, generator=random))}
     masks = torch.zeros(2, 1, 4, 4)
     masks[0, :, :1], masks[1, :, 1:] = 1, 1
-    total, _ = sum_style(features, grams, {"relu1_1": 1.0}, relative=False, masks={"relu1_1": masks}, shares=[0.2, 0.7])
+    total, _ = sum_style(
+        features, grams, {"relu1_1": 1.0}, normalize_losses=False, masks={"relu1_1": masks}, shares=[0.2, 0.7]
+    )
     one, other = (
         style_loss(gram_matrix(features["relu1_1"], masks[k][None]), grams["relu1_1"][k][None]).item() for k in (0, 1)
     )

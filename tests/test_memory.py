@@ -16,7 +16,7 @@ import nstlib as nst
 from nstlib import arbitrary, johnson, memory
 from nstlib.adain import AdaINObjective
 from nstlib.cli import main
-from nstlib.stylize import METHODS, painter
+from nstlib.stylize import METHODS, make_stylizer
 
 MIB = 2**20
 
@@ -187,7 +187,7 @@ def rehearsed_only(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def test_a_painting_that_is_too_large_to_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available", lambda device: 150_000_000)
-    paint = painter(torch.rand(1, 3, 1001, 1501), method="adaattn", device="cpu")
+    paint = make_stylizer(torch.rand(1, 3, 1001, 1501), method="adaattn", device="cpu")
     with pytest.raises(MemoryError, match=r"^AdaAttN at 1501 x 1001 px .* size=\d+ \(the short side\)$"):
         paint(torch.rand(1, 3, 1001, 1001))
 
@@ -260,7 +260,7 @@ def test_a_folder_goes_on_after_a_picture_that_does_not_fit(tmp_path: Path, monk
     for name, size in (("a.png", 64), ("b.png", 700), ("c.png", 64)):
         nst.save_image(nst.samples.content("cat", size), tmp_path / "photos" / name)
     monkeypatch.setattr(memory, "available", lambda device: 25_000_000)
-    paint = painter("wave", method="johnson", device="cpu")
+    paint = make_stylizer("wave", method="johnson", device="cpu")
     report = paint_folder(tmp_path / "photos", tmp_path / "out", paint, progress=False)
     assert [path.name for path in report.written] == ["a.png", "c.png"]
     ((path, reason),) = report.failed.items()

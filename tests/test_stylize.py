@@ -9,7 +9,7 @@ import torch
 
 import nstlib as nst
 from nstlib.cli import main
-from nstlib.stylize import METHODS, painter
+from nstlib.stylize import METHODS, make_stylizer
 from nstlib.weights import load_file, load_metadata, save_file
 
 QUICK: dict[str, Any] = {"steps": 3, "progress": False}
@@ -120,7 +120,7 @@ def test_own_weights_of_any_style_methods_paint(method: str, tmp_path: Path, mon
         return encode(self, style)
 
     monkeypatch.setattr(kind, "encode_style", count)
-    paint = painter(styles[0], **options)
+    paint = make_stylizer(styles[0], **options)
     for name, size in (("cat", 48), ("coffee", 64), ("rocket", 48), ("coffee", 64), ("cat", 32), ("cat", 64)):
         paint(nst.samples.content(name, size))
     assert read == [48, 64, 32]  # once for each size of photographs

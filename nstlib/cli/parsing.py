@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from tqdm.auto import tqdm
 
 from nstlib import samples
-from nstlib.checks import nearest
+from nstlib.checks import suggest
 
 Options = argparse.Namespace
 Say = Callable[[str], object]
@@ -91,6 +91,6 @@ def sample(source: str, size: int | None) -> Any:
     if not re.search(r"[./\\:]", source):
         known = (*samples.content_names(), *samples.style_names())
         raise ValueError(
-            f"no picture {source!r}: there is no such file here, nor a sample of that name{nearest(source, known)}"
+            f"no picture {source!r}: there is no such file here, nor a sample of that name{suggest(source, known)}"
         )
     return source

@@ -13,14 +13,14 @@ from torch import Tensor
 
 from nstlib.backbones import layers_of
 from nstlib.batch import paint_folder
-from nstlib.checks import check_option, check_whole
+from nstlib.checks import check_int, check_option
 from nstlib.cli.parsing import Options, Parser, Say, UsageError, check_taken, flag, sample, sentences
 from nstlib.files import check_writable, expand_home, same_place
 from nstlib.gatys import Gatys, Init, Result
 from nstlib.image import WRITABLE, check_target, load_image, save_image
 from nstlib.interrupts import noted_interrupts
 from nstlib.progress import can_draw_bars
-from nstlib.stylize import METHODS, OPTIONS, painter
+from nstlib.stylize import METHODS, OPTIONS, make_stylizer
 from nstlib.video import VIDEOS, is_video, paint_video
 
 SUMMARY = "paint a photograph in the style of a painting"
@@ -201,7 +201,9 @@ def run(options: Options, say: Say) -> int:
         paintings = job.styles if method == "johnson" else [sample(style, None) for style in job.styles]
         if "save_every" in chosen:
             common["callback"] = _save_along(chosen["save_every"], job.out)
-        paints.append(painter(paintings, method=method, progress=progress and kind == "picture", **shared, **common))
+        paints.append(
+            make_stylizer(paintings, method=method, progress=progress and kind == "picture", **shared, **common)
+        )
 
     status = 0
     with noted_interrupts() as interrupted:
@@ -264,7 +266,7 @@ def _read_options(chosen: Mapping[str, Any], content: str, size: int | None, kin
             raise ValueError(f"--layer-weights needs one number for each of {names}: {len(layers)}, got {len(weights)}")
         options["layer_weights"] = dict(zip(layers, weights))
     if "save_every" in chosen:
-        check_whole("--save-every", chosen["save_every"], 1)
+        check_int("--save-every", chosen["save_every"], 1)
     if kind != "picture" and "save_every" in chosen:
         raise ValueError(f"--save-every is for one photograph, and '{content}' is a {kind}")
     init = chosen.get("init", "content")

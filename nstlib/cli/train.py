@@ -13,7 +13,7 @@ import torch
 from nstlib.adaattn import AdaAttN, AdaAttNObjective
 from nstlib.adain import AdaIN, AdaINObjective
 from nstlib.arbitrary import ArbitraryObjective, ArbitraryStyle
-from nstlib.checks import check_option, nearest
+from nstlib.checks import check_option, suggest
 from nstlib.cli.parsing import Options, Parser, Say, UsageError, check_taken, sample
 from nstlib.encoder import Encoder
 from nstlib.files import check_writable, expand_home
@@ -216,5 +216,5 @@ def _check_init_from(start: str, shipped: Sequence[str]) -> None:
     """Check that the weights to begin with are a file, or shipped under this name."""
     if start not in shipped and not Path(start).exists() and not Path(start).suffix:
         raise ValueError(
-            f"no weights {start!r}: there is no such file, and none are shipped under that name{nearest(start, shipped)}"
+            f"no weights {start!r}: there is no such file, and none are shipped under that name{suggest(start, shipped)}"
         )
