@@ -23,11 +23,11 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from common import square
+from distiller import SqueezeNet
 from torch import Tensor
 
 import nstlib as nst
 from nstlib.arbitrary import ArbitraryStyle
-from nstlib.distill import SqueezeNet
 from nstlib.metrics import Reader, content_distance, style_distance
 from nstlib.stylize import METHODS
 from nstlib.weights import load_file, save_file

@@ -12,17 +12,18 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import distiller
 import numpy as np
 import pytest
 import torch
+from nstlib.crops import Crops
 from PIL import Image
 from torch import Tensor, nn
 
 import nstlib as nst
-from nstlib import distill, memory
+from nstlib import memory
 from nstlib.checks import choose_device
 from nstlib.cli import main
-from nstlib.crops import Crops
 from nstlib.johnson import JohnsonObjective, TransformerNet
 from nstlib.metrics import content_distance, style_distance
 from nstlib.training import train
@@ -514,5 +515,5 @@ def test_a_width_of_0_is_no_width(tmp_path: Path, capsys: pytest.CaptureFixture[
 )
 def test_distilling_with_wrong_options_is_one_sentence(given: str, words: str) -> None:
     with pytest.raises(SystemExit, match=re.escape(words)) as caught:
-        distill.main(["--pictures", "nowhere", *given.split()])
+        distiller.main(["--pictures", "nowhere", *given.split()])
     assert "\n" not in str(caught.value)
