@@ -41,8 +41,8 @@ from nstlib.adaattn import LEVELS, up_to
 from nstlib.arbitrary import ArbitraryStyle, FeatureFusion
 from nstlib.decoder import UP, Decoder
 from nstlib.johnson import TransformerNet
+from nstlib.registry import METHODS
 from nstlib.sanet import StyleAttention
-from nstlib.stylize import METHODS
 
 STRIDES = {"johnson": 0, "adain": 0, "sanet": 8, "adaattn": 4}
 """Pixels per position of the largest attention matrix."""
@@ -201,7 +201,7 @@ def make_forms(method: str) -> dict[str, Form]:
         johnson = nst.Johnson(_with_random_weights(TransformerNet()))
         plain = plain_johnson(johnson.network)
         return {"textbook": lambda c, s: plain(c).clamp(0, 1), "nstlib": lambda c, s: johnson.stylize(c)}
-    model = METHODS[method].pretrained()
+    model = METHODS[method].model.pretrained()
     return {"textbook": Plain(model), "nstlib": model.stylize}
 
 

@@ -29,7 +29,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.arbitrary import ArbitraryObjective, ArbitraryStyle, Code, FeatureFusion, init_identity_
+from nstlib.arbitrary import (
+    ArbitraryObjective,
+    ArbitraryStyle,
+    Code,
+    FeatureFusion,
+    init_identity_,
+    register_arbitrary,
+)
 from nstlib.attention import attention_moments
 from nstlib.losses import mean_variance_norm, moments_distance, squared_error
 from nstlib.tiling import FeatureMaps
@@ -197,3 +204,6 @@ def attention_key(maps: FeatureMaps, level: str, opacity: Tensor | None = None) 
     """Return the key of a level, `(B, D, h, w)`, from what `resize_to` gives: all layers up to it, each normalised."""
     # key = mvn(x_1) + ... + mvn(x_l), joined along the channels
     return torch.cat([mean_variance_norm(maps[f"{level}/{layer}"], opacity) for layer in up_to(level)], 1)
+
+
+register_arbitrary(AdaAttN, AdaAttNObjective)

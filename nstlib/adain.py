@@ -21,7 +21,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from nstlib.arbitrary import ArbitraryObjective, ArbitraryStyle, Code
+from nstlib.arbitrary import ArbitraryObjective, ArbitraryStyle, Code, register_arbitrary
 from nstlib.losses import adain, moments, moments_distance, squared_error
 from nstlib.tiling import FeatureMaps
 
@@ -84,3 +84,6 @@ class AdaINObjective(ArbitraryObjective):
             # |g(f(c)) - c|^2
             terms["identity"] = squared_error(self.copy(c), content)
         return terms
+
+
+register_arbitrary(AdaIN, AdaINObjective)

@@ -37,6 +37,7 @@ from nstlib.losses import adain, moments, moments_distance, normalize_weights
 from nstlib.memory import enough_memory
 from nstlib.objective import Objective
 from nstlib.opacity import opacity_at, select_opaque, split_opacity
+from nstlib.registry import Method, register
 from nstlib.tiling import FeatureMaps, crop, in_tiles, pad_to_multiple
 from nstlib.weights import Checkpoint, Source, read_checkpoint
 
@@ -187,6 +188,16 @@ class ArbitraryStyle(nn.Module, ABC):
             model = cls(encoder, decoder=decoder, metadata=checkpoint.metadata)
         model._load(checkpoint)
         return model
+
+    @classmethod
+    def open(
+        cls: type[Model],
+        *,
+        weights: Source | None = None,
+        encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
+    ) -> Model:
+        """Return the model that `nst.stylize` paints with: `weights` are the shipped ones unless others are named."""
+        return cls.from_checkpoint(cls.method if weights is None else weights, encoder=encoder)
 
     def save(self, path: str | os.PathLike[str], *, half: bool = False) -> Path:
         """Write the trained network as a safetensors file, whole or not at all, for `from_checkpoint`.
@@ -590,3 +601,9 @@ class ArbitraryObjective(Objective):
             "balance": str(self.balance),
             **{f"weight of {term}": str(weight) for term, weight in self.weight.items()},
         }
+
+
+def register_arbitrary(model: type[ArbitraryStyle], objective: type[ArbitraryObjective] | None = None) -> None:
+    """Make a method known to `nst.stylize` by its name, and to `nst train` with its objective."""
+    options = ("weights", "encoder", "style_scale"), ("alpha", "style_weights", "mask", "tile", "progress")
+    register(model.method, Method(model, lambda styles, **chosen: model.open(**chosen), *options, objective))

@@ -17,6 +17,7 @@ size). `Gatys(pyramid=1, normalize_losses=False, preconditioner=0)` is the paper
 
 from __future__ import annotations
 
+import inspect
 import math
 import numbers
 import os
@@ -48,6 +49,7 @@ from nstlib.memory import enough_memory
 from nstlib.opacity import split_opacity
 from nstlib.perceptual import PerceptualLoss, StyleTargets
 from nstlib.progress import can_draw_bars
+from nstlib.registry import Method, register
 from nstlib.scale import scaled_size
 from nstlib.weights import Padding
 
@@ -574,3 +576,15 @@ def _check_mask(mask: Tensor, styles: int, content: Tensor) -> Tensor:
     if bool((mask.sum((1, 2)) == 0).any()):
         raise ValueError("every style needs a region: one mask is zero everywhere")
     return mask
+
+
+register(
+    "gatys",
+    Method(
+        Gatys,
+        lambda styles, **options: Gatys(**options),
+        tuple(inspect.signature(Gatys).parameters),
+        ("mask", "style_weights", "callback", "progress"),
+        open_regions=True,
+    ),
+)

@@ -39,8 +39,9 @@ from nstlib.memory import enough_memory
 from nstlib.objective import Objective
 from nstlib.opacity import split_opacity
 from nstlib.perceptual import PerceptualLoss, StyleTargets
+from nstlib.registry import Method, register
 from nstlib.tiling import crop, pad_to_multiple
-from nstlib.weights import SHIPPED, Source, read_checkpoint
+from nstlib.weights import SHIPPED, SUFFIXES, Source, read_checkpoint
 
 Norm = Literal["instance", "batch"]
 
@@ -353,6 +354,23 @@ class Johnson(nn.Module):
         load_weights(network, state, checkpoint.label, f"Johnson network of width {network.width}")
         return cls(network, checkpoint.metadata)
 
+    @classmethod
+    def open(cls, styles: Sequence[str | os.PathLike[str]]) -> Johnson:
+        """Return the network of a style: a shipped one by its name, or one that a user has trained by its file."""
+        shipped = ", ".join(cls.styles()) or "none yet"
+        if len(styles) != 1:
+            raise ValueError(f"johnson paints in one style at a time, got {len(styles)}; shipped styles: {shipped}")
+        (style,) = styles
+        if isinstance(style, (str, os.PathLike)) and Path(style).suffix.lower() in SUFFIXES:
+            return cls.from_checkpoint(style)
+        if not isinstance(style, str) or (style not in cls.styles() and Path(style).suffix):
+            what = repr(os.fspath(style)) if isinstance(style, (str, os.PathLike)) else f"a {type(style).__name__}"
+            raise ValueError(
+                f"a Johnson network is trained for one style, so style is the name of a shipped one ({shipped}) or a "
+                f"weights file, not a picture: got {what}"
+            )
+        return cls.pretrained(style)
+
     def save(self, path: str | os.PathLike[str], *, half: bool = False) -> Path:
         """Write the network as a safetensors file, whole or not at all, for `from_checkpoint`.
 
@@ -485,3 +503,9 @@ def _four_pixels(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
     weight = torch.stack(corners, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
     bias = conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias
     return weight, bias.repeat_interleave(4)
+
+
+register(
+    "johnson",
+    Method(Johnson, Johnson.open, (), ("alpha", "progress"), objective=JohnsonObjective, takes_pictures=False),
+)

@@ -24,7 +24,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from nstlib.arbitrary import ArbitraryObjective, ArbitraryStyle, Code, FeatureFusion
+from nstlib.arbitrary import ArbitraryObjective, ArbitraryStyle, Code, FeatureFusion, register_arbitrary
 from nstlib.attention import attend
 from nstlib.losses import mean_variance_norm, moments_distance, squared_error
 from nstlib.tiling import FeatureMaps
@@ -132,3 +132,6 @@ class SANetObjective(ArbitraryObjective):
             "identity1": squared_error(cc, content) + squared_error(ss, style),
             "identity2": torch.stack(same).sum(0),
         }
+
+
+register_arbitrary(SANet, SANetObjective)

@@ -2,49 +2,29 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from nstlib.adaattn import AdaAttN
-from nstlib.adain import AdaIN
-from nstlib.arbitrary import ArbitraryStyle
+import nstlib.adaattn
+import nstlib.adain
+import nstlib.gatys
+import nstlib.johnson
+import nstlib.sanet  # noqa: F401  each registers its method
 from nstlib.checks import check_names, check_number, check_option, choose_device
-from nstlib.gatys import Gatys
-from nstlib.image import load_image, match_color
-from nstlib.johnson import Johnson
+from nstlib.color import match_color
+from nstlib.image import load_image
 from nstlib.masks import read_masks
-from nstlib.sanet import SANet
+from nstlib.registry import METHODS
 from nstlib.scale import scaled_size
-from nstlib.weights import SUFFIXES
 
 Picture = str | os.PathLike[str] | Tensor | Any
 """Whatever `load_image` takes: a path, a URL, a PIL picture, an array or a tensor."""
 
-
-METHODS: dict[str, type[Any]] = {
-    "gatys": Gatys,
-    "johnson": Johnson,
-    "adain": AdaIN,
-    "sanet": SANet,
-    "adaattn": AdaAttN,
-}
-"""Name -> the class of the method: a module with `stylize(content, style, **options)`."""
-
-_ARBITRARY = (("weights", "encoder", "style_scale"), ("alpha", "style_weights", "mask", "tile", "progress"))
-
-OPTIONS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
-    "gatys": (tuple(inspect.signature(Gatys).parameters), ("mask", "style_weights", "callback", "progress")),
-    "johnson": ((), ("alpha", "progress")),
-    **dict.fromkeys(("adain", "sanet", "adaattn"), _ARBITRARY),
-}
-"""Method -> the options that make its model, and those of a picture."""
 
 SIZES_KEPT = 2
 """Every painting is kept, scaled and encoded, at so many sizes: for photographs that stand and for those that lie."""
@@ -120,31 +100,28 @@ def make_stylizer(
     if keep_color is not None:
         check_option("keep_color", keep_color, ("luminance", "coral"))
     chosen = choose_device(device)
-    of_model, of_picture = OPTIONS[method]
-    check_names(method, options, (*of_model, *of_picture))
-    call = {name: options.pop(name) for name in of_picture if name in options}
+    known = METHODS[method]
+    check_names(method, options, (*known.model_options, *known.picture_options))
+    call = {name: options.pop(name) for name in known.picture_options if name in options}
     masks = call.pop("mask", None)
     styles: list[Any] = list(style) if isinstance(style, (list, tuple)) else [style]
-    model: Any
-    paintings: Callable[[Tensor], list[Any] | None]
-    if method == "johnson":
-        model, paintings = _open_johnson(styles, keep_color), lambda photograph: None
-    else:
-        loaded = [load_image(one, size=None) for one in styles]
-        if method == "gatys":
-            model, paintings = Gatys(**options), lambda photograph: loaded  # it scales them itself
-        else:
-            style_scale = check_number("style_scale", options.pop("style_scale", 1.0), 0, 100, above=True)
-            model = _open_arbitrary(METHODS[method], **options)
-            paintings = _scaled(loaded, style_scale, None if keep_color == "coral" else model.encode_style)
+    if not known.takes_pictures and keep_color == "coral":
+        raise ValueError(f"keep_color='coral' changes the style picture, and {method} has none: take 'luminance'")
+    loaded = [load_image(one, size=None) for one in styles] if known.takes_pictures else []
+    scales = hasattr(known.model, "encode_style")
+    style_scale = check_number("style_scale", options.pop("style_scale", 1.0), 0, 100, above=True) if scales else 1.0
+    model = known.open(styles, **options)
+    read = None
+    if scales:
+        read = _scaled(loaded, style_scale, None if keep_color == "coral" else model.encode_style)
     model.to(chosen)
 
     def paint(content: Picture) -> Tensor:
         photograph = load_image(content, size=size)
-        given = paintings(photograph)
-        if given is not None and keep_color == "coral":
+        given = loaded if read is None else read(photograph)
+        if keep_color == "coral":
             given = [match_color(painting, photograph, method="coral") for painting in given]
-        regions, covered = _fit_masks(masks, method, len(styles), photograph)
+        regions, covered = _fit_masks(masks, known.open_regions, len(styles), photograph)
         result = model.stylize(photograph, given, **call, **regions).float().cpu()
         if keep_color == "luminance":
             result = match_color(result, photograph, method="luminance")
@@ -173,7 +150,9 @@ def _scaled(
     return scale
 
 
-def _fit_masks(masks: Any, method: str, styles: int, photograph: Tensor) -> tuple[dict[str, Tensor], Tensor | None]:
+def _fit_masks(
+    masks: Any, open_regions: bool, styles: int, photograph: Tensor
+) -> tuple[dict[str, Tensor], Tensor | None]:
     """Return masks as an option of the method's call, and, if they are files, which part of every pixel they cover."""
     if masks is None:
         return {}, None
@@ -182,31 +161,8 @@ def _fit_masks(masks: Any, method: str, styles: int, photograph: Tensor) -> tupl
     if not isinstance(masks, (list, tuple)):
         return {"mask": masks}, None
     regions = read_masks(masks, styles, (photograph.shape[2], photograph.shape[3]))  # (K, H, W)
-    if method == "gatys":  # which knows regions that have no style
+    if open_regions:
         return {"mask": regions}, None
     total = regions.sum(0)
     # the others paint every pixel, with parts that have the sum 1
     return {"mask": torch.where(total > 0, regions / total, 1 / styles)}, total.clamp(max=1)
-
-
-def _open_arbitrary(kind: type[ArbitraryStyle], *, weights: Any = None, encoder: Any = "vgg19_mini") -> ArbitraryStyle:
-    return kind.from_checkpoint(kind.method if weights is None else weights, encoder=encoder)
-
-
-def _open_johnson(styles: list[Any], keep_color: str | None) -> Johnson:
-    """The network of a style: shipped, by name, or trained by the user, by file."""
-    shipped = ", ".join(Johnson.styles()) or "none yet"
-    if keep_color == "coral":
-        raise ValueError("keep_color='coral' changes the style picture, and johnson has none: take 'luminance'")
-    if len(styles) != 1:
-        raise ValueError(f"johnson paints in one style at a time, got {len(styles)}; shipped styles: {shipped}")
-    (style,) = styles
-    if isinstance(style, (str, os.PathLike)) and Path(style).suffix.lower() in SUFFIXES:
-        return Johnson.from_checkpoint(style)
-    if not isinstance(style, str) or (style not in Johnson.styles() and Path(style).suffix):
-        what = repr(os.fspath(style)) if isinstance(style, (str, os.PathLike)) else f"a {type(style).__name__}"
-        raise ValueError(
-            f"a Johnson network is trained for one style, so style is the name of a shipped one ({shipped}) or a "
-            f"weights file, not a picture: got {what}"
-        )
-    return Johnson.pretrained(style)

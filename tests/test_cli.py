@@ -20,7 +20,8 @@ import nstlib as nst
 from nstlib.cli import main
 from nstlib.files import check_writable
 from nstlib.masks import read_masks
-from nstlib.stylize import METHODS, make_stylizer
+from nstlib.registry import METHODS
+from nstlib.stylize import make_stylizer
 
 
 @pytest.fixture
@@ -273,7 +274,7 @@ def test_what_no_mask_covers_stays_a_photograph(tmp_path: Path) -> None:
 @pytest.mark.parametrize("method", ["adain", "sanet", "adaattn"])
 def test_a_painting_is_as_large_as_the_photograph(method: str) -> None:
     content, style = nst.samples.content("cat", 40), nst.samples.style("swirl", 80)
-    model = METHODS[method].pretrained()
+    model = METHODS[method].model.pretrained()
     cases: list[tuple[dict[str, Any], int]] = [({}, 40), ({"style_scale": 1.5}, 60), ({"size": 32}, 32)]
     for options, side in cases:
         painted = nst.stylize(content, style, method=method, device="cpu", **options)
@@ -394,7 +395,9 @@ def test_where_nothing_can_be_written_nothing_is_trained(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("nstlib.cli.train.train", lambda *given, **options: pytest.fail("it has begun"))
-    assert main(["train", "johnson", "--style", "swirl", "--content", ".", "--out", "/proc/nst", "--steps", "3"]) == 1
+    assert (
+        main(["train", "johnson", "--style", "swirl", "--content", ".", "--out-dir", "/proc/nst", "--steps", "3"]) == 1
+    )
     assert told(capsys).startswith("'/proc/nst' cannot be written")
 
 
@@ -469,10 +472,23 @@ def test_a_training_without_a_terminal_prints_whole_lines(
         "swirl",
         "--content",
         str(Path(photo).parent),
-        "--out",
+        "--out-dir",
         str(tmp_path / "run"),
     ]
-    small = ["--batch", "1", "--size", "32", "--width", "2", "--style-size", "32", "--device", "cpu", "--steps", "1"]
+    small = [
+        "--batch-size",
+        "1",
+        "--size",
+        "32",
+        "--width",
+        "2",
+        "--style-size",
+        "32",
+        "--device",
+        "cpu",
+        "--steps",
+        "1",
+    ]
     assert main([*order, *small]) == 0
     captured = capsys.readouterr()
     assert captured.err == ""

@@ -20,7 +20,8 @@ from nstlib.gatys import Gatys, Init, Result
 from nstlib.image import WRITABLE, check_target, load_image, save_image
 from nstlib.interrupts import noted_interrupts
 from nstlib.progress import can_draw_bars
-from nstlib.stylize import METHODS, OPTIONS, make_stylizer
+from nstlib.registry import METHODS
+from nstlib.stylize import make_stylizer
 from nstlib.video import VIDEOS, is_video, paint_video
 
 SUMMARY = "paint a photograph in the style of a painting"
@@ -117,7 +118,7 @@ METHOD_OPTIONS: dict[str, tuple[Any, str, object]] = {
 
 def _taken_by(method: str) -> list[str]:
     """Return the options of a method, in the order of the help."""
-    library = [name for part in OPTIONS[method] for name in part]
+    library = (*METHODS[method].model_options, *METHODS[method].picture_options)
     return [name for name in METHOD_OPTIONS if LIBRARY_NAMES.get(name, name) in library]
 
 
@@ -198,7 +199,7 @@ def run(options: Options, say: Say) -> int:
     common = _read_options(chosen, content, size, kind)
     paints = []
     for job in jobs:  # all paintings are read before the first picture is painted
-        paintings = job.styles if method == "johnson" else [sample(style, None) for style in job.styles]
+        paintings = [sample(style, None) if METHODS[method].takes_pictures else style for style in job.styles]
         if "save_every" in chosen:
             common["callback"] = _save_along(chosen["save_every"], job.out)
         paints.append(

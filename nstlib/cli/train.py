@@ -10,9 +10,6 @@ from typing import Any
 
 import torch
 
-from nstlib.adaattn import AdaAttN, AdaAttNObjective
-from nstlib.adain import AdaIN, AdaINObjective
-from nstlib.arbitrary import ArbitraryObjective, ArbitraryStyle
 from nstlib.checks import check_option, suggest
 from nstlib.cli.parsing import Options, Parser, Say, UsageError, check_taken, flag, sample
 from nstlib.encoder import Encoder
@@ -20,7 +17,7 @@ from nstlib.files import check_writable, expand_home
 from nstlib.image import load_image
 from nstlib.johnson import Johnson, JohnsonObjective, TransformerNet
 from nstlib.objective import Objective
-from nstlib.sanet import SANet, SANetObjective
+from nstlib.registry import METHODS
 from nstlib.training import PRESETS, TrainingOptions, train
 
 SUMMARY = "train a network on a folder of photographs"
@@ -44,12 +41,12 @@ Too little style: raise --style-weight. Broader strokes: raise --style-size. Pho
 thousands of them; a file that can't be read is named and skipped.
 """
 
-ARBITRARY: dict[str, tuple[type[ArbitraryStyle], type[ArbitraryObjective]]] = {
-    "adain": (AdaIN, AdaINObjective),
-    "sanet": (SANet, SANetObjective),
-    "adaattn": (AdaAttN, AdaAttNObjective),
+ARBITRARY: dict[str, tuple[type[Any], type[Any]]] = {
+    name: (method.model, method.objective)
+    for name, method in METHODS.items()
+    if method.objective is not None and method.takes_pictures
 }
-"""Methods that take any painting, and what they are trained by."""
+"""Methods that take any painting and are trained -> model, objective."""
 
 TAKEN: dict[str, tuple[str, ...]] = {
     "johnson": (
@@ -155,7 +152,9 @@ def _add_method_options(command: Parser) -> None:
     group = command.add_argument_group("options of johnson, adain and sanet")
     for term, help in (("style", "more is more painting, less photograph"), ("content", "more is more photograph")):
         weights = {"johnson": _JOHNSON[f"{term}_weight"].default}
-        weights |= {method: kind.weights[term] for method, (_, kind) in ARBITRARY.items() if term in kind.weights}
+        weights |= {
+            method: objective.weights[term] for method, (_, objective) in ARBITRARY.items() if term in objective.weights
+        }
         default = ", ".join(f"{method} {weight:g}" for method, weight in weights.items())
         option(f"--{term}-weight", type=float, help=help, default=default, group=group)
     group = command.add_argument_group("options of johnson")
