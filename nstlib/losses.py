@@ -15,7 +15,7 @@ All are differentiable and batched. A loss is one number: the mean over the pict
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 import torch
@@ -307,9 +307,9 @@ def normalize_weights(weights: Sequence[float] | None, styles: int) -> Tensor:
         tensor([0.2500, 0.7500])
     """
     if weights is None:
-        return torch.full((styles,), 1 / max(styles, 1))
+        return torch.full((styles,), 1 / max(styles, 1), device="cpu")
     try:
-        shares = torch.tensor([float(weight) for weight in weights])
+        shares = torch.tensor([float(weight) for weight in weights], device="cpu")
     except (TypeError, ValueError):
         raise TypeError(f"style_weights must be a list of {styles} numbers, one per style, got {weights!r}") from None
     if len(shares) != styles or (styles and (not 0 < shares.sum() < float("inf") or shares.min() < 0)):
@@ -356,8 +356,7 @@ def squared_error(x: Tensor, y: Tensor) -> Tensor:
 
 def no_autocast(x: Tensor) -> AbstractContextManager[None]:
     """For steps that must keep the precision they are given: autocast takes products in half, and pads in full."""
-    # the meta device (nstlib.memory) has none
-    return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
+    return torch.autocast(x.device.type, enabled=False)
 
 
 def _check(features: Tensor) -> None:
