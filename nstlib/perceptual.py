@@ -57,7 +57,7 @@ class PerceptualLoss(nn.Module):
 
     Example:
         >>> from nstlib import samples
-        >>> photo, painting = samples.content("cat", 64), samples.style("swirl", 64)
+        >>> photo, painting = samples.content("cat", 64)[..., :64], samples.style("swirl", 64)
         >>> loss = PerceptualLoss(Encoder(layers=["relu2_1"]), content_layers=["relu2_1"], style_layers=["relu2_1"])
         >>> terms = loss(painting, loss.read_content(photo), loss.read_styles([painting]))
         >>> bool(terms["content"] > 0.1), round(terms["style"].item(), 6)
