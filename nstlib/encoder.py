@@ -95,16 +95,15 @@ class Encoder(nn.Module):
         self.name = "given" if isinstance(name, Mapping) else os.fspath(name)
         self.pooling: Pooling = pooling
         self.graph: Graph | None = None
-        if isinstance(name, str) and name in BACKBONES and BACKBONES[name].nodes:
-            if pooling != "max" or padding is not None:
-                raise ValueError(
-                    f"pooling and padding can be chosen for networks of the VGG family, and {name} is none"
-                )
-            self._take_graph(Graph(name, layers, weights=weights, seed=seed))
-        else:
-            self._take_layer_sequence(
-                load_layer_sequence(name, weights, seed), layers or layers_of(self.name, "style"), padding
-            )
+        branches = isinstance(name, str) and name in BACKBONES and bool(BACKBONES[name].nodes)
+        if branches and (pooling != "max" or padding is not None):
+            raise ValueError(f"pooling and padding can be chosen for networks of the VGG family, and {name} is none")
+        with torch.device("cpu"):  # where weights are read and generators are, whatever PyTorch's default is
+            if branches:
+                self._take_graph(Graph(str(name), layers, weights=weights, seed=seed))
+            else:
+                network = load_layer_sequence(name, weights, seed)
+                self._take_layer_sequence(network, layers or layers_of(self.name, "style"), padding)
         self.requires_grad_(False)
         self.to(memory_format=torch.channels_last)
         self.eval()

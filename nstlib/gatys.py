@@ -26,6 +26,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from typing import Any, Literal, get_args
 
 import torch
@@ -74,7 +75,8 @@ class Result:
     Attributes:
         picture: `(B, 3, H, W)` in [0, 1]: the best one at the present scale.
         losses: the terms of that picture at the scale reached, before it was clamped to [0, 1]: `total`, `content`,
-            `style`, `tv`, and `style/<layer>` for every layer.
+            `style`, `tv`, and `style/<layer>` for every layer. Those of a batch are means over its pictures, as are those
+            of the history.
         history: one entry per step: `step`, `size` (short side, px), `bits` (of the features: 32, or 16 in half precision),
             `seconds` since the start, and `total`, `content`, `style`, `tv`.
     """
@@ -113,7 +115,8 @@ class Gatys(nn.Module):
             of the steps at full size is taken in float32. A step was 1.6 to 3.8 times as fast on a processor that multiplies
             such numbers itself, and 3 to 12 times as slow without (benchmarks/RESULTS.md). The losses in the history are
             half precision's until then.
-        init: begin with the `"content"`, with `"noise"`, with the `"style"` or with a picture `(B, 3, H, W)`.
+        init: begin with the `"content"`, with `"noise"`, with the `"style"` or with a picture `(1, 3, H, W)` as large as the
+            content, or `(B, 3, H, W)` with one for every content.
         style_scale: size of the style's short side relative to the content's. Larger means broader strokes. A style is never
             enlarged: one that has too few pixels is used at its own size, with a warning.
         pooling: pooling of the encoder, `"max"`, `"average"` or `"l2"`.
@@ -271,17 +274,22 @@ class Gatys(nn.Module):
                 bar_format="{desc} {percentage:3.0f}%|{bar}| {remaining}{postfix}",
             ) as bar,
         ):
+            inits: Sequence[Any] = [self.init] * len(content)
+            if isinstance(self.init, Tensor):
+                inits = self.init.to(bias).expand(len(content), -1, -1, -1).split(1)
             # One optimisation for each picture: L-BFGS would choose one curvature and step length for all of them
-            runs = [_Run(self, one, styles, mask, shares, scales) for one in content.split(1)]
+            runs = [_Run(self, one, init, styles, mask, shares, scales) for one, init in zip(content.split(1), inits)]
             result = Result(torch.cat([run.picture for run in runs]), {})
             begun = time.perf_counter()
             try:
-                while steps := [step for run in runs if (step := next(run.steps, None))]:
-                    terms = {name: sum(step.losses[name] for step in steps) / len(steps) for name in steps[0].losses}
+                for number, all_steps in enumerate(zip(*(run.steps for run in runs), strict=True), 1):
+                    steps = [step for step in all_steps if step is not None]
+                    if not steps:
+                        continue
+                    terms = _mean([step.losses for step in steps])
                     result.picture = torch.cat([run.picture for run in runs])
-                    result.losses = {name: sum(run.losses[name] for run in runs) / len(runs) for name in runs[0].losses}
+                    result.losses = _mean([run.losses for run in runs if run.losses])
                     (height, width), bits = steps[0].size, steps[0].bits
-                    number = len(result.history) + 1
                     result.history.append(
                         {
                             "step": number,
@@ -317,6 +325,13 @@ class Gatys(nn.Module):
         content = check_picture(content, "content", opacity=True).to(bias)
         given: Sequence[Any] = [] if style is None else list(style) if isinstance(style, (list, tuple)) else [style]
         styles = [check_picture(picture, "style", single=True, opacity=True).to(bias) for picture in given]
+        if isinstance(self.init, Tensor):
+            size, found = content.shape[2:], check_picture(self.init, "init").shape
+            if found[2:] != size or found[0] not in (1, len(content)):
+                raise ValueError(
+                    f"init is {tuple(found)}, and must be one picture as large as content, {tuple(size)}, or one for each "
+                    f"of the {len(content)} contents"
+                )
         if self.loss.style_layers and not styles:
             raise ValueError("style layers need a style picture: give one, or set style_weight=0")
         if mask is not None:
@@ -348,6 +363,8 @@ class _Step:
 class _Run:
     """One picture under way: `steps` takes a step each time it is asked, `finish` returns the result.
 
+    Where the loss is no longer finite, the rest of the steps at that scale is None: a batch stays at one scale.
+
     Attributes:
         picture: the best so far, `(1, 3 or 4, H, W)` in [0, 1], at the present scale.
         losses: the terms of that picture.
@@ -357,6 +374,7 @@ class _Run:
         self,
         gatys: Gatys,
         content: Tensor,
+        init: Init | Tensor,
         styles: list[Tensor],
         mask: Tensor | None,
         shares: Tensor,
@@ -366,14 +384,14 @@ class _Run:
         self.content, self.opacity = split_opacity(content)
         self.mask = mask if mask is None else mask[:, None]  # (K, 1, H, W)
         if self.opacity is not None:
-            self.mask = self.opacity.expand(len(styles), -1, -1, -1) * (1 if self.mask is None else self.mask)
-        self.first = self._first()
+            self.mask = self.opacity if self.mask is None else self.opacity * self.mask
+        self.first = self._first(init)
         self.best = self.start = _resize(self.first, scales[0][0])
         self.losses: dict[str, float] = {}
         self.steps = self._optimise()
 
-    def _optimise(self) -> Iterator[_Step]:
-        gatys, loss = self.gatys, self.gatys.loss
+    def _optimise(self) -> Iterator[_Step | None]:
+        gatys, loss, done = self.gatys, self.gatys.loss, 0
         for size, count in self.scales:
             targets = loss.read_content(_resize(self.content, size)), self._read_styles(size)
             self.best, self.start = _enlarge(self.best, self.start, self.first, size), _resize(self.first, size)
@@ -387,13 +405,16 @@ class _Run:
                 before, losses = _take_step(optimizer, loss, targets, canvas, half=k < halves)
                 if not math.isfinite(losses["total"]):
                     warnings.warn(
-                        "the loss was no longer finite: kept the best picture before it; a smaller learning_rate may help",
+                        f"the loss was no longer finite at step {done + k + 1}: kept the best picture before it; a smaller "
+                        "learning_rate may help",
                         stacklevel=4,
                     )
+                    yield from repeat(None, count - k)
                     break
                 if losses["total"] < least:
                     self.best, self.losses, least = before, losses, losses["total"]
                 yield _Step(size, 16 if k < halves else 32, losses)
+            done += count
 
     @property
     def picture(self) -> Tensor:
@@ -424,16 +445,11 @@ class _Run:
         mask = None if self.mask is None else F.interpolate(self.mask, size, mode="area")
         return self.gatys.loss.read_styles(scaled, shares=self.shares, mask=mask)
 
-    def _first(self) -> Tensor:
+    def _first(self, init: Init | Tensor) -> Tensor:
         """Return the picture to begin with, at full size."""
-        init, size = self.gatys.init, self.content.shape[2:]
+        size = self.content.shape[2:]
         if isinstance(init, Tensor):
-            picture = check_picture(init, "init").to(self.content)
-            if picture.shape[2:] != size or len(picture) != 1:
-                raise ValueError(
-                    f"init is {tuple(picture.shape)}, and must be one picture as large as content, {tuple(size)}"
-                )
-            return picture
+            return init
         if init == "content":
             return self.content
         if init == "style":
@@ -479,9 +495,10 @@ class _Canvas(nn.Module):
         self.first = first.detach().contiguous()
         self.z = nn.Parameter(torch.zeros_like(self.first))
         height, width = first.shape[2:]
-        fy, fx = torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None]
+        place: dict[str, Any] = {"device": first.device, "dtype": first.dtype}
+        fy, fx = torch.fft.fftfreq(height, **place)[:, None], torch.fft.rfftfreq(width, **place)[None]
         f = (fy.square() + fx.square()).sqrt().clamp(min=1 / max(height, width))  # (H, W / 2 + 1), cycles per pixel
-        self.w = ((f / 0.1) ** -preconditioner).to(self.first) if preconditioner else None
+        self.w = (f / 0.1) ** -preconditioner if preconditioner else None
 
     def forward(self) -> Tensor:
         if self.w is None:
@@ -525,6 +542,11 @@ def _take_step(
             canvas.z.data.copy_(before + step * (MAX_PIXEL_STEP / longest))
             optimizer.state[canvas.z]["t"] *= MAX_PIXEL_STEP / longest
     return pictures[0], {name: term.item() for name, term in terms.items()}
+
+
+def _mean(losses: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of every term."""
+    return {name: sum(one[name] for one in losses) / len(losses) for name in losses[0]} if losses else {}
 
 
 def _enlarge(picture: Tensor, start: Tensor, first: Tensor, size: Sequence[int]) -> Tensor:

@@ -422,7 +422,8 @@ class Johnson(nn.Module):
         picture, opacity = split_opacity(content.to(self.network.out.weight))
         # the table of memory is for a width of 16
         with enough_memory("johnson", content, device=picture.device, width=self.network.width / 16):
-            painted = picture.lerp(self.network.fast(picture, opacity).clamp_(0, 1), alpha)
+            painted = self.network.fast(picture, opacity).clamp_(0, 1)
+            painted = picture.lerp(painted.to(picture), alpha)  # which autocast may have made half precision
         return painted if opacity is None else torch.cat([painted, opacity], 1)
 
 

@@ -15,7 +15,7 @@ All are differentiable and batched. A loss is one number: the mean over the pict
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 import torch
@@ -92,7 +92,8 @@ def moments(features: Tensor, opacity: Tensor | None = None) -> tuple[Tensor, Te
 
     Args:
         features: `(B, C, H, W)`.
-        opacity: `(B or 1, 1, H, W)` in [0, 1]: counts each position as much as it says. None counts all alike.
+        opacity: `(B or 1, 1, H, W)` in [0, 1]: counts each position as much as it says, relative to the others. None counts
+            all alike.
 
     Returns:
         mean and std, each `(B, C, 1, 1)`, float32 at least; std = sqrt(var + 1e-5), with the unbiased variance (0 for a
@@ -108,10 +109,10 @@ def moments(features: Tensor, opacity: Tensor | None = None) -> tuple[Tensor, Te
     f = _at_least_float32(features).movedim(1, -1).flatten(1, 2)  # (B, HW, C)
     w = f.new_ones(1, 1, f.shape[1]) if opacity is None else opacity.to(f.dtype).flatten(2)  # (B or 1, 1, HW)
     with no_autocast(features):
-        count = w.sum(2, keepdim=True)
-        mean = w @ f / count.clamp(min=1e-8)  # (B, 1, C)
-        # var = sum (f - mean)^2 / (HW - 1)
-        var = w @ (f - mean).square() / (count - 1).clamp(min=1e-8 if opacity is not None else 1)
+        count = w.sum(2, keepdim=True).clamp(min=1e-8)
+        mean = w @ f / count  # (B, 1, C)
+        # var = sum w (f - mean)^2 / (sum w - sum w^2 / sum w), which is HW - 1 where all count alike
+        var = w @ (f - mean).square() / (count - w.square().sum(2, keepdim=True) / count).clamp(min=1e-8)
     return mean.movedim(2, 1)[..., None], (var + 1e-5).sqrt().movedim(2, 1)[..., None]
 
 
@@ -307,9 +308,9 @@ def normalize_weights(weights: Sequence[float] | None, styles: int) -> Tensor:
         tensor([0.2500, 0.7500])
     """
     if weights is None:
-        return torch.full((styles,), 1 / max(styles, 1))
+        return torch.full((styles,), 1 / max(styles, 1), device="cpu")
     try:
-        shares = torch.tensor([float(weight) for weight in weights])
+        shares = torch.tensor([float(weight) for weight in weights], device="cpu")
     except (TypeError, ValueError):
         raise TypeError(f"style_weights must be a list of {styles} numbers, one per style, got {weights!r}") from None
     if len(shares) != styles or (styles and (not 0 < shares.sum() < float("inf") or shares.min() < 0)):
@@ -356,8 +357,7 @@ def squared_error(x: Tensor, y: Tensor) -> Tensor:
 
 def no_autocast(x: Tensor) -> AbstractContextManager[None]:
     """For steps that must keep the precision they are given: autocast takes products in half, and pads in full."""
-    # the meta device (nstlib.memory) has none
-    return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
+    return torch.autocast(x.device.type, enabled=False)
 
 
 def _check(features: Tensor) -> None:

@@ -1,8 +1,9 @@
 """Memory: refuse a picture that cannot fit before the work begins, and say in one sentence what would.
 
-What a method needs grows in a straight line with the pixels. `BYTES_PER_PIXEL` holds the slopes, measured with `vgg19_mini`
-by `benchmarks/memory.py`: the growth of a fresh process at two sizes, photograph and painting of the same size, L-BFGS with
-its default history. An encoder with wider layers needs as many times more as its first layer is wider.
+What a method needs grows in a straight line with the pixels. `BYTES_PER_PIXEL` holds the slopes, measured by
+`benchmarks/memory.py` with `vgg19_mini` and with Johnson's network at width 16: the growth of a fresh process at two sizes,
+photograph and painting of the same size, L-BFGS with its default history; rounded up to a multiple of 5. A network with wider
+layers needs as many times more as its first layer is wider.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-BYTES_PER_PIXEL = {"gatys": 1960, "johnson": 170, "adain": 130, "sanet": 185, "adaattn": 330}
+BYTES_PER_PIXEL = {"gatys": 1960, "johnson": 170, "adain": 135, "sanet": 185, "adaattn": 385}
 """Method -> bytes of memory for each pixel of the photograph, besides what the networks and PyTorch take."""
 
 MESSAGES = ("out of memory", "can't allocate memory", "not enough memory")
@@ -32,9 +33,12 @@ def available(device: torch.device) -> int | None:
     with suppress(OSError, ValueError, KeyError):
         lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
         found.append(int(lines["MemAvailable"].split()[0]) * 1024)
-    with suppress(OSError, ValueError):  # the limit of a container; "max" is no number
+    with suppress(OSError, ValueError, KeyError):  # the limit of a container; "max" is no number
         group = Path("/sys/fs/cgroup")
-        found.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        kept = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        # the kernel drops pages of files that nobody reads when memory is short
+        found.append(max(0, limit - used + int(kept["inactive_file"])))
     if not found:
         with suppress(AttributeError, ValueError, OSError):  # macOS
             found.append(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
@@ -57,14 +61,13 @@ def enough_memory(method: str, picture: Tensor, *, device: torch.device, width: 
     height, side = picture.shape[2:]
     need = round(BYTES_PER_PIXEL.get(method, 0) * width * len(picture) * height * side)
     free = available(device) if need else None
-    # a size that fits, in whole eights
-    fits = 8 * int(min(height, side) * ((free or need) / max(need, 1)) ** 0.5 / 8)
-    sentence = (
-        f"{method} at {side} x {height} px needs about {need / 1e9:.1f} GB, and there are {(free or 0) / 1e9:.1f} GB: "
-        + (f"size={fits} (the short side) would fit" if fits >= 64 else "no useful size fits")
-    )
     if free is not None and need > free:
-        raise MemoryError(sentence)
+        # a short side that fits, in whole eights; the long side may be rounded up by half a pixel
+        fits = 8 * int((min(height, side) * (free / need) ** 0.5 - 0.5) / 8)
+        raise MemoryError(
+            f"{method} at {side} x {height} px needs about {need / 1e6:,.0f} MB, and there are {free / 1e6:,.0f} MB: "
+            + (f"size={fits} (the short side) would fit" if fits >= 64 else "no useful size fits")
+        )
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -75,5 +78,5 @@ def enough_memory(method: str, picture: Tensor, *, device: torch.device, width: 
     else:
         return
     raise MemoryError(
-        f"no memory left: {method} at {side} x {height} px needs about {need / 1e9:.1f} GB; take a smaller size"
-    )
+        f"no memory left: {method} at {side} x {height} px needs about {need / 1e6:,.0f} MB; take a smaller size"
+    ) from None

@@ -14,7 +14,7 @@ What does not change from step to step, features of the content and Gram matrice
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nstlib.encoder import Encoder
-from nstlib.losses import gram_matrix, sum_content, sum_style, total_variation
+from nstlib.losses import gram_matrix, normalize_weights, sum_content, sum_style, total_variation
 from nstlib.opacity import opacity_at, split_opacity
 
 
@@ -32,12 +32,12 @@ class StyleTargets:
 
     Attributes:
         grams: layer -> Gram matrices `(K, C, C)`: of K regions, or of one for the whole picture.
-        masks: layer -> `(K, 1, h, w)`, where each region lies; empty for the whole picture.
+        mask: `(K, 1, H, W)`, where each region lies, in pixels; None for the whole picture.
         shares: `(K,)`, how much each region counts.
     """
 
     grams: dict[str, Tensor]
-    masks: dict[str, Tensor] = field(default_factory=dict)
+    mask: Tensor | None = None
     shares: Tensor | None = None
 
 
@@ -57,7 +57,7 @@ class PerceptualLoss(nn.Module):
 
     Example:
         >>> from nstlib import samples
-        >>> photo, painting = samples.content("cat", 64), samples.style("swirl", 64)
+        >>> photo, painting = samples.content("cat", 64)[..., :64], samples.style("swirl", 64)
         >>> loss = PerceptualLoss(Encoder(layers=["relu2_1"]), content_layers=["relu2_1"], style_layers=["relu2_1"])
         >>> terms = loss(painting, loss.read_content(photo), loss.read_styles([painting]))
         >>> bool(terms["content"] > 0.1), round(terms["style"].item(), 6)
@@ -98,21 +98,17 @@ class PerceptualLoss(nn.Module):
         Args:
             styles: K paintings `(1, 3, h, w)`, or `(1, 4, h, w)` with their opacity, of any sizes.
             shares: `(K,)`, how much of each; None is equal parts.
-            mask: `(K, 1, H, W)`, where each applies in the picture. None mixes all of them everywhere.
+            mask: `(K, 1, H, W)`, where each applies in the picture. None mixes all of them everywhere, and `(1, 1, H, W)`
+                mixes them in one region.
         """
         read = [self._read_grams(style) for style in styles] if self.style_layers else []
         grams = {layer: torch.cat([one[layer] for one in read]) for layer in self.style_layers if read}  # (K, C, C)
-        if shares is None:
-            shares = torch.full((len(styles),), 1 / max(1, len(styles)))
-        if mask is None:
+        shares = normalize_weights(None, len(styles)) if shares is None else shares
+        if mask is None or len(mask) < len(styles):
             # sum_k v_k |G - A_k|^2 and |G - sum_k v_k A_k|^2 differ by a constant
-            mixed = {layer: torch.einsum("k,kij->ij", shares.to(gram), gram)[None] for layer, gram in grams.items()}
-            return StyleTargets(mixed)  # (1, C, C)
-        masks: dict[str, Tensor] = {}
-        for layer in grams:
-            size = [max(1, side // self.encoder.stride[layer]) for side in mask.shape[2:]]
-            masks[layer] = F.interpolate(mask, size, mode="area")  # (K, 1, h, w)
-        return StyleTargets(grams, masks, shares)
+            grams = {layer: torch.einsum("k,kij->ij", shares.to(gram), gram)[None] for layer, gram in grams.items()}
+            shares = torch.ones_like(shares[:1])
+        return StyleTargets(grams, mask, shares)
 
     def _read_grams(self, style: Tensor) -> dict[str, Tensor]:
         colors, opacity = split_opacity(style)
@@ -134,12 +130,16 @@ class PerceptualLoss(nn.Module):
         if contents:
             terms["content"], _ = sum_content(features, contents, normalize_losses=self.normalize_losses)
         if styles.grams:
+            masks = None
+            if styles.mask is not None:
+                sizes = {layer: features[layer].shape[2:] for layer in styles.grams}
+                masks = {layer: F.interpolate(styles.mask, size, mode="area") for layer, size in sizes.items()}
             terms["style"], layers = sum_style(
                 features,
                 styles.grams,
                 self.layer_weights,
                 normalize_losses=self.normalize_losses,
-                masks=styles.masks or None,
+                masks=masks,  # (K, 1, h, w)
                 shares=styles.shares,
             )
         terms["tv"] = total_variation(picture, norm=self.tv_norm)

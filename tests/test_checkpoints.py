@@ -166,6 +166,23 @@ def test_weights_are_saved_as_safetensors_alone(method: str, tmp_path: Path) -> 
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("method", KINDS)
+def test_a_model_with_a_conditioned_decoder_is_read_as_such(method: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = KINDS[method](ENCODER, conditioned=True)
+    for parameter in model.network.parameters():  # those that begin at 0, too
+        nn.init.normal_(parameter, 0, 0.05)
+    again = read(method, model.save(tmp_path / "mine.safetensors"))
+    assert same(again, model.network.state_dict())
+    pair = torch.rand(1, 3, 32, 40), torch.rand(1, 3, 32, 32)
+    assert torch.equal(again(*pair), model(*pair))
+    other = KINDS[method](ENCODER, conditioned=True)
+    other.init_from(model_of("adain").network.state_dict())
+    assert other.origin == "decoder of the state dict after ? steps"
+    with pytest.raises(ValueError, match=r"a decoder with weights '.*' can't start one"):
+        new("adain").init_from(KINDS["sanet"](ENCODER, conditioned=True).network.state_dict())
+
+
 class Compiled(nn.Module):
     """What `torch.compile` makes of a module, in less time."""
 
@@ -243,7 +260,7 @@ def test_a_training_starts_from_weights_of_any_kind(tmp_path: Path) -> None:
     one, other = new("adain"), new("sanet")
     one.init_from(tmp_path / "mine.pth")
     other.init_from(model.network.state_dict())
-    assert (one.start, other.start) == ("weights of mine.pth after ? steps", "decoder of the state dict after ? steps")
+    assert (one.origin, other.origin) == ("weights of mine.pth after ? steps", "decoder of the state dict after ? steps")
     decoder = model.network["decoder"].state_dict()
     for follower in (one, other):
         assert all(torch.equal(value, decoder[key]) for key, value in follower.network["decoder"].state_dict().items())
@@ -315,7 +332,7 @@ def test_files_that_hold_no_weights_are_told_in_one_sentence(kind: str, tmp_path
     readers = [functools.partial(read, method) for method in ("johnson", *KINDS)]
     for name in ("w.pth", "w.t7", "w.safetensors"):
         write(tmp_path / name)
-        for reader in (*readers, nst.Encoder, new("adain").start_from):
+        for reader in (*readers, nst.Encoder, new("adain").init_from):
             with pytest.raises(OSError, match=rf"^{name} can't be read as weights: .*{words}") as caught:
                 reader(tmp_path / name)
             assert "\n" not in str(caught.value)

@@ -22,7 +22,7 @@ COMMANDS = {
     "--layer-weights --init --steps --save-every --pyramid --optimizer --learning-rate --history-size --precision --pooling "
     "--seed",
     "train": "--help --style --content --out --preset --steps --batch --size --seed --save-every --sample-every --device "
-    "--quiet --learning-rate --schedule --clip --ema --precision --compile --workers --encoder --start --style-weight "
+    "--quiet --learning-rate --schedule --clip --ema --precision --compile --workers --encoder --init-from --style-weight "
     "--content-weight --tv-weight --content-layers --style-size --width --norm --name",
     "samples": "--help --out --size --quiet",
 }
