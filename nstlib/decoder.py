@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nstlib.encoder import PaddedConv
+from nstlib.losses import moments
 
 STAGES = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 """The layers whose channels decide the widths of a decoder, and whose moments condition one."""
@@ -34,7 +35,10 @@ SKIPS = {"relu3_1": "conv3_4", "relu2_1": "conv2_2", "relu1_1": "conv1_2"}
 """Layer -> the convolution that can take its features as well, at the same size."""
 
 DECODER_REACH_PX = 32
-"""No pixel depends on features further away than this: 8 + 4 x 4 + 2 x 2 + 2, and a little for upsampling."""
+"""No pixel depends on features further away than this: 8 + 4 x 4 + 2 x 2 + 2, and a little for upsampling.
+
+Every residual block adds two convolutions at relu4_1, and 16 px: see `Decoder.reach`.
+"""
 
 
 class Decoder(nn.Module):
@@ -85,8 +89,13 @@ class Decoder(nn.Module):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The layers whose features it takes."""
+        """The encoder's layers that it depends on, by their features or by their moments."""
         return ("relu4_1", *self.skips)
+
+    @property
+    def reach(self) -> int:
+        """How far it sees, in pixels."""
+        return DECODER_REACH_PX
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         """Paint.
@@ -163,7 +172,11 @@ class ConditionedDecoder(Decoder):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return (*super().reads, "condition")
+        return STAGES
+
+    @property
+    def reach(self) -> int:
+        return DECODER_REACH_PX + 16 * len(self.blocks)
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         """Paint.
@@ -210,16 +223,16 @@ def modulate(x: Tensor, part: Tensor) -> Tensor:
     return x + scale * x + shift
 
 
-def condition(moments: Mapping[str, tuple[Tensor, Tensor]]) -> Tensor:
-    """What a conditioned decoder is told of a painting.
+def condition(style: Mapping[str, Tensor]) -> Tensor:
+    """Return what a conditioned decoder is told of a painting: the means and standard deviations of its features.
 
     Args:
-        moments: layer -> mean and standard deviation `(B, C, 1, 1)`, of `relu1_1`, `relu2_1`, `relu3_1` and `relu4_1`.
+        style: features `(B, C, h, w)` of `relu1_1`, `relu2_1`, `relu3_1` and `relu4_1`.
 
     Returns:
         `(B, D, 1, 1)`: 640 numbers with `vgg19_mini`.
     """
-    return torch.cat([part for layer in STAGES for part in moments[layer]], 1)
+    return torch.cat([part for layer in STAGES for part in moments(style[layer])], 1)
 
 
 def _conv(inputs: int, outputs: int) -> PaddedConv:

@@ -111,7 +111,7 @@ def moments(features: Tensor, opacity: Tensor | None = None) -> tuple[Tensor, Te
         count = w.sum(2, keepdim=True)
         mean = w @ f / count.clamp(min=1e-8)  # (B, 1, C)
         # var = sum (f - mean)^2 / (HW - 1)
-        var = w @ (f - mean).square() / (count - 1).clamp(min=1e-8 if opacity is not None else 1)
+        var = w @ (f - mean).square() / (count - 1).clamp(min=1)
     return mean.movedim(2, 1)[..., None], (var + 1e-5).sqrt().movedim(2, 1)[..., None]
 
 
