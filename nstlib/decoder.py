@@ -107,19 +107,20 @@ class Decoder(nn.Module):
         Returns:
             `(B, 3, 8h, 8w)`, meant for [0, 1], not clamped.
         """
-        x = features["relu4_1"]  # (B, C, h, w)
+        return self._paint(features["relu4_1"], features, {})
+
+    def _paint(self, x: Tensor, features: Mapping[str, Tensor], told: Mapping[str, Tensor]) -> Tensor:
+        """Return the picture of a map `(B, C, h, w)`, joined by features of the skips; `told` modulates convolutions."""
         for name, conv in self.convs.items():
-            x = conv(self._join(x, name, features))
+            joined = [features[layer].to(x.dtype) for layer in self.skips if SKIPS[layer] == name]
+            x = conv(torch.cat([x, *joined], 1) if joined else x)
+            if name in told:
+                x = modulate(x, told[name])
             if name != "conv1_1":
                 x = F.relu(x)
             if name in UP:
                 x = F.interpolate(x, scale_factor=2)
         return x
-
-    def _join(self, x: Tensor, name: str, features: Mapping[str, Tensor]) -> Tensor:
-        """What a convolution takes: the map so far, and features of the skip that ends there."""
-        joined = [features[layer].to(x.dtype) for layer in self.skips if SKIPS[layer] == name]
-        return torch.cat([x, *joined], 1) if joined else x
 
     @torch.no_grad()
     def init_from(self, other: Decoder) -> None:
@@ -192,13 +193,7 @@ class ConditionedDecoder(Decoder):
         x = features["relu4_1"]  # (B, C, h, w)
         for block, part in zip(self.blocks, parts):
             x = block(x, part)
-        for name, conv in self.convs.items():
-            x = modulate(conv(self._join(x, name, features)), told[name])
-            if name != "conv1_1":
-                x = F.relu(x)
-            if name in UP:
-                x = F.interpolate(x, scale_factor=2)
-        return x
+        return self._paint(x, features, told)
 
 
 class ConditionedBlock(nn.Module):

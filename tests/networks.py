@@ -175,3 +175,20 @@ def lively(model: Any) -> Any:
         conv.weight *= 0.2 / model(*pair).std((0, 2, 3))[:, None, None, None]
         conv.bias += 0.5 - model(*pair).mean((0, 2, 3))
     return model
+
+
+def condition_randomly(decoder: Any, seed: int = 11) -> Any:
+    """Let a conditioned decoder listen to its condition, as a trained one does, and let its blocks draw something."""
+    random = torch.Generator().manual_seed(seed)
+
+    def noise(value: Tensor, size: float) -> Tensor:
+        return size * torch.randn(value.shape, generator=random).to(value)
+
+    with torch.no_grad():
+        decoder.center.add_(noise(decoder.center, 0.1)).add_(0.5)
+        decoder.spread.add_(noise(decoder.spread, 0.2).abs()).mul_(0.3)
+        for value in decoder.modulation.parameters():
+            value += noise(value, 0.1)
+        for block in decoder.blocks:
+            block.conv2.weight += noise(block.conv2.weight, 0.1)
+    return decoder
