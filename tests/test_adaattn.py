@@ -154,7 +154,9 @@ def test_other_checkpoints_are_told() -> None:
     states = small().states
     torch.manual_seed(0)
     adain = textbook_decoder(SMALL).state_dict()
-    with pytest.raises(ValueError, match=r"a decoder of adaattn takes features of relu3_1 as well, and .* another method"):
+    with pytest.raises(
+        ValueError, match=r"a decoder of adaattn takes features of relu3_1 as well, and .* another method"
+    ):
         AdaAttN.from_checkpoint(**{**states, "decoder": adain})
     with pytest.raises(ValueError, match=r"no network of AdaAttN: it lacks \['transformer.*has besides \['transformer"):
         AdaAttN.from_checkpoint(**{**states, "transformer": states["adaattn_3"]})
@@ -226,8 +228,8 @@ def test_without_parameters_it_is_the_explicit_form(layer: str, styles: int) -> 
     found = parameter_free_adaattn(c, s, layer)
     # where nothing varies, the root of a difference of squares is the root of what rounding leaves
     assert relative_error(found, expected) < 1e-6
-    half = parameter_free_adaattn(*({name: one.half() for name, one in features.items()} for features in (c, s)), layer)
-    assert half.dtype == torch.float32
+    half_c, half_s = ({name: one.half() for name, one in features.items()} for features in (c, s))
+    assert parameter_free_adaattn(half_c, half_s, layer).dtype == torch.float32
     shuffled = dict(reversed(list(c.items())))  # the order of the key is that of the layers
     assert torch.equal(parameter_free_adaattn(shuffled, s, layer), found)
 
@@ -274,7 +276,7 @@ def test_the_loss_is_that_of_the_paper() -> None:
     assert terms["global"].item() == pytest.approx(10 * overall, rel=1e-8)
     assert terms["local"].item() == pytest.approx(3 * local, rel=1e-8)
     copying = AdaAttNObjective(objective.model, identity=7, **{"global": 0, "local": 0})(content, style)
-    itself = objective.network["decoder"]({"relu4_1": c["relu4_1"], "relu3_1": c["relu3_1"]})
+    itself = objective.model.decoder({"relu4_1": c["relu4_1"], "relu3_1": c["relu3_1"]})
     assert copying.keys() == {"identity"}
     assert copying["identity"].item() == pytest.approx(7 * (itself - content).square().mean().item(), rel=1e-10)
 

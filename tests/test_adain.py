@@ -159,7 +159,7 @@ def test_the_loss_is_that_of_the_paper() -> None:
 
     c, s = encoder(content), encoder(style)
     t = textbook_adain(c["relu4_1"], s["relu4_1"])
-    painted = encoder(objective.network["decoder"]({"relu4_1": t}))
+    painted = encoder(objective.model.decoder({"relu4_1": t}))
     square = 0.0
     for layer in ("relu1_1", "relu2_1", "relu3_1", "relu4_1"):
         a, b = painted[layer].flatten(2), s[layer].flatten(2)
@@ -167,19 +167,19 @@ def test_the_loss_is_that_of_the_paper() -> None:
         square += ((a.var(2) + 1e-5).sqrt() - (b.var(2) + 1e-5).sqrt()).square().mean().item()
     assert terms["content"].item() == pytest.approx((painted["relu4_1"] - t).square().mean().item(), rel=1e-10)
     assert terms["style"].item() == pytest.approx(10 * square, rel=1e-10)
-    itself = objective.network["decoder"]({"relu4_1": c["relu4_1"]})
+    itself = objective.model.decoder({"relu4_1": c["relu4_1"]})
     assert terms["identity"].item() == pytest.approx(7 * (itself - content).square().mean().item(), rel=1e-10)
 
 
 def test_the_loss_falls() -> None:
     torch.manual_seed(0)
     objective = AdaINObjective(AdaIN(torchvision_state(random_convs(SMALL))))
-    optimizer = torch.optim.Adam(objective.network.parameters(), lr=1e-2)
     losses = []
     for _ in range(5):
         loss = torch.stack(list(objective(picture(1, 3, 32, 32), picture(1, 3, 32, 32, seed=1)).values())).sum()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        weights = list(objective.network.parameters())
+        with torch.no_grad():
+            for weight, gradient in zip(weights, torch.autograd.grad(loss, weights)):
+                weight -= 3e-3 * gradient.sign()
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]

@@ -200,11 +200,11 @@ def test_the_loss_is_that_of_the_paper() -> None:
         return (a - b).square().mean()
 
     transform = TextbookTransform(10).double()
-    transform.load_state_dict(objective.network["transformer"].state_dict())
+    transform.load_state_dict(objective.model.network["transformer"].state_dict())
 
     def paint(one: dict[str, Tensor], other: dict[str, Tensor]) -> Tensor:
         merged = transform(one["relu4_1"], one["relu5_1"], other["relu4_1"], other["relu5_1"])
-        painted: Tensor = objective.network["decoder"]({"relu4_1": merged})
+        painted: Tensor = objective.model.decoder({"relu4_1": merged})
         return painted
 
     cs, cc, ss = paint(c, s), paint(c, c), paint(s, s)
