@@ -52,5 +52,5 @@ def select_opaque(maps: Mapping[str, Tensor], opacity: Mapping[str, Tensor | Non
     selected: dict[str, Tensor] = {}
     for name, one in maps.items():
         seen = opacity[name]  # (1, 1, h, w)
-        selected[name] = one if seen is None else one[:, :, seen[0, 0] >= min(0.5, float(seen.max()))][:, :, None]
+        selected[name] = one if seen is None else one[:, :, seen[0, 0] >= seen.max().clamp(max=0.5)][:, :, None]
     return selected

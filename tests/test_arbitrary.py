@@ -613,9 +613,9 @@ def test_shipped_networks_are_small_and_say_what_they_are() -> None:
 # ---------------------------------------------------------------- training
 
 
-def objective_of(method: str, **weights: float) -> Any:
+def objective_of(method: str, *, conditioned: bool = False, **weights: float) -> Any:
     torch.manual_seed(1)
-    return OBJECTIVES[method](METHODS[method](nst.Encoder(encoder_state())), **weights)
+    return OBJECTIVES[method](METHODS[method](nst.Encoder(encoder_state()), conditioned=conditioned), **weights)
 
 
 def usual_weights(method: str) -> dict[str, float]:
@@ -739,8 +739,9 @@ def test_what_cannot_start_a_training_is_told(method: str, tmp_path: Path) -> No
 
 
 @EVERY
-def test_only_the_network_gets_gradients(method: str) -> None:
-    objective = objective_of(method).train()
+@EITHER
+def test_only_the_network_gets_gradients(method: str, conditioned: bool) -> None:
+    objective = objective_of(method, conditioned=conditioned).train()
     terms = objective(picture(2, 3, 32, 48), picture(2, 3, 32, 48, seed=1))
     assert all(term.ndim == 0 and term.dtype == torch.float32 for term in terms.values())
     torch.stack(list(terms.values())).sum().backward()
@@ -784,6 +785,58 @@ def test_terms_are_weighted_and_those_of_no_weight_left_out(method: str) -> None
 
 
 @EVERY
+@EITHER
+def test_terms_are_means_over_pairs(method: str, conditioned: bool) -> None:
+    objective = OBJECTIVES[method](model_of(method, conditioned=conditioned))
+    contents, styles = (picture(3, 3, 32, 48, seed=seed).double() for seed in (1, 2))
+    c, s = objective.encoder(contents), objective.encoder(styles)
+    terms = objective.pair_terms(c, s, contents, styles)
+    assert all(term.shape == (3,) and term.dtype == torch.float64 for term in terms.values())
+    same(objective.paint(c, s), objective.model(contents, styles))
+    weighted = objective(contents, styles)
+    for name, weight in usual_weights(method).items():
+        torch.testing.assert_close(weighted[name], weight * terms[name].mean())
+    for i in range(3):  # pairs don't know each other
+        part = slice(i, i + 1)
+        alone = objective(contents[part], styles[part])
+        for name, weight in usual_weights(method).items():
+            torch.testing.assert_close(alone[name], weight * terms[name][i], rtol=1e-6, atol=1e-6)
+
+
+@EVERY
+def test_balance_lets_pairs_that_lie_far_apart_count_less(method: str) -> None:
+    contents, styles = (picture(3, 3, 32, 48, seed=seed).double() for seed in (1, 2))
+    styles[0] = contents[0]
+    styles[2] = 1 - styles[2] ** 3
+    plain, balanced = (OBJECTIVES[method](model_of(method), balance=balance) for balance in (0, 5))
+    c, s = plain.encoder(contents), plain.encoder(styles)
+    # share = 1 / (1 + balance |moments - moments|^2)
+    share = 1 / (1 + 5 * moments_distance(c, s, plain.layers))
+    assert share[0] == 1
+    assert share[1:].max() < 0.9
+    terms, found = plain.pair_terms(c, s, contents, styles), balanced(contents, styles)
+    for name, weight in usual_weights(method).items():
+        torch.testing.assert_close(found[name], weight * (share * terms[name]).mean())
+    assert balanced.describe()["balance"] == "5.0"
+    with pytest.raises(ValueError, match="balance must be a number of at least 0, got -1"):
+        OBJECTIVES[method](model_of(method), balance=-1)
+
+
+@EITHER
+@pytest.mark.parametrize("method", ["adain", "adaattn"])
+def test_the_identity_term_compares_a_picture_with_what_its_own_features_give(method: str, conditioned: bool) -> None:
+    model, others = model_of(method, conditioned=conditioned), dict.fromkeys(usual_weights(method), 0)
+    objective = OBJECTIVES[method](model, **others, identity=7)
+    contents, styles = (picture(2, 3, 32, 48, seed=seed).double() for seed in (1, 2))
+    features = objective.encoder(contents)
+    if conditioned:
+        features["condition"] = model.encode_style(contents).code["condition"]
+    terms = objective(contents, styles)
+    assert terms.keys() == {"identity"}
+    torch.testing.assert_close(terms["identity"], 7 * (model.decoder(features) - contents).square().mean())
+
+
+@EVERY
 def test_an_objective_names_bad_input(method: str) -> None:
     objective = objective_of(method)
     with pytest.raises(ValueError, match=f"{method} sees a new painting at every step: name a folder of styles"):
@@ -797,8 +850,9 @@ def test_an_objective_names_bad_input(method: str) -> None:
 
 
 @EVERY
-def test_training_in_half_precision_is_nearly_the_same(method: str) -> None:
-    objective = objective_of(method)
+@EITHER
+def test_training_in_half_precision_is_nearly_the_same(method: str, conditioned: bool) -> None:
+    objective = objective_of(method, conditioned=conditioned)
     pair = picture(1, 3, 32, 32), picture(1, 3, 32, 32, seed=1)
     exact = objective(*pair)
     with torch.autocast("cpu", torch.bfloat16):
