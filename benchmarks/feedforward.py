@@ -38,8 +38,9 @@ from torch import Tensor, nn
 
 import nstlib as nst
 from nstlib.adaattn import LEVELS, up_to
-from nstlib.arbitrary import ArbitraryStyle, FeatureFusion
+from nstlib.arbitrary import ArbitraryStyle
 from nstlib.decoder import UP, Decoder
+from nstlib.fusion import FeatureFusion
 from nstlib.johnson import TransformerNet
 from nstlib.registry import METHODS
 from nstlib.sanet import StyleAttention

@@ -29,15 +29,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.arbitrary import (
-    ArbitraryObjective,
-    ArbitraryStyle,
-    Code,
-    FeatureFusion,
-    init_identity_,
-    register_arbitrary,
-)
+from nstlib.arbitrary import ArbitraryObjective, ArbitraryStyle, Code, register_arbitrary
 from nstlib.attention import attention_moments
+from nstlib.fusion import FeatureFusion, init_identity_
 from nstlib.losses import mean_variance_norm, moments_distance, squared_error
 from nstlib.tiling import FeatureMaps
 
@@ -182,9 +176,12 @@ def parameter_free_adaattn(content: Mapping[str, Tensor], style: Mapping[str, Te
         layer: the layer to change.
 
     Returns:
-        `(B, C, H, W)`, float32: the content's features at the layer in the style.
+        `(B, C, H, W)`, float32 at least: the content's features at the layer in the style.
     """
-    content, style = ({name: one.float() for name, one in maps.items()} for maps in (content, style))
+    content, style = (
+        {name: one.to(torch.promote_types(one.dtype, torch.float32)) for name, one in maps.items()}
+        for maps in (content, style)
+    )
     query, key = (attention_key(resize_to(maps, layer), layer) for maps in (content, style))
     return adaattn(content[layer], query, key, style[layer])
 

@@ -17,10 +17,11 @@ Strength is a special case: the photograph itself is one more style, with the sh
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -29,25 +30,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.checkpoints import check_encoder, check_method, load_weights, read_decoder, read_model, save_weights
+from nstlib.checkpoints import check_encoder, load_weights, read_decoder, read_model, save_weights
 from nstlib.checks import check_int, check_mask, check_number, check_picture, check_weights
-from nstlib.decoder import DECODER_REACH_PX, STAGES, ConditionedDecoder, Decoder, condition
-from nstlib.encoder import Encoder, PaddedConv, as_encoder
+from nstlib.decoder import STAGES, ConditionedDecoder, Decoder, condition
+from nstlib.encoder import Encoder, as_encoder
 from nstlib.losses import adain, moments, moments_distance, normalize_weights
 from nstlib.memory import enough_memory
 from nstlib.objective import Objective
 from nstlib.opacity import opacity_at, select_opaque, split_opacity
 from nstlib.registry import Method, register
 from nstlib.tiling import FeatureMaps, crop, in_tiles, pad_to_multiple
-from nstlib.weights import Checkpoint, Source, read_checkpoint
+from nstlib.weights import Source, read_checkpoint
 
 TILE = 512
 """Pictures with more pixels than a square of this side are painted in tiles of this side."""
 
 Code = dict[str, Tensor]
 """What a method keeps of a painting: name -> tensor, `(B or 1, ...)`."""
-
-Model = TypeVar("Model", bound="ArbitraryStyle")
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,12 @@ class EncodedStyle:
     method: str
     code: Code
     encoder_fingerprint: str = ""
+
+
+Styles = Tensor | EncodedStyle | Sequence[Tensor | EncodedStyle]
+"""One style or several, as pictures or encoded."""
+
+Model = TypeVar("Model", bound="ArbitraryStyle")
 
 
 class ArbitraryStyle(nn.Module, ABC):
@@ -104,7 +109,12 @@ class ArbitraryStyle(nn.Module, ABC):
         if decoder is None and conditioned:
             decoder = ConditionedDecoder(channels, skips=("relu3_1", "relu2_1"), blocks=2)
         decoder = decoder or Decoder(channels, skips=self.skips)
-        for layer in ("relu4_1", *decoder.skips):
+        if not set(self.skips) <= set(decoder.skips):
+            raise ValueError(
+                f"a decoder of {self.method} takes features of {', '.join(self.skips)} as well, and this one doesn't: it "
+                "was trained for another method"
+            )
+        for layer in decoder.reads:
             if decoder.channels[layer] != channels[layer]:
                 raise ValueError(
                     f"the decoder takes {decoder.channels[layer]} channels at {layer}, and this encoder gives "
@@ -139,7 +149,7 @@ class ArbitraryStyle(nn.Module, ABC):
         Args:
             content: the photograph's maps, `(B, C, H, W)`.
             code: what `encode_style_features` kept of the style.
-            opacity: name of a map -> `(1, 1, H, W)`, how much each position counts, or None.
+            opacity: name of a map -> `(1, 1, H, W)`, how much each position counts, or None where all count alike.
         """
 
     # ------------------------------------------------------------------------------ what a user calls
@@ -186,7 +196,8 @@ class ArbitraryStyle(nn.Module, ABC):
         decoder = read_decoder(checkpoint)
         with torch.random.fork_rng(devices=[]):  # the first weights are random, and replaced at once
             model = cls(encoder, decoder=decoder, metadata=checkpoint.metadata)
-        model._load(checkpoint)
+        check_encoder(model.encoder, checkpoint)
+        model._load(checkpoint.network, checkpoint.label)
         return model
 
     @classmethod
@@ -227,7 +238,7 @@ class ArbitraryStyle(nn.Module, ABC):
     def forward(
         self,
         content: Tensor,
-        style: Tensor | EncodedStyle | Sequence[Tensor | EncodedStyle],
+        style: Styles,
         alpha: float | Tensor = 1.0,
         *,
         style_weights: Sequence[float] | None = None,
@@ -256,7 +267,7 @@ class ArbitraryStyle(nn.Module, ABC):
     def stylize(
         self,
         content: Tensor,
-        style: Tensor | EncodedStyle | Sequence[Tensor | EncodedStyle],
+        style: Styles,
         alpha: float | Tensor = 1.0,
         *,
         style_weights: Sequence[float] | None = None,
@@ -293,7 +304,7 @@ class ArbitraryStyle(nn.Module, ABC):
         Returns:
             What takes the place of the painting in any call; without gradients.
         """
-        code = self._encode_style(style, check_int("tile", tile, self.stride))
+        code = self._encode(style, check_int("tile", tile, self.stride))
         return EncodedStyle(self.method, code, self.encoder.fingerprint)
 
     # ------------------------------------------------------------------------------ how it is done
@@ -301,55 +312,53 @@ class ArbitraryStyle(nn.Module, ABC):
     def _paint(
         self,
         content: Tensor,
-        style: Tensor | EncodedStyle | Sequence[Tensor | EncodedStyle],
+        style: Styles,
         alpha: float | Tensor,
         style_weights: Sequence[float] | None,
         mask: Tensor | None,
         tile: float,
     ) -> Tensor:
-        strength = check_number("alpha", float(alpha), 0, 1)
-        picture, opacity = split_opacity(content)
+        strength = check_number("alpha", alpha, 0, 1)
         styles: Sequence[Any] = style if isinstance(style, (list, tuple)) else [style]
+        if not styles:
+            raise ValueError("no style: give at least one picture")
         codes = [self._check_code(one, len(content), tile) for one in styles]
         shares = self._shares(style_weights, mask, len(codes), content)  # (K, 1, 1 or H, 1 or W)
-        padded = pad_to_multiple(picture.to(self.encoder.color_bias), self.stride, self._least)
-        maps = self._encode(padded, tile, own_style=strength < 1)
-        seen = None if opacity is None else opacity_at(pad_to_multiple(opacity, self.stride, self._least), maps)
-        opacities: Mapping[str, Tensor | None] = seen or dict.fromkeys(maps)
+        maps, opacity = self._read(content, self.stride, tile, as_style=strength < 1)
         if strength < 1:  # the photograph is one more style, with the rest of the shares
-            codes.append(self.encode_features(select_opaque(maps, seen) if seen else maps))
-            alpha = torch.as_tensor(alpha).to(shares)
-            shares = torch.cat([alpha * shares, (1 - alpha) * torch.ones_like(shares[:1])])
-        changed = blend([self.change(maps, code, opacities) for code in codes], shares)
-        painted = self._in_tiles(
-            lambda window: {"picture": self.decoder(window)}, changed, padded, tile, DECODER_REACH_PX
+            codes.append(self.encode_features(select_opaque(maps, opacity)))
+            share = alpha if isinstance(alpha, Tensor) else strength  # a tensor stays one, for its gradient
+            shares = torch.cat([share * shares, (1 - share) * torch.ones_like(shares[:1])])
+        changed = blend([self.change(maps, code, opacity) for code in codes], shares)
+        size = [8 * side for side in changed["relu4_1"].shape[2:]]
+        painted = in_tiles(
+            lambda window: {"picture": self.decoder(window)}, changed, size, tile, self.decoder.reach, self.stride
         )
         result = crop(painted["picture"], content.shape[2], content.shape[3])
-        return result if opacity is None else torch.cat([result, opacity.to(result)], 1)
+        return result if content.shape[1] == 3 else torch.cat([result, content[:, 3:].to(result)], 1)
 
     def encode_features(self, style: FeatureMaps) -> Code:
         """Return all that is kept of a style: what the method keeps, and what the decoder is told."""
-        code = self.encode_style_features(style) | self.tell(style)
-        for layer in self.decoder.skips:
-            if layer not in self.skips:
-                code[f"{layer}/mean"], code[f"{layer}/std"] = moments(style[layer])
+        code = self.encode_style_features(style)
+        for layer in self.restyled:
+            code[f"{layer}/mean"], code[f"{layer}/std"] = moments(style[layer])
+        if isinstance(self.decoder, ConditionedDecoder):
+            code["condition"] = condition(style)
         return {name: part.to(self.encoder.color_bias) for name, part in code.items()}
-
-    def tell(self, style: FeatureMaps) -> Code:
-        """Return what the decoder is told of a style: nothing, or its moments."""
-        if not isinstance(self.decoder, ConditionedDecoder):
-            return {}
-        return {"condition": condition({layer: moments(style[layer]) for layer in STAGES})}
 
     def change(self, content: FeatureMaps, code: Code, opacity: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
         """Return all that the decoder takes: the method's features, those of its skips, and what it is told."""
         changed = self.transfer(content, code, opacity)
-        for layer in self.decoder.skips:
-            if layer not in changed:
-                changed[layer] = adain(content[layer], code[f"{layer}/mean"], code[f"{layer}/std"], opacity[layer])
-        if "condition" in self.decoder.reads:
+        for layer in self.restyled:
+            changed[layer] = adain(content[layer], code[f"{layer}/mean"], code[f"{layer}/std"], opacity[layer])
+        if "condition" in code:
             changed["condition"] = code["condition"]
         return changed
+
+    @property
+    def restyled(self) -> tuple[str, ...]:
+        """Skips of the decoder that the method itself doesn't change: they take on the style's moments."""
+        return tuple(layer for layer in self.decoder.skips if layer not in self.skips)
 
     @property
     def decoder(self) -> Decoder:
@@ -372,33 +381,27 @@ class ArbitraryStyle(nn.Module, ABC):
             OSError: a file that is damaged or holds no weights.
         """
         checkpoint = read_checkpoint(source)
+        check_encoder(self.encoder, checkpoint)
+        decoder = copy.deepcopy(self.decoder)
+        decoder.init_from(read_decoder(checkpoint))
+        own, there = (
+            {name: value for name, value in state.items() if not name.startswith("decoder.")}
+            for state in (self.network.state_dict(), checkpoint.network)
+        )
         method = checkpoint.metadata.get("method")
-        same = checkpoint.network.keys() == self.network.state_dict().keys()
-        if same:
-            self._load(checkpoint)
-        else:
-            check_encoder(self.encoder, checkpoint)
-            self.decoder.init_from(read_decoder(checkpoint))
+        same = method == self.method or (method is None and own.keys() == there.keys())
+        begun = {f"decoder.{name}": value for name, value in decoder.state_dict().items()}
+        self._load({**(there if same else own), **begun}, checkpoint.label)
         origin, steps = method or checkpoint.label, checkpoint.metadata.get("steps", "?")
         self.origin = f"{'weights' if same else 'decoder'} of {origin} after {steps} steps"
 
-    def _load(self, checkpoint: Checkpoint) -> None:
-        check_encoder(self.encoder, checkpoint)
-        check_method(checkpoint, self.method)
-        load_weights(self.network, checkpoint.network, checkpoint.label, f"network of {type(self).__name__}")
-
-    def _encode_style(self, style: Tensor, tile: float) -> Code:
-        picture, opacity = split_opacity(check_picture(style, "style", opacity=True))
-        padded = pad_to_multiple(picture.to(self.encoder.color_bias), 1, self._least)
-        maps = self._encode(padded, tile, own_style=True)
-        if opacity is not None:
-            maps = select_opaque(maps, opacity_at(pad_to_multiple(opacity, 1, self._least), maps))
-        return self.encode_features(maps)
+    def _load(self, state: Mapping[str, Tensor], label: str) -> None:
+        load_weights(self.network, state, label, f"network of {type(self).__name__}")
 
     def _check_code(self, style: Tensor | EncodedStyle, batch: int, tile: float) -> Code:
         """Return the code of a style, on the device of the model."""
         if not isinstance(style, EncodedStyle):
-            code = self._encode_style(style, tile)
+            code = self._encode(style, tile)
         elif style.method != self.method:
             raise ValueError(
                 f"this style was encoded by {style.method!r}, and {self.method!r} needs its own encode_style"
@@ -421,40 +424,30 @@ class ArbitraryStyle(nn.Module, ABC):
             return normalize_weights(style_weights, styles).to(self.encoder.color_bias)[:, None, None, None]
         if style_weights is not None:
             raise ValueError("mask and style_weights both say how much of each style: give one of them")
-        check_mask(mask, styles, content)
-        mask = mask.to(self.encoder.color_bias)
-        sums = mask.sum(0)
-        if not bool(torch.isfinite(mask).all()) or mask.min() < 0 or (sums - 1).abs().max() > 1e-3:
-            raise ValueError(
-                f"masks must be at least 0 and have the sum 1 at every pixel, found sums from {sums.min():.3g} to "
-                f"{sums.max():.3g}; divide them by their sum"
-            )
-        return pad_to_multiple(mask[:, None], self.stride, self._least)
+        check_mask(mask, styles, content, complete=True)
+        return pad_to_multiple(mask[:, None].to(self.encoder.color_bias), self.stride, self._least)
 
-    def _encode(self, picture: Tensor, tile: float, *, own_style: bool) -> dict[str, Tensor]:
-        """Return the maps of a picture, with those that only a style needs if it is one."""
-        extra = STAGES if own_style and isinstance(self.decoder, ConditionedDecoder) else self.decoder.skips
+    def _encode(self, style: Tensor, tile: float) -> Code:
+        maps, opacity = self._read(check_picture(style, "style", opacity=True), 1, tile, as_style=True)
+        return self.encode_features(select_opaque(maps, opacity))
 
-        def encode(window: FeatureMaps) -> dict[str, Tensor]:
+    def _read(
+        self, picture: Tensor, multiple: int, tile: float, *, as_style: bool
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor | None]]:
+        """Return the maps of a picture, padded to a multiple, and the opacity of their positions.
+
+        A style needs more maps than a content: those whose moments the decoder is told.
+        """
+        picture, opacity = split_opacity(pad_to_multiple(picture.to(self.encoder.color_bias), multiple, self._least))
+        extra = self.decoder.reads if as_style else self.restyled
+
+        def read(window: FeatureMaps) -> dict[str, Tensor]:
             features = self.encoder(window["picture"], tuple(dict.fromkeys((*self.layers, *extra))))
             return {layer: features[layer] for layer in extra} | self.select_features(features)
 
-        return self._in_tiles(encode, {"picture": picture}, picture, tile, self.encoder.reach(self.layers))
-
-    def _in_tiles(
-        self,
-        function: Callable[[FeatureMaps], dict[str, Tensor]],
-        maps: FeatureMaps,
-        picture: Tensor,
-        tile: float,
-        reach: int,
-    ) -> dict[str, Tensor]:
-        """Return `function(maps)`, computed in tiles, cut at multiples of the stride, if the picture is larger than one."""
-        height, width = picture.shape[2:]
-        if math.isinf(tile) or height * width <= tile**2 or height % self.stride or width % self.stride:
-            return function(maps)
-        side, margin = int(tile) // self.stride * self.stride, -(-reach // self.stride) * self.stride
-        return in_tiles(function, maps, (height, width), side, margin)
+        reach = self.encoder.reach(self.layers)
+        maps = in_tiles(read, {"picture": picture}, picture.shape[2:], tile, reach, self.stride)
+        return maps, opacity_at(opacity, maps)
 
     @property
     def _least(self) -> int:
@@ -468,7 +461,7 @@ def blend(maps: Sequence[FeatureMaps], shares: Tensor) -> dict[str, Tensor]:
     """Return the weighted mean over K styles, position by position.
 
     Args:
-        maps: K times name -> `(B, C, h, w)`, or `(B, C, 1, 1)` for what holds everywhere.
+        maps: K times name -> `(B, C, h, w)`, or `(B or 1, C, 1, 1)` for what holds everywhere.
         shares: `(K, 1, 1, 1)`, or `(K, 1, H, W)` where every style has its region.
     """
     if len(maps) == 1:
@@ -481,44 +474,9 @@ def blend(maps: Sequence[FeatureMaps], shares: Tensor) -> dict[str, Tensor]:
             height, width = grid if first.shape[2:] == (1, 1) else first.shape[2:]
             w = F.adaptive_avg_pool2d(shares, (height, width))
         # t = sum_k w_k t_k
-        blended[name] = torch.stack([share * one[name] for share, one in zip(w.to(first.dtype), maps)]).sum(0)
+        weighted = [share * one[name] for share, one in zip(w.to(first.dtype), maps)]
+        blended[name] = torch.stack(torch.broadcast_tensors(*weighted)).sum(0)
     return blended
-
-
-# ------------------------------------------------------------------------------------------------ layers
-
-
-def init_identity_(conv: nn.Conv2d) -> None:
-    """Let a convolution begin as one that changes nothing."""
-    assert conv.bias is not None
-    nn.init.dirac_(conv.weight)
-    nn.init.zeros_(conv.bias)
-
-
-class FeatureFusion(nn.Module):
-    """Features at relu4_1 and relu5_1, joined: conv3x3(x + up(y)).
-
-    Args:
-        channels: C of relu4_1.
-        deep_channels: C of relu5_1. In VGG19 they are equal; where they differ, a 1x1 convolution makes them so.
-    """
-
-    def __init__(self, channels: int, deep_channels: int) -> None:
-        super().__init__()
-        if channels != deep_channels:
-            self.widen = nn.Conv2d(deep_channels, channels, 1)
-            for parameter in self.widen.parameters():
-                nn.init.zeros_(parameter)  # relu4_1 alone, to begin with
-        self.merge_conv = PaddedConv(channels, channels, 3, padding=1, padding_mode="reflect")
-        init_identity_(self.merge_conv)
-
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """`(B, C, h, w)` and `(B, C', h / 2, w / 2)` -> `(B, C, h, w)`."""
-        if hasattr(self, "widen"):
-            y = self.widen(y)
-        y = F.interpolate(y, x.shape[2:])
-        merged: Tensor = self.merge_conv(x + y)
-        return merged
 
 
 # ------------------------------------------------------------------------------------------------ objectives
@@ -584,7 +542,7 @@ class ArbitraryObjective(Objective):
 
     def copy(self, features: FeatureMaps) -> Tensor:
         """Return what the decoder paints of a picture's own features, `(B, 3, S, S)`."""
-        return self.model.decoder({**features, **self.model.tell(features)})
+        return self.model.decoder({**features, "condition": condition(features)})
 
     def sample(self, content: Tensor, style: Tensor | None) -> Tensor:
         """Return what the model paints now, `(B, 3, S, S)` in [0, 1]."""

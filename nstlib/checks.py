@@ -44,7 +44,9 @@ def check_layers(option: str, layers: Iterable[str]) -> tuple[str, ...]:
     return cast(tuple[str, ...], names)
 
 
-def check_number(option: str, number: float, least: float, most: float = MOST, *, above: bool = False) -> float:
+def check_number(
+    option: str, number: float | Tensor, least: float, most: float = MOST, *, above: bool = False
+) -> float:
     """A number that lies between two others, as a float; `above` leaves out the least itself."""
     if getattr(number, "ndim", None) == 0 and hasattr(number, "item"):
         number = number.item()  # of a tensor or an array without dimensions
@@ -173,16 +175,17 @@ def channels_last_hint(shape: Sequence[int]) -> str:
     return f"; its channels seem to come last, so use permute{order}"
 
 
-def check_mask(mask: Tensor, styles: int, content: Tensor) -> None:
+def check_mask(mask: Tensor, styles: int, content: Tensor, *, complete: bool = False) -> None:
     """Check that a mask says for every style where in the content it applies.
 
     Args:
         mask: What should be `(K, H, W)`.
         styles: K.
         content: `(B, 3, H, W)`.
+        complete: Demand that every pixel is divided among the styles: shares of at least 0 with the sum 1.
 
     Raises:
-        ValueError: Its shape is another.
+        ValueError: Its shape is another, or its shares have another sum.
         TypeError: It is no tensor.
     """
     if not isinstance(mask, Tensor):
@@ -192,3 +195,10 @@ def check_mask(mask: Tensor, styles: int, content: Tensor) -> None:
             f"mask must be (K, H, W) = ({styles}, {content.shape[2]}, {content.shape[3]}), one region per style, "
             f"got {tuple(mask.shape)}"
         )
+    if complete:
+        sums = mask.double().sum(0)
+        if not bool(sums.isfinite().all()) or mask.min() < 0 or (sums - 1).abs().max() > 1e-3:
+            raise ValueError(
+                f"masks must be at least 0 and have the sum 1 at every pixel, found sums from {sums.min():.3g} to "
+                f"{sums.max():.3g}; divide them by their sum"
+            )

@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nstlib.encoder import PaddedConv
+from nstlib.losses import moments
 
 STAGES = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 """The layers whose channels decide the widths of a decoder, and whose moments condition one."""
@@ -34,7 +35,10 @@ SKIPS = {"relu3_1": "conv3_4", "relu2_1": "conv2_2", "relu1_1": "conv1_2"}
 """Layer -> the convolution that can take its features as well, at the same size."""
 
 DECODER_REACH_PX = 32
-"""No pixel depends on features further away than this: 8 + 4 x 4 + 2 x 2 + 2, and a little for upsampling."""
+"""No pixel depends on features further away than this: 8 + 4 x 4 + 2 x 2 + 2, and a little for upsampling.
+
+Every residual block adds two convolutions at relu4_1, and 16 px: see `Decoder.reach`.
+"""
 
 
 class Decoder(nn.Module):
@@ -85,8 +89,13 @@ class Decoder(nn.Module):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The layers whose features it takes."""
+        """The encoder's layers that it depends on, by their features or by their moments."""
         return ("relu4_1", *self.skips)
+
+    @property
+    def reach(self) -> int:
+        """How far it sees, in pixels."""
+        return DECODER_REACH_PX
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         """Paint.
@@ -98,19 +107,20 @@ class Decoder(nn.Module):
         Returns:
             `(B, 3, 8h, 8w)`, meant for [0, 1], not clamped.
         """
-        x = features["relu4_1"]  # (B, C, h, w)
+        return self._paint(features["relu4_1"], features, {})
+
+    def _paint(self, x: Tensor, features: Mapping[str, Tensor], told: Mapping[str, Tensor]) -> Tensor:
+        """Return the picture of a map `(B, C, h, w)`, joined by features of the skips; `told` modulates convolutions."""
         for name, conv in self.convs.items():
-            x = conv(self._join(x, name, features))
+            joined = [features[layer].to(x.dtype) for layer in self.skips if SKIPS[layer] == name]
+            x = conv(torch.cat([x, *joined], 1) if joined else x)
+            if name in told:
+                x = modulate(x, told[name])
             if name != "conv1_1":
                 x = F.relu(x)
             if name in UP:
                 x = F.interpolate(x, scale_factor=2)
         return x
-
-    def _join(self, x: Tensor, name: str, features: Mapping[str, Tensor]) -> Tensor:
-        """What a convolution takes: the map so far, and features of the skip that ends there."""
-        joined = [features[layer].to(x.dtype) for layer in self.skips if SKIPS[layer] == name]
-        return torch.cat([x, *joined], 1) if joined else x
 
     @torch.no_grad()
     def init_from(self, other: Decoder) -> None:
@@ -163,7 +173,11 @@ class ConditionedDecoder(Decoder):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return (*super().reads, "condition")
+        return STAGES
+
+    @property
+    def reach(self) -> int:
+        return DECODER_REACH_PX + 16 * len(self.blocks)
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         """Paint.
@@ -181,13 +195,7 @@ class ConditionedDecoder(Decoder):
         x = features["relu4_1"]  # (B, C, h, w)
         for block, part in zip(self.blocks, parts):
             x = block(x, part)
-        for name, conv in self.convs.items():
-            x = modulate(conv(self._join(x, name, features)), told[name])
-            if name != "conv1_1":
-                x = F.relu(x)
-            if name in UP:
-                x = F.interpolate(x, scale_factor=2)
-        return x
+        return self._paint(x, features, told)
 
 
 class ConditionedBlock(nn.Module):
@@ -212,16 +220,16 @@ def modulate(x: Tensor, part: Tensor) -> Tensor:
     return x + scale * x + shift
 
 
-def condition(moments: Mapping[str, tuple[Tensor, Tensor]]) -> Tensor:
-    """What a conditioned decoder is told of a painting.
+def condition(style: Mapping[str, Tensor]) -> Tensor:
+    """Return what a conditioned decoder is told of a painting: the means and standard deviations of its features.
 
     Args:
-        moments: layer -> mean and standard deviation `(B, C, 1, 1)`, of `relu1_1`, `relu2_1`, `relu3_1` and `relu4_1`.
+        style: features `(B, C, h, w)` of `relu1_1`, `relu2_1`, `relu3_1` and `relu4_1`.
 
     Returns:
         `(B, D, 1, 1)`: 640 numbers with `vgg19_mini`.
     """
-    return torch.cat([part for layer in STAGES for part in moments[layer]], 1)
+    return torch.cat([part for layer in STAGES for part in moments(style[layer])], 1)
 
 
 def _conv(inputs: int, outputs: int) -> PaddedConv:

@@ -37,15 +37,20 @@ def split_opacity(picture: Tensor) -> tuple[Tensor, Tensor | None]:
     return torch.where(opacity == 1, colors, filled.clamp(0, 1)), opacity
 
 
-def opacity_at(opacity: Tensor, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the opacity of every position of every map, `(1, 1, h, w)`."""
+def opacity_at(opacity: Tensor | None, maps: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
+    """Return the opacity of every position of every map, `(1, 1, h, w)`; None if the picture has none."""
+    if opacity is None:
+        return dict.fromkeys(maps)
     return {name: F.adaptive_avg_pool2d(opacity, (one.shape[2], one.shape[3])).to(one) for name, one in maps.items()}
 
 
-def select_opaque(maps: Mapping[str, Tensor], opacity: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the positions of every map that are opaque, in a row: `(1, C, h, w)` -> `(1, C, 1, N)`."""
+def select_opaque(maps: Mapping[str, Tensor], opacity: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
+    """Return the positions of every map that are opaque, in a row: `(1, C, h, w)` -> `(1, C, 1, N)`.
+
+    Maps without an opacity are returned as they are.
+    """
     selected: dict[str, Tensor] = {}
     for name, one in maps.items():
-        seen = opacity[name][0, 0]  # (h, w)
-        selected[name] = one[:, :, seen >= min(0.5, float(seen.max()))][:, :, None]
+        seen = opacity[name]  # (1, 1, h, w)
+        selected[name] = one if seen is None else one[:, :, seen[0, 0] >= seen.max().clamp(max=0.5)][:, :, None]
     return selected

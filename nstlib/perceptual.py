@@ -113,8 +113,8 @@ class PerceptualLoss(nn.Module):
     def _read_grams(self, style: Tensor) -> dict[str, Tensor]:
         colors, opacity = split_opacity(style)
         features = self.encoder(colors, self.style_layers)
-        seen = {} if opacity is None else opacity_at(opacity, features)
-        return {layer: gram_matrix(one, seen.get(layer)) for layer, one in features.items()}
+        seen = opacity_at(opacity, features)
+        return {layer: gram_matrix(one, seen[layer]) for layer, one in features.items()}
 
     def forward(self, picture: Tensor, contents: Mapping[str, Tensor], styles: StyleTargets) -> dict[str, Tensor]:
         """Return the terms of the loss, scalars, unweighted: `content`, `style`, `tv` and `style/<layer>`.

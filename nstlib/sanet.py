@@ -24,8 +24,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from nstlib.arbitrary import ArbitraryObjective, ArbitraryStyle, Code, FeatureFusion, register_arbitrary
+from nstlib.arbitrary import ArbitraryObjective, ArbitraryStyle, Code, register_arbitrary
 from nstlib.attention import attend
+from nstlib.fusion import FeatureFusion
 from nstlib.losses import mean_variance_norm, moments_distance, squared_error
 from nstlib.tiling import FeatureMaps
 

@@ -260,7 +260,10 @@ def test_a_training_starts_from_weights_of_any_kind(tmp_path: Path) -> None:
     one, other = new("adain"), new("sanet")
     one.init_from(tmp_path / "mine.pth")
     other.init_from(model.network.state_dict())
-    assert (one.origin, other.origin) == ("weights of mine.pth after ? steps", "decoder of the state dict after ? steps")
+    assert (one.origin, other.origin) == (
+        "weights of mine.pth after ? steps",
+        "decoder of the state dict after ? steps",
+    )
     decoder = model.network["decoder"].state_dict()
     for follower in (one, other):
         assert all(torch.equal(value, decoder[key]) for key, value in follower.network["decoder"].state_dict().items())
