@@ -2,8 +2,8 @@
 
 What a method needs grows in a straight line with the pixels. `BYTES_PER_PIXEL` holds the slopes, measured by
 `benchmarks/memory.py` with `vgg19_mini` and with Johnson's network at width 16: the growth of a fresh process at two sizes,
-photograph and painting of the same size, L-BFGS with its default history; rounded up to a multiple of 5. A network with wider
-layers needs as many times more as its first layer is wider.
+photograph and painting of the same size, L-BFGS with its default history; rounded up to a multiple of 5. A network with
+wider layers needs as many times more as its first layer is wider.
 """
 
 from __future__ import annotations
