@@ -2,8 +2,7 @@
 
 Li, Fang, Yang, Wang, Lu, Yang: Universal Style Transfer via Feature Transforms, 2017, https://arxiv.org/abs/1705.08086
 
-AdaIN matches mean and standard deviation of every channel, WCT the whole covariance. Nothing is trained for it: the decoder
-is the one that ships with AdaIN.
+AdaIN matches mean and standard deviation of every channel, WCT the whole covariance. Its decoder is AdaIN's.
 
     python examples/wct.py photo.jpg painting.jpg out.png        or without arguments: the package's own pictures
 """
