@@ -44,7 +44,9 @@ def check_layers(option: str, layers: Iterable[str]) -> tuple[str, ...]:
     return cast(tuple[str, ...], names)
 
 
-def check_number(option: str, number: float, least: float, most: float = MOST, *, above: bool = False) -> float:
+def check_number(
+    option: str, number: float | Tensor, least: float, most: float = MOST, *, above: bool = False
+) -> float:
     """A number that lies between two others, as a float; `above` leaves out the least itself."""
     if getattr(number, "ndim", None) == 0 and hasattr(number, "item"):
         number = number.item()  # of a tensor or an array without dimensions
