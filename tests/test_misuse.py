@@ -85,7 +85,7 @@ MISUSE: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         ValueError,
         r"must be one picture .* a batch of 2",
     ),
-    "a batch to start from": (lambda: gatys(init=torch.cat([C, C]))(C, S), ValueError, "must be one picture as large as content"),
+    "a batch to start from": (lambda: gatys(init=torch.cat([C, C]))(C, S), ValueError, "must be one picture as large"),
     "the code of another encoder": (
         lambda: ADAIN.stylize(C, replace(ADAIN.encode_style(S), encoder_fingerprint="0" * 16)),
         ValueError,
