@@ -327,7 +327,7 @@ class ArbitraryStyle(nn.Module, ABC):
         maps, opacity = self._read(content, self.stride, tile, as_style=strength < 1)
         if strength < 1:  # the photograph is one more style, with the rest of the shares
             codes.append(self.encode_features(select_opaque(maps, opacity)))
-            share = alpha if isinstance(alpha, Tensor) else strength  # a tensor stays one, for its gradient
+            share = alpha.to(shares) if isinstance(alpha, Tensor) else strength  # with its gradient, if it has one
             shares = torch.cat([share * shares, (1 - share) * torch.ones_like(shares[:1])])
         changed = blend([self.change(maps, code, opacity) for code in codes], shares)
         size = [8 * side for side in changed["relu4_1"].shape[2:]]

@@ -22,9 +22,9 @@ import nstlib as nst
 from nstlib.adaattn import AdaAttNObjective
 from nstlib.adain import AdaINObjective
 from nstlib.johnson import JohnsonObjective, TransformerNet
+from nstlib.objective import Objective
 from nstlib.sanet import SANetObjective
 from nstlib.stylize import METHODS, stylize
-from nstlib.training import Objective
 from nstlib.weights import load_file, save_file
 
 STATE = torchvision_state(random_convs())
@@ -257,6 +257,7 @@ def filled(height: int, width: int, fill: str | float, seed: int) -> Tensor:
     style_fill=fills,
     seed=st.integers(0, 9),
     dtype=st.sampled_from([torch.float32, torch.float64, torch.float16, torch.bfloat16]),
+    opacities=st.tuples(*[st.sampled_from([None, 0.0, 0.5, 1.0, "smooth", "one pixel", "stripes"])] * 2),
 )
 def test_any_picture_gives_a_picture(
     method: str,
@@ -266,10 +267,17 @@ def test_any_picture_gives_a_picture(
     style_fill: str | float,
     seed: int,
     dtype: torch.dtype,
+    opacities: tuple[str | float | None, str | float | None],
 ) -> None:
     if method == "gatys":  # which says so of smaller ones: test_gatys.py
         size = (max(16, size[0]), max(16, size[1]))
-    content, style = filled(*size, content_fill, seed).to(dtype), filled(*style_size, style_fill, seed + 1).to(dtype)
+    content, style = (
+        torch.cat([filled(*sides, fill, seed), *([] if opacity is None else [filled(*sides, opacity, seed)[:, :1]])], 1)
+        for sides, fill, seed, opacity in zip(
+            (size, style_size), (content_fill, style_fill), (seed, seed + 1), opacities, strict=True
+        )
+    )
+    content, style = content.to(dtype), style.to(dtype)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", ".*it is used at its own size")

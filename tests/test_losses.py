@@ -224,7 +224,8 @@ def test_the_moments_loss_is_the_formula() -> None:
             wanted += (mean.square().mean() + std.square().mean()).item() / 2
     assert moments_loss(f, a, layers).item() == pytest.approx(wanted, rel=1e-12)
     each = [
-        moments_loss(*({key: one[i][None] for key, one in maps.items()} for maps in (f, a)), layers) for i in (0, 1)
+        moments_loss({key: x[i][None] for key, x in f.items()}, {key: y[i][None] for key, y in a.items()}, layers)
+        for i in range(2)
     ]
     same(moments_distance(f, a, layers), torch.stack(each))
     one = {key: value[:1] for key, value in a.items()}  # a style that all share
