@@ -174,4 +174,3 @@ def test_half_precision_changes_little(method: str, dtype: torch.dtype) -> None:
     converted = model.to(dtype).stylize(content, styles, 0.8)
     for found in (autocast, converted):
         assert (found.float() - expected).abs().mean() < {torch.float16: 0.006, torch.bfloat16: 0.06}[dtype]
-

@@ -12,7 +12,8 @@ import torch
 
 from nstlib.adaattn import AdaAttN, AdaAttNObjective
 from nstlib.adain import AdaIN, AdaINObjective
-from nstlib.arbitrary import ArbitraryObjective, ArbitraryStyle
+from nstlib.arbitrary import ArbitraryStyle
+from nstlib.arbitrary_objective import ArbitraryObjective
 from nstlib.checks import check_option, suggest
 from nstlib.cli.parsing import Options, Parser, Say, UsageError, check_taken, sample
 from nstlib.encoder import Encoder
