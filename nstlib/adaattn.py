@@ -29,7 +29,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.arbitrary import ArbitraryObjective, ArbitraryStyle, Code, register_arbitrary
+from nstlib.arbitrary import ArbitraryStyle, Code, register_arbitrary
+from nstlib.arbitrary_objective import ArbitraryObjective
 from nstlib.attention import attention_moments
 from nstlib.fusion import FeatureFusion, init_identity_
 from nstlib.losses import mean_variance_norm, moments_distance, squared_error
@@ -136,7 +137,7 @@ class AdaAttNObjective(ArbitraryObjective):
 
     Args:
         model: an `AdaAttN` on an encoder that has all `layers`.
-        balance: see `nstlib.arbitrary.ArbitraryObjective`.
+        balance: see `nstlib.arbitrary_objective.ArbitraryObjective`.
         **weights: of the terms `global` (10), `local` (3) and `identity` (0), which is ours: the decoder paints the
             content's own features, and is compared pixel by pixel.
 

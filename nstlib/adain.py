@@ -21,7 +21,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from nstlib.arbitrary import ArbitraryObjective, ArbitraryStyle, Code, register_arbitrary
+from nstlib.arbitrary import ArbitraryStyle, Code, register_arbitrary
+from nstlib.arbitrary_objective import ArbitraryObjective
 from nstlib.losses import adain, moments, moments_distance, squared_error
 from nstlib.tiling import FeatureMaps
 
@@ -57,7 +58,7 @@ class AdaINObjective(ArbitraryObjective):
 
     Args:
         model: an `AdaIN` on an encoder that has all `layers`.
-        balance: see `nstlib.arbitrary.ArbitraryObjective`.
+        balance: see `nstlib.arbitrary_objective.ArbitraryObjective`.
         **weights: of the terms `content` (1), `style` (10) and `identity` (0), which is ours: the decoder paints the
             content's own features, and is compared pixel by pixel.
 

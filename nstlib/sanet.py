@@ -24,7 +24,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from nstlib.arbitrary import ArbitraryObjective, ArbitraryStyle, Code, register_arbitrary
+from nstlib.arbitrary import ArbitraryStyle, Code, register_arbitrary
+from nstlib.arbitrary_objective import ArbitraryObjective
 from nstlib.attention import attend
 from nstlib.fusion import FeatureFusion
 from nstlib.losses import mean_variance_norm, moments_distance, squared_error
@@ -105,7 +106,7 @@ class SANetObjective(ArbitraryObjective):
 
     Args:
         model: a `SANet` on an encoder that has all `layers`.
-        balance: see `nstlib.arbitrary.ArbitraryObjective`.
+        balance: see `nstlib.arbitrary_objective.ArbitraryObjective`.
         **weights: of the terms `content` (1), `style` (3), `identity1` (50) and `identity2` (1).
 
     Example:

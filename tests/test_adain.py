@@ -180,6 +180,6 @@ def test_the_loss_falls() -> None:
         weights = list(objective.network.parameters())
         with torch.no_grad():
             for weight, gradient in zip(weights, torch.autograd.grad(loss, weights)):
-                weight -= 3e-3 * gradient.sign()
+                weight.sub_(3e-3 * gradient.sign())
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]

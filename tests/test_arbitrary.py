@@ -15,7 +15,8 @@ from torch import Tensor
 import nstlib as nst
 from nstlib.adaattn import AdaAttN, AdaAttNObjective
 from nstlib.adain import AdaIN, AdaINObjective
-from nstlib.arbitrary import ArbitraryObjective, ArbitraryStyle
+from nstlib.arbitrary import ArbitraryStyle
+from nstlib.arbitrary_objective import ArbitraryObjective
 from nstlib.decoder import ConditionedDecoder, Decoder
 from nstlib.losses import moments_distance
 from nstlib.metrics import content_distance, style_distance
@@ -613,7 +614,7 @@ def test_shipped_networks_are_small_and_say_what_they_are() -> None:
 # ---------------------------------------------------------------- training
 
 
-def objective_of(method: str, *, conditioned: bool = False, **weights: float) -> Any:
+def objective_of(method: str, conditioned: bool = False, /, **weights: float) -> Any:
     torch.manual_seed(1)
     return OBJECTIVES[method](METHODS[method](nst.Encoder(encoder_state()), conditioned=conditioned), **weights)
 
@@ -637,7 +638,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def test_the_loop_trains_all_of_the_network_and_nothing_else(method: str, folders: list[Path], tmp_path: Path) -> None:
     objective = objective_of(method)
     before = {key: value.clone() for key, value in objective.state_dict().items()}
-    result = nst.train(objective, *folders, steps=2, out=tmp_path, batch=2, size=32, device="cpu", progress=False)
+    result = nst.train(
+        objective, *folders, steps=2, out_dir=tmp_path, batch_size=2, size=32, device="cpu", progress=False
+    )
     assert result.finished
     assert set(result.history[0]) == {"step", "learning_rate", "total", *usual_weights(method)}
     for key, value in objective.state_dict().items():
@@ -741,7 +744,7 @@ def test_what_cannot_start_a_training_is_told(method: str, tmp_path: Path) -> No
 @EVERY
 @EITHER
 def test_only_the_network_gets_gradients(method: str, conditioned: bool) -> None:
-    objective = objective_of(method, conditioned=conditioned).train()
+    objective = objective_of(method, conditioned).train()
     terms = objective(picture(2, 3, 32, 48), picture(2, 3, 32, 48, seed=1))
     assert all(term.ndim == 0 and term.dtype == torch.float32 for term in terms.values())
     torch.stack(list(terms.values())).sum().backward()
@@ -852,7 +855,7 @@ def test_an_objective_names_bad_input(method: str) -> None:
 @EVERY
 @EITHER
 def test_training_in_half_precision_is_nearly_the_same(method: str, conditioned: bool) -> None:
-    objective = objective_of(method, conditioned=conditioned)
+    objective = objective_of(method, conditioned)
     pair = picture(1, 3, 32, 32), picture(1, 3, 32, 32, seed=1)
     exact = objective(*pair)
     with torch.autocast("cpu", torch.bfloat16):

@@ -98,7 +98,8 @@ def test_no_pixel_sees_further_than_the_reach(skips: Sequence[str], blocks: int 
     assert paint.reach == DECODER_REACH_PX + 16 * (blocks or 0)
     far = 0
     for place in (72, 75, 79):  # the first, a middle and the last pixel of the cell at 9
-        x = {name: torch.rand_like(one).requires_grad_() for name, one in features(19, 19, 1).items()}
+        x = {name: one.requires_grad_() for name, one in features(19, 19, 1).items()}
+        x["condition"] = x["condition"] + 9  # scales and shifts above 0
         paint(x)[0, :, place, 76].sum().backward()
         for layer in ("relu4_1", *skips):
             gradient, stride = x[layer].grad, STRIDES[layer]

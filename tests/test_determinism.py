@@ -115,14 +115,14 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.mark.parametrize("method", ["johnson", *ANY])
 def test_a_training_gives_the_same_bits_and_touches_nothing(method: str, folders: list[Path], tmp_path: Path) -> None:
-    options: dict[str, Any] = {"steps": 3, "batch": 1, "size": 32, "device": "cpu", "progress": False, "ema": 0.5}
+    options: dict[str, Any] = {"steps": 3, "batch_size": 1, "size": 32, "device": "cpu", "progress": False, "ema": 0.5}
     style = None if method == "johnson" else folders[1]
     files = []
     for number in range(2):
         torch.manual_seed(number)
         chosen = objective(method)
         before = state_of_the_program()
-        result = nst.train(chosen, folders[0], style, out=tmp_path / str(number), seed=3, **options)
+        result = nst.train(chosen, folders[0], style, out_dir=tmp_path / str(number), seed=3, **options)
         assert state_of_the_program() == before
         files.append(
             [
@@ -131,7 +131,7 @@ def test_a_training_gives_the_same_bits_and_touches_nothing(method: str, folders
             ]
         )
     assert files[0] == files[1]
-    other = nst.train(objective(method), folders[0], style, out=tmp_path / "other", seed=4, **options)
+    other = nst.train(objective(method), folders[0], style, out_dir=tmp_path / "other", seed=4, **options)
     found = load_file(other.weights), load_file(result.weights)
     assert any(not torch.equal(found[0][key], found[1][key]) for key in found[0])
 
@@ -209,14 +209,23 @@ def test_a_training_in_a_thread_works_and_leaves_the_others_alone(folders: list[
     def work() -> None:
         chosen = objective("johnson")
         results.append(
-            nst.train(chosen, folders[0], steps=2, batch=1, size=32, out=tmp_path / "a", device="cpu", progress=False)
+            nst.train(
+                chosen, folders[0], steps=2, batch_size=1, size=32, out_dir=tmp_path / "a", device="cpu", progress=False
+            )
         )
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
     nst.train(
-        objective("johnson"), folders[0], steps=2, batch=1, size=32, out=tmp_path / "b", device="cpu", progress=False
+        objective("johnson"),
+        folders[0],
+        steps=2,
+        batch_size=1,
+        size=32,
+        out_dir=tmp_path / "b",
+        device="cpu",
+        progress=False,
     )
     assert results[0].finished
     assert results[0].weights.read_bytes() == (tmp_path / "b" / "weights.safetensors").read_bytes()

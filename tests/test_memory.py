@@ -19,7 +19,8 @@ from nstlib.batch import paint_folder
 from nstlib.cli import main
 from nstlib.johnson import TransformerNet
 from nstlib.memory import BYTES_PER_PIXEL, enough_memory
-from nstlib.stylize import METHODS, make_stylizer
+from nstlib.registry import METHODS
+from nstlib.stylize import make_stylizer
 
 CPU = torch.device("cpu")
 
@@ -27,7 +28,7 @@ CPU = torch.device("cpu")
 def make(method: str) -> Any:
     if method == "johnson":
         return nst.Johnson.pretrained("wave")
-    return nst.Gatys(steps=1) if method == "gatys" else METHODS[method].pretrained()
+    return nst.Gatys(steps=1) if method == "gatys" else METHODS[method].model.pretrained()
 
 
 def paint(model: Any, content: Tensor) -> Tensor:

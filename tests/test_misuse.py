@@ -16,7 +16,6 @@ import distiller
 import numpy as np
 import pytest
 import torch
-from nstlib.crops import Crops
 from PIL import Image
 from torch import Tensor, nn
 
@@ -27,6 +26,7 @@ from nstlib.johnson import JohnsonObjective, TransformerNet
 from nstlib.metrics import content_distance, style_distance
 from nstlib.objective import Objective
 from nstlib.training import train
+from nstlib.training.data import Crops
 from nstlib.weights import load_file, save_file
 
 C = torch.rand(1, 3, 32, 40, generator=torch.Generator().manual_seed(0))
@@ -48,7 +48,7 @@ def adain(**options: Any) -> Tensor:
 def trained(objective: Any, folder: Path, **options: Any) -> Any:
     if not (folder / "photos").exists():
         nst.save_image(C, folder / "photos" / "a.png")
-    settings = {"steps": 1, "batch": 1, "size": 32, "out": folder / "run", "progress": False, "device": "cpu"}
+    settings = {"steps": 1, "batch_size": 1, "size": 32, "out_dir": folder / "run", "progress": False, "device": "cpu"}
     return train(objective, folder / "photos", **{**settings, **options})
 
 
@@ -197,7 +197,7 @@ def test_a_model_is_no_objective(model: Any, tmp_path: Path) -> None:
 def test_a_run_has_a_folder_of_its_own(tmp_path: Path) -> None:
     objective = Odd(lambda x: {"a": x.square().mean()})
     with pytest.raises(ValueError, match="would be read as pictures"):
-        trained(objective, tmp_path, out=tmp_path / "photos" / ".." / "photos")
+        trained(objective, tmp_path, out_dir=tmp_path / "photos" / ".." / "photos")
     assert [path.name for path in (tmp_path / "photos").iterdir()] == ["a.png"]
 
 
@@ -207,12 +207,12 @@ def test_numbers_that_are_equal_go_on_with_the_same_run(tmp_path: Path) -> None:
         return JohnsonObjective(TransformerNet(width=2), S, style_weight=weight)
 
     with torch.random.fork_rng(devices=[]):
-        trained(objective(2), tmp_path, clip=1, learning_rate=1e-3)
+        trained(objective(2), tmp_path, max_grad_norm=1, learning_rate=1e-3)
         path = tmp_path / "run" / "checkpoint-1.pt"
         saved = torch.load(path, weights_only=True)
-        saved["settings"] |= {"clip": "1", "style_weight": "2", "ema": "0"}  # as versions before wrote them
+        saved["settings"] |= {"max_grad_norm": "1", "style_weight": "2", "ema": "0"}  # as versions before wrote them
         torch.save(saved, path)
-        result = trained(objective(2.0), tmp_path, clip=1.0, learning_rate=0.001, steps=2)
+        result = trained(objective(2.0), tmp_path, max_grad_norm=1.0, learning_rate=0.001, steps=2)
     assert [row["step"] for row in result.history] == [1, 2]
 
 
@@ -251,7 +251,12 @@ def test_numbers_of_every_kind_are_numbers(tmp_path: Path) -> None:
     assert bool(gradient.isfinite())
     nst.save_image(C, tmp_path / "a.jpg", quality=np.int64(90))  # type: ignore[arg-type]
     odd = Odd(lambda x: {"a": x.square().mean()})
-    settings = {"learning_rate": np.float64(1e-3), "clip": np.float32(1), "batch": np.int64(1), "seed": torch.tensor(0)}
+    settings = {
+        "learning_rate": np.float64(1e-3),
+        "max_grad_norm": np.float32(1),
+        "batch_size": np.int64(1),
+        "seed": torch.tensor(0),
+    }
     trained(odd, tmp_path, steps=torch.tensor(1), **settings)
     result = trained(odd, tmp_path, steps=2, **settings)
     assert result.finished is True
@@ -267,9 +272,9 @@ def test_generators_are_read_once(tmp_path: Path) -> None:
     assert style_distance(C, S, layers=iter(layers)) == style_distance(C, S, layers=layers)  # type: ignore[arg-type]
     assert "style" in JohnsonObjective(TransformerNet(width=2), S, style_layers=iter(layers))(C)  # type: ignore[arg-type]
     nst.save_image(C, tmp_path / "photos" / "a.png")
-    settings: dict[str, Any] = {"steps": 1, "batch": 1, "size": 32, "progress": False, "device": "cpu"}
+    settings: dict[str, Any] = {"steps": 1, "batch_size": 1, "size": 32, "progress": False, "device": "cpu"}
     odd = Odd(lambda x: {"a": x.square().mean()})
-    assert train(odd, tmp_path.glob("ph*"), out=tmp_path / "run", **settings).finished  # type: ignore[arg-type]
+    assert train(odd, tmp_path.glob("ph*"), out_dir=tmp_path / "run", **settings).finished  # type: ignore[arg-type]
 
 
 def test_the_same_terms_in_every_step(tmp_path: Path) -> None:
@@ -463,7 +468,16 @@ def test_a_device_that_is_missing(command: str, tmp_path: Path, capsys: pytest.C
     photo = nst.save_image(C, tmp_path / "photos" / "a.png")
     order = ["stylize", str(photo), "swirl", "-o", str(tmp_path / "o.png")]
     if command == "train":
-        order = ["train", "johnson", "--style", "swirl", "--content", str(photo.parent), "--out", str(tmp_path / "run")]
+        order = [
+            "train",
+            "johnson",
+            "--style",
+            "swirl",
+            "--content",
+            str(photo.parent),
+            "--out-dir",
+            str(tmp_path / "run"),
+        ]
         order += ["--preset", "smoke"]
     assert main([*order, "--device", "cuda:99"]) == 1
     error = capsys.readouterr().err
@@ -486,13 +500,13 @@ def test_an_animation_among_photographs_is_told_once(tmp_path: Path, capsys: pyt
     folder.mkdir()
     frames = [Image.new("RGB", (40, 40), colour) for colour in ("red", "lime")]
     frames[0].save(folder / "a.gif", save_all=True, append_images=frames[1:])
-    order = ["train", "johnson", "--style", "swirl", "--content", str(folder), "--out", str(tmp_path / "run")]
+    order = ["train", "johnson", "--style", "swirl", "--content", str(folder), "--out-dir", str(tmp_path / "run")]
     assert main([*order, "--device", "cpu", "--width", "2", "--size", "32", "--batch", "2", "--steps", "3"]) == 0
     assert capsys.readouterr().err.count("is an animation: its first frame is read") == 1
 
 
 def test_a_width_of_0_is_no_width(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    order = ["train", "johnson", "--style", "swirl", "--content", str(tmp_path), "--out", str(tmp_path / "run")]
+    order = ["train", "johnson", "--style", "swirl", "--content", str(tmp_path), "--out-dir", str(tmp_path / "run")]
     assert main([*order, "--steps", "1", "--width", "0"]) == 1
     assert "width must be a whole number of at least 1, got 0" in capsys.readouterr().err
 

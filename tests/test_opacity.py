@@ -79,6 +79,18 @@ def test_unseen_colours_become_those_around_them() -> None:
     torch.testing.assert_close(split_opacity(flat)[0], flat[:, :3, :, :1].expand(-1, -1, -1, 8))
 
 
+def test_faint_colours_are_mixed_with_those_around_them_by_their_opacity() -> None:
+    red, blue = torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.0, 0.0, 1.0])
+    red_picture = torch.cat([red, torch.ones(1)])[None, :, None, None].repeat(1, 1, 8, 8)
+    red_picture[0, :, 3, 4] = torch.cat([blue, torch.tensor([0.25])])
+    red_picture[0, 3, 0, 0] = 0
+    colors, _ = split_opacity(red_picture)
+    around = colors[0, :, 2, 4]
+    assert torch.equal(around, red)
+    assert 0.2 < colors[0, 2, 3, 4] < 0.5  # a quarter of its own blue, and some in the colours around it
+    torch.testing.assert_close(colors[0, :, 3, 4].sum(), torch.tensor(1.0))
+
+
 def test_a_picture_of_which_nothing_is_seen_is_finite() -> None:
     colors, _ = split_opacity(torch.cat([torch.rand(1, 3, 9, 6), torch.zeros(1, 1, 9, 6)], 1))
     assert colors.isfinite().all()
