@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import nstlib as nst
+from nstlib.registry import METHODS
 
 FOLDER = Path(__file__).parents[1] / "examples"
 
@@ -57,6 +58,14 @@ def test_train_on_a_folder(run: Run) -> None:
     assert len(styles) == 8
     assert styles[-1] < styles[0] / 2
     assert nst.load_image("training/rocket.png", size=None).std() > 0.05
+
+
+def test_wct(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(METHODS, "wct", METHODS["adain"])  # which the script replaces, and pytest takes away again
+    run("wct.py")
+    painted, photo = nst.load_image("wct.png", size=None), nst.samples.content("cat", 256)
+    assert painted.shape == photo.shape
+    assert (painted - photo).abs().mean() > 0.05
 
 
 @pytest.mark.skipif(torch.__version__ < "2.9", reason="the exporter needs PyTorch 2.9")
