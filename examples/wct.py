@@ -34,7 +34,7 @@ class WCT(ArbitraryStyle):
     layers = ("relu4_1",)
 
     @classmethod
-    def open(cls, *, weights: str = "adain", encoder: str = "vgg19_mini") -> WCT:
+    def open(cls, *, weights: str = "adain", encoder: str = "vgg19_mini") -> WCT:  # type: ignore[override]
         """Return a model with the decoder of other weights."""
         model = cls(encoder)
         model.init_from(weights)

@@ -266,7 +266,7 @@ class PaddedConv(nn.Conv2d):
         half = x.dtype == torch.float16 and x.device.type == "cpu"
         with no_autocast(x):
             # PyTorch 2.4 has no F.pad for these, and 2.15 compiles a wrong gradient of it where channels come last
-            if half or torch.compiler.is_compiling():
+            if half or torch.compiler.is_dynamo_compiling():
                 x = self._pad_by_places(x)
             else:
                 x = F.pad(x, self._reversed_padding_repeated_twice, mode=self.padding_mode)

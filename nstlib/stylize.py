@@ -122,7 +122,7 @@ def make_stylizer(
         if keep_color == "coral":
             given = [match_color(painting, photograph, method="coral") for painting in given]
         regions, covered = _fit_masks(masks, known.open_regions, len(styles), photograph)
-        result = model.stylize(photograph, given, **call, **regions).float().cpu()
+        result = model.stylize(photograph, given if known.takes_pictures else None, **call, **regions).float().cpu()
         if keep_color == "luminance":
             result = match_color(result, photograph, method="luminance")
         return result if covered is None else photograph.lerp(result, covered)

@@ -46,7 +46,9 @@ def pad_to_multiple(picture: Tensor, multiple: int, least: int = 1) -> Tensor:
         if exporting or wanted != side:
             # 0 1 2 3 2 1 0 1 ...: back and forth as often as it takes, and 0 0 0 ... for a single pixel
             period = 2 * (side - 1) if exporting else max(1, 2 * (side - 1))
-            position = torch.arange(wanted, device=picture.device) % period
+            position = torch.arange(wanted, device=picture.device)
+            if not exporting:  # PyTorch can't write a remainder by a symbol as ONNX, and the least size needs none
+                position = position % period
             picture = picture.index_select(dim, torch.minimum(position, period - position).clamp(max=side - 1))
     return picture
 
