@@ -51,10 +51,9 @@ class TrainingOptions:
         ValueError: an option out of its range.
 
     Example:
-        >>> TrainingOptions(steps=100, ema=1.0)
-        Traceback (most recent call last):
-        ...
-        ValueError: ema must lie in [0, 0.999999], got 1.0
+        >>> options = TrainingOptions(steps=100, ema=0.999)
+        >>> options.batch_size, options.ema
+        (4, 0.999)
     """
 
     steps: int
