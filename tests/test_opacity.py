@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from networks import listening, lively, picture, random_convs, torchvision_state
+from networks import with_random_conditioning, lively, picture, random_convs, torchvision_state
 from torch import Tensor
 
 from nstlib.adaattn import AdaAttN
@@ -29,7 +29,7 @@ STYLE, OTHER = picture(1, 3, 40, 56, seed=2).double(), 1 - picture(1, 3, 32, 80,
 def model_of(method: str, conditioned: bool = False) -> Any:
     torch.manual_seed(0)
     model = METHODS[method](ENCODER, conditioned=conditioned).requires_grad_(False)
-    return (listening if conditioned else lively)(model).double()
+    return (with_random_conditioning if conditioned else lively)(model).double()
 
 
 def soft_right(height: int, width: int) -> Tensor:
