@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from networks import with_random_conditioning, lively, normalised_state, picture, random_convs, torchvision_state
+from networks import lively, normalised_state, picture, random_convs, torchvision_state, with_random_conditioning
 from torch import Tensor
 
 import nstlib as nst

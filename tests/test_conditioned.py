@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from networks import condition_randomly, with_random_conditioning, picture, random_convs, torchvision_state
+from networks import condition_randomly, picture, random_convs, torchvision_state, with_random_conditioning
 from torch import Tensor
 
 import nstlib as nst

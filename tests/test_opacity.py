@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from networks import with_random_conditioning, lively, picture, random_convs, torchvision_state
+from networks import lively, picture, random_convs, torchvision_state, with_random_conditioning
 from torch import Tensor
 
 from nstlib.adaattn import AdaAttN
