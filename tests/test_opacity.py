@@ -153,6 +153,21 @@ def test_unseen_colours_of_the_photograph_change_nothing(method: str, conditione
 
 @EVERY
 @EITHER
+@pytest.mark.parametrize("alpha", [0.5, 1.0])
+def test_what_is_transparent_counts_in_no_statistic(method: str, conditioned: bool, alpha: float) -> None:
+    """Transparent margins of two widths: far from them, the result is the same."""
+    model, colors = model_of(method, conditioned), picture(1, 3, 48, 96, seed=1).double()
+    seen = with_opacity(colors, torch.ones(1, 1, 48, 96).double())
+    narrow, wide = (torch.cat([seen, torch.zeros(1, 4, 48, margin).double()], 3) for margin in (32, 160))
+    found = [model.stylize(content, STYLE, alpha)[:, :3, :, :40] for content in (narrow, wide)]
+    # what is filled in differs a little, and is seen by the positions at the border
+    assert (found[0] - found[1]).abs().max() < 0.01
+    filled = [model.stylize(split_opacity(content)[0], STYLE, alpha)[..., :40] for content in (narrow, wide)]
+    assert (filled[0] - filled[1]).abs().max() > 0.02
+
+
+@EVERY
+@EITHER
 def test_unseen_colours_of_the_painting_change_nothing(method: str, conditioned: bool) -> None:
     model, content = model_of(method, conditioned), picture(1, 3, 48, 64, seed=5).double()
     one, other, _ = pair()
