@@ -1,4 +1,4 @@
-"""What AdaIN, SANet and AdaAttN are trained by: what their objectives share."""
+"""The base class of the objectives that train AdaIN, SANet and AdaAttN."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers that SANet and AdaAttN share: the fusion of two levels, and convolutions that begin as the identity."""
+"""Layers that SANet and AdaAttN share: the fusion of two levels, and the initialisation of a convolution as the identity."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nstlib.encoder import PaddedConv
 
 
 def init_identity_(conv: nn.Conv2d) -> None:
-    """Let a convolution begin as one that changes nothing."""
+    """Initialise a convolution as the identity."""
     assert conv.bias is not None
     nn.init.dirac_(conv.weight)
     nn.init.zeros_(conv.bias)

@@ -75,7 +75,7 @@ def in_tiles(
     reach: int,
     stride: int = 1,
 ) -> dict[str, Tensor]:
-    """`function(maps)`, computed in tiles if the picture has more pixels than one.
+    """Return `function(maps)`, computed in tiles if the picture has more pixels than a tile.
 
     Args:
         function: maps of a window -> other maps of it. Convolutions, pooling, enlarging; nothing that looks at all of it.

@@ -25,7 +25,7 @@ TESTS = {
     "adain": ["test_adain.py", "test_opacity.py"],
     "sanet": ["test_sanet.py", "test_opacity.py"],
     "adaattn": ["test_adaattn.py", "test_opacity.py"],
-    "decoder": ["test_decoder.py"],
+    "decoder": ["test_decoder.py", "test_conditioned.py"],
     "arbitrary": ["test_adain.py", "test_conditioned.py", "test_opacity.py", "test_arbitrary.py"],
     "arbitrary_objective": ["test_arbitrary.py"],
     "tiling": ["test_tiling.py"],

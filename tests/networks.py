@@ -180,7 +180,7 @@ def lively(model: Any) -> Any:
 
 
 def condition_randomly(decoder: Any, conditions: Tensor | None = None, *, size: float = 0.1, seed: int = 11) -> None:
-    """Let a conditioned decoder listen to its condition, as a trained one does, and let its blocks draw something.
+    """Give a conditioned decoder random weights where it begins with zeros, as if it had been trained.
 
     Args:
         decoder: changed in place.
@@ -206,8 +206,8 @@ def condition_randomly(decoder: Any, conditions: Tensor | None = None, *, size: 
             block.conv2.weight += noise(block.conv2.weight, size)
 
 
-def listening(model: Any) -> Any:
-    """Let the conditioned decoder of a model listen, and what it paints have contrast."""
+def with_random_conditioning(model: Any) -> Any:
+    """Give the conditioned decoder of a model random weights, and what it paints contrast."""
     conditions = condition(model.encoder(torch.cat([picture(1, 3, 64, 64, seed=seed) for seed in (8, 9, 10)])))
     condition_randomly(model.decoder, conditions)
     return lively(model)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from networks import listening, lively, normalised_state, picture, random_convs, torchvision_state
+from networks import lively, normalised_state, picture, random_convs, torchvision_state, with_random_conditioning
 from torch import Tensor
 
 import nstlib as nst
@@ -46,13 +46,13 @@ def model_of(method: str, layout: str = "torchvision", *, conditioned: bool = Fa
     torch.manual_seed(0)
     state = normalised_state(convs, color) if layout == "normalised" else torchvision_state(convs)
     model = METHODS[method](state, conditioned=conditioned).requires_grad_(False)
-    return (listening if conditioned else lively)(model).double()
+    return (with_random_conditioning if conditioned else lively)(model).double()
 
 
 def new(method: str, *, conditioned: bool = False, seed: int = 1, **options: Any) -> Any:
     torch.manual_seed(seed)
     model = METHODS[method](nst.Encoder(encoder_state(), **options), conditioned=conditioned)
-    return (listening if conditioned else lively)(model)
+    return (with_random_conditioning if conditioned else lively)(model)
 
 
 def change(method: str, content: Tensor, style: Tensor, *, conditioned: bool = False) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from networks import condition_randomly, listening, picture, random_convs, torchvision_state
+from networks import condition_randomly, picture, random_convs, torchvision_state, with_random_conditioning
 from torch import Tensor
 
 import nstlib as nst
@@ -36,7 +36,7 @@ OTHER = 1 - picture(1, 3, 32, 80, seed=3).double()
 @functools.cache
 def model_of(method: str) -> Any:
     torch.manual_seed(0)
-    return listening(METHODS[method](ENCODER, conditioned=True).requires_grad_(False)).double()
+    return with_random_conditioning(METHODS[method](ENCODER, conditioned=True).requires_grad_(False)).double()
 
 
 def told(model: Any, *args: Any, **options: Any) -> Tensor:
@@ -54,7 +54,7 @@ def condition_of(model: Any, painting: Tensor) -> Tensor:
 
 
 @EVERY
-def test_an_untrained_one_has_skips_blocks_and_ears_for_640_numbers(method: str) -> None:
+def test_an_untrained_one_takes_640_numbers_and_has_skips_and_blocks(method: str) -> None:
     model = METHODS[method](conditioned=True)
     decoder = model.decoder
     assert isinstance(decoder, ConditionedDecoder)
@@ -121,7 +121,7 @@ def test_pictures_of_a_batch_have_their_own_conditions(method: str) -> None:
 @pytest.mark.parametrize("half", [False, True])
 def test_it_comes_back_from_its_file(method: str, half: bool, tmp_path: Path) -> None:
     torch.manual_seed(1)
-    model = listening(METHODS[method](ENCODER, conditioned=True))
+    model = with_random_conditioning(METHODS[method](ENCODER, conditioned=True))
     path = model.save(tmp_path / "told.safetensors", half=half)
     again = METHODS[method].from_checkpoint(path, encoder=ENCODER)
     assert isinstance(again.decoder, ConditionedDecoder)

@@ -9,7 +9,7 @@ from networks import TextbookAdaAttNDecoder, condition_randomly, picture, relati
 from torch import Tensor
 
 from nstlib.checkpoints import read_decoder, translate_decoder
-from nstlib.decoder import DECODER_REACH_PX, STAGES, UP, ConditionedDecoder, Decoder, condition
+from nstlib.decoder import DECODER_REACH_PX, STAGES, UP, ConditionedDecoder, Decoder, condition, modulate
 from nstlib.losses import moments
 from nstlib.weights import Checkpoint
 
@@ -153,7 +153,7 @@ def test_it_is_the_formula(skips: Sequence[str], blocks: int) -> None:
     expected = textbook_conditioned(net, x, skips)
     assert relative_error(net(x), expected) < 1e-10
     other = {**x, "condition": x["condition"].flip(0)}
-    assert relative_error(net(other), expected) > 0.05  # it listens
+    assert relative_error(net(other), expected) > 0.05  # the condition counts
 
 
 def test_a_condition_is_the_moments_of_four_layers() -> None:
@@ -196,6 +196,13 @@ def test_no_painting_leads_further_than_three_spreads() -> None:
     found = [net({**x, "condition": (net.center + share * net.spread)[None]}) for share in (2, 4, 30)]
     assert torch.equal(found[1], found[2])
     assert not torch.allclose(found[0], found[1])
+
+
+def test_scales_and_shifts_pass_smoothly_from_one_place_to_another() -> None:
+    part = torch.tensor([[[[0.0, 1.0]], [[2.0, 4.0]]]])  # a scale and a shift, at two places
+    found = modulate(torch.full((1, 1, 2, 4), 3.0), part)
+    scale, shift = torch.tensor([0, 0.25, 0.75, 1]), torch.tensor([2, 2.5, 3.5, 4])
+    torch.testing.assert_close(found, (3 * (1 + scale) + shift).expand(1, 1, 2, 4))
 
 
 def test_a_map_of_conditions_gives_each_place_its_own() -> None:

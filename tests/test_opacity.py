@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from networks import listening, lively, picture, random_convs, torchvision_state
+from networks import lively, picture, random_convs, torchvision_state, with_random_conditioning
 from torch import Tensor
 
 from nstlib.adaattn import AdaAttN
@@ -29,7 +29,7 @@ STYLE, OTHER = picture(1, 3, 40, 56, seed=2).double(), 1 - picture(1, 3, 32, 80,
 def model_of(method: str, conditioned: bool = False) -> Any:
     torch.manual_seed(0)
     model = METHODS[method](ENCODER, conditioned=conditioned).requires_grad_(False)
-    return (listening if conditioned else lively)(model).double()
+    return (with_random_conditioning if conditioned else lively)(model).double()
 
 
 def soft_right(height: int, width: int) -> Tensor:
@@ -149,6 +149,21 @@ def test_unseen_colours_of_the_photograph_change_nothing(method: str, conditione
     options = {"mask": torch.cat([left, 1 - left]), "tile": 32}
     found = [model.stylize(content, [STYLE, OTHER], alpha, **options) for content in (one, other)]
     assert torch.equal(*found)
+
+
+@EVERY
+@EITHER
+@pytest.mark.parametrize("alpha", [0.5, 1.0])
+def test_what_is_transparent_counts_in_no_statistic(method: str, conditioned: bool, alpha: float) -> None:
+    """Transparent margins of two widths: far from them, the result is the same."""
+    model, colors = model_of(method, conditioned), picture(1, 3, 48, 96, seed=1).double()
+    seen = with_opacity(colors, torch.ones(1, 1, 48, 96).double())
+    narrow, wide = (torch.cat([seen, torch.zeros(1, 4, 48, margin).double()], 3) for margin in (32, 160))
+    found = [model.stylize(content, STYLE, alpha)[:, :3, :, :40] for content in (narrow, wide)]
+    # what is filled in differs a little, and is seen by the positions at the border
+    assert (found[0] - found[1]).abs().max() < 0.01
+    filled = [model.stylize(split_opacity(content)[0], STYLE, alpha)[..., :40] for content in (narrow, wide)]
+    assert (filled[0] - filled[1]).abs().max() > 0.02
 
 
 @EVERY
