@@ -296,7 +296,7 @@ class ArbitraryStyle(nn.Module, ABC):
         mask: Tensor | None,
         tile: float,
     ) -> Tensor:
-        strength = check_number("alpha", alpha, 0, 1)
+        strength = check_number("alpha", float(alpha), 0, 1)
         picture, opacity = split_opacity(content)
         styles: Sequence[Any] = style if isinstance(style, (list, tuple)) else [style]
         codes = [self._check_code(one, len(content), tile) for one in styles]
@@ -307,8 +307,8 @@ class ArbitraryStyle(nn.Module, ABC):
         opacities: Mapping[str, Tensor | None] = seen or dict.fromkeys(maps)
         if strength < 1:  # the photograph is one more style, with the rest of the shares
             codes.append(self.encode_features(select_opaque(maps, seen) if seen else maps))
-            share = alpha.to(shares) if isinstance(alpha, Tensor) else strength  # with its gradient, if it has one
-            shares = torch.cat([share * shares, (1 - share) * torch.ones_like(shares[:1])])
+            alpha = torch.as_tensor(alpha).to(shares)
+            shares = torch.cat([alpha * shares, (1 - alpha) * torch.ones_like(shares[:1])])
         changed = blend([self.change(maps, code, opacities) for code in codes], shares)
         painted = self._in_tiles(
             lambda window: {"picture": self.decoder(window)}, changed, padded, tile, DECODER_REACH_PX
