@@ -92,8 +92,7 @@ def moments(features: Tensor, opacity: Tensor | None = None) -> tuple[Tensor, Te
 
     Args:
         features: `(B, C, H, W)`.
-        opacity: `(B or 1, 1, H, W)` in [0, 1]: counts each position as much as it says, relative to the others. None counts
-            all alike.
+        opacity: `(B or 1, 1, H, W)` in [0, 1]: counts each position as much as it says. None counts all alike.
 
     Returns:
         mean and std, each `(B, C, 1, 1)`, float32 at least; std = sqrt(var + 1e-5), with the unbiased variance (0 for a
@@ -109,10 +108,10 @@ def moments(features: Tensor, opacity: Tensor | None = None) -> tuple[Tensor, Te
     f = _at_least_float32(features).movedim(1, -1).flatten(1, 2)  # (B, HW, C)
     w = f.new_ones(1, 1, f.shape[1]) if opacity is None else opacity.to(f.dtype).flatten(2)  # (B or 1, 1, HW)
     with no_autocast(features):
-        count = w.sum(2, keepdim=True).clamp(min=1e-8)
-        mean = w @ f / count  # (B, 1, C)
-        # var = sum w (f - mean)^2 / (sum w - sum w^2 / sum w), which is HW - 1 where all count alike
-        var = w @ (f - mean).square() / (count - w.square().sum(2, keepdim=True) / count).clamp(min=1e-8)
+        count = w.sum(2, keepdim=True)
+        mean = w @ f / count.clamp(min=1e-8)  # (B, 1, C)
+        # var = sum (f - mean)^2 / (HW - 1)
+        var = w @ (f - mean).square() / (count - 1).clamp(min=1)
     return mean.movedim(2, 1)[..., None], (var + 1e-5).sqrt().movedim(2, 1)[..., None]
 
 
