@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import ClassVar
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from nstlib.arbitrary import ArbitraryStyle
 from nstlib.checks import check_number, check_weights
-from nstlib.decoder import condition
+from nstlib.decoder import ConditionedDecoder, condition
 from nstlib.encoder import as_encoder
 from nstlib.losses import moments_distance
 from nstlib.objective import Objective
@@ -64,6 +65,14 @@ class ArbitraryObjective(Objective):
             share = 1 / (1 + self.balance * moments_distance(c, s, self.layers)) if self.balance else 1.0  # (B,)
         terms = self.pair_terms(c, s, content, style)
         return {name: self.weight[name] * (share * term).mean() for name, term in terms.items() if self.weight[name]}
+
+    @torch.no_grad()
+    def prepare(self, batches: Iterator[tuple[Tensor, Tensor | None]]) -> None:
+        """Let a new conditioned decoder learn how the moments of paintings vary."""
+        decoder = self.model.decoder
+        if isinstance(decoder, ConditionedDecoder) and not decoder.components.any():
+            conditions = [condition(self.encoder(style)) for _, style in batches if style is not None]
+            decoder.fit(torch.cat(conditions))
 
     def change(self, c: FeatureMaps, s: FeatureMaps) -> dict[str, Tensor]:
         """Return what the decoder is to paint, from the encoder's features of photographs and paintings."""

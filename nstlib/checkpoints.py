@@ -86,7 +86,9 @@ def read_decoder(checkpoint: Checkpoint) -> Decoder:
     with torch.random.fork_rng(devices=[]):  # the first weights are random, and replaced at once
         if "modulation.weight" in state:
             blocks = len({key.split(".")[1] for key in state if key.startswith("blocks.")})
-            decoder: Decoder = ConditionedDecoder(channels, skips=skips, blocks=blocks)
+            decoder: Decoder = ConditionedDecoder(
+                channels, skips=skips, blocks=blocks, components=len(state["components"])
+            )
         else:
             decoder = Decoder(channels, skips=skips)
     load_weights(decoder, state, checkpoint.label, "decoder")

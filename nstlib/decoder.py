@@ -12,6 +12,9 @@ the marks of a painting from features at an eighth of the picture's size, and so
 shifted, as in conditional instance normalisation (Dumoulin et al. 2017, https://arxiv.org/abs/1610.07629),
 
     y = (1 + a(z)) conv(x) + b(z)                a, b: linear in z, and 0 before training
+
+The moments of paintings vary together: one with strong contrast has large deviations in all layers. So z holds the
+directions in which they vary most, each scaled to variance 1 (principal components), which a linear layer learns from much faster.
 """
 
 from __future__ import annotations
@@ -147,6 +150,9 @@ class ConditionedDecoder(Decoder):
         skips: as for `Decoder`.
         blocks: residual blocks on relu4_1, before the first convolution: they let the network draw what the features only
             hint at, where a convolution costs least.
+        components: how many numbers z has.
+
+    Before `fit`, z is 0, and it paints as a `Decoder` does.
 
     Example:
         >>> decoder = ConditionedDecoder({"relu1_1": 4, "relu2_1": 6, "relu3_1": 8, "relu4_1": 10}, blocks=1)
@@ -157,17 +163,21 @@ class ConditionedDecoder(Decoder):
 
     center: Tensor
     spread: Tensor
+    components: Tensor
     outputs: list[int]
 
-    def __init__(self, channels: Mapping[str, int], *, skips: Sequence[str] = (), blocks: int = 0) -> None:
+    def __init__(
+        self, channels: Mapping[str, int], *, skips: Sequence[str] = (), blocks: int = 0, components: int = 64
+    ) -> None:
         super().__init__(channels, skips=skips)
         size, c4 = 2 * sum(channels[layer] for layer in STAGES), channels["relu4_1"]
         self.blocks = nn.ModuleList(ConditionedBlock(c4) for _ in range(blocks))
         self.register_buffer("center", torch.zeros(size, 1, 1))
         self.register_buffer("spread", torch.ones(size, 1, 1))
+        self.register_buffer("components", torch.zeros(components, size, 1, 1))
         self.outputs = self.widths + [c4] * blocks
         # One linear layer for all convolutions, as a 1x1 convolution, so that z may differ from position to position
-        self.modulation = nn.Conv2d(size, 2 * sum(self.outputs), 1)
+        self.modulation = nn.Conv2d(components, 2 * sum(self.outputs), 1)
         for parameter in self.modulation.parameters():
             nn.init.zeros_(parameter)
 
@@ -186,16 +196,39 @@ class ConditionedDecoder(Decoder):
             features: as for `Decoder`, and `condition` -> `(B, D, 1, 1)`, what `condition` gives of the painting, or
                 `(B, D, h, w)` for several paintings in one picture.
         """
-        # z = (moments - mean over paintings) / their spread, clipped: no painting leads far from what was trained
-        z = ((features["condition"] - self.center) / self.spread).clamp(-3, 3)
-        # At a tenth of the rate at which all else learns, as in StyleGAN's mapping network: else it diverges
-        told_all = 0.1 * self.modulation(z.to(self.modulation.weight.dtype))
+        told_all = self.modulation(self._components_of(features["condition"]).to(self.modulation.weight.dtype))
         parts = iter(told_all.split([2 * n for n in self.outputs], 1))
         told = dict(zip(self.convs, parts))
         x = features["relu4_1"]  # (B, C, h, w)
         for block, part in zip(self.blocks, parts):
             x = block(x, part)
         return self._paint(x, features, told)
+
+    @torch.no_grad()
+    def fit(self, conditions: Tensor) -> None:
+        """Learn from some paintings how moments vary.
+
+        Args:
+            conditions: `(N, D, 1, 1)` of N paintings, as `condition` gives them; N is more than the number of components.
+
+        Raises:
+            ValueError: too few paintings.
+        """
+        count, moments = len(self.components), conditions.flatten(1)  # (N, D)
+        if len(moments) <= count:
+            raise ValueError(f"{count} components need more than {count} paintings, got {len(moments)}")
+        self.center.copy_(moments.mean(0)[:, None, None])
+        self.spread.copy_(moments.std(0)[:, None, None] + 1e-3)
+        x = ((moments - moments.mean(0)) / self.spread.flatten()).clamp(-3, 3)
+        # x = U S V^T: the rows of V^T are the directions, and S / sqrt(N) the deviations along them
+        _, lengths, directions = torch.linalg.svd(x - x.mean(0), full_matrices=False)
+        scale = lengths[:count, None] / len(moments) ** 0.5
+        self.components.copy_((directions[:count] / scale.clamp(min=1e-6))[..., None, None])
+
+    def _components_of(self, condition: Tensor) -> Tensor:
+        """Return z, clipped so that no painting leads far from what was trained."""
+        x = ((condition - self.center) / self.spread).clamp(-3, 3)
+        return F.conv2d(x, self.components).clamp(-3, 3)
 
 
 class ConditionedBlock(nn.Module):

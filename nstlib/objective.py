@@ -7,6 +7,7 @@ one, beside its model; a method of your own derives one from the base class here
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 
 from torch import Tensor, nn
 
@@ -41,6 +42,13 @@ class Objective(nn.Module, ABC):
         Args:
             content: `(B, 3, S, S)` in [0, 1].
             style: `(B, 3, S, S)` in [0, 1], or None if the run has no folder of styles.
+        """
+
+    def prepare(self, batches: Iterator[tuple[Tensor, Tensor | None]]) -> None:
+        """Look at pictures of a new run before its first step, if the method needs to know what is usual among them.
+
+        Args:
+            batches: pairs of content and style as for `forward`, some hundred pictures in all. What isn't taken isn't read.
         """
 
     @abstractmethod

@@ -200,6 +200,7 @@ def condition_randomly(decoder: Any, conditions: Tensor | None = None, *, size: 
         else:
             decoder.center.copy_(conditions.mean(0))
             decoder.spread.copy_(conditions.std(0) + 0.1)
+        decoder.components.copy_(noise(decoder.components, decoder.components.shape[1] ** -0.5))
         for value in decoder.modulation.parameters():
             value += noise(value, size)
         for block in decoder.blocks:

@@ -59,7 +59,7 @@ def test_an_untrained_one_takes_640_numbers_and_has_skips_and_blocks(method: str
     decoder = model.decoder
     assert isinstance(decoder, ConditionedDecoder)
     assert (decoder.skips, len(decoder.blocks)) == (("relu3_1", "relu2_1"), 2)
-    assert decoder.modulation.in_channels == 640
+    assert decoder.components.shape[:2] == (decoder.modulation.in_channels, 640)
     assert not isinstance(METHODS[method]().decoder, ConditionedDecoder)
 
 

@@ -95,6 +95,8 @@ def test_no_pixel_sees_further_than_the_reach(skips: Sequence[str], blocks: int 
     paint = decoder(skips=skips) if blocks is None else conditioned(skips=skips, blocks=blocks)
     for value in paint.parameters():
         value.abs_()  # no ReLU is ever shut
+    if isinstance(paint, ConditionedDecoder):
+        paint.components.abs_()
     assert paint.reach == DECODER_REACH_PX + 16 * (blocks or 0)
     far = 0
     for place in (72, 75, 79):  # the first, a middle and the last pixel of the cell at 9
@@ -120,6 +122,7 @@ def textbook_conditioned(net: ConditionedDecoder, x: dict[str, Tensor], skips: S
     """y = (1 + a(z)) conv(x) + b(z), convolution by convolution."""
     state = net.state_dict()
     z = ((x["condition"] - state["center"]) / state["spread"]).clamp(-3, 3).flatten(1)
+    z = (z @ state["components"].flatten(1).T).clamp(-3, 3)
     told = z @ state["modulation.weight"][:, :, 0, 0].T + state["modulation.bias"]
     names = [*(f"convs.{name}" for name in net.convs), *(f"blocks.{i}.conv1" for i in range(len(net.blocks)))]
     scales, shifts, place = {}, {}, 0
@@ -170,6 +173,7 @@ def test_it_starts_exactly_as_the_network_that_it_grows_from(skips: Sequence[str
     torch.manual_seed(1)
     old, new = decoder(), ConditionedDecoder(channels(), skips=skips, blocks=2).double()
     new.init_from(old)
+    new.components.normal_()
     x = features()
     torch.testing.assert_close(new(x), old(x))
     new(x).square().sum().backward()
@@ -189,6 +193,23 @@ def test_conditioning_at_zero_is_the_plain_decoder() -> None:
     middle = {**x, "condition": net.center.expand(2, -1, -1, -1)}
     torch.testing.assert_close(net(middle), plain(x))
     assert relative_error(net(x), plain(x)) > 0.05
+
+
+def test_z_holds_the_directions_in_which_paintings_vary_most() -> None:
+    random = torch.Generator().manual_seed(0)
+    size = 2 * sum(channels().values())
+    causes = torch.randn(400, 4, generator=random, dtype=torch.float64)  # four things that paintings differ in
+    conditions = 5 + causes @ torch.randn(4, size, generator=random, dtype=torch.float64)
+    net = ConditionedDecoder(channels(), components=4).double()
+    net.fit(conditions[..., None, None])
+    x = ((conditions - net.center.flatten()) / net.spread.flatten()).clamp(-3, 3)
+    z = x @ net.components.flatten(1).T  # (400, 4)
+    torch.testing.assert_close(z.T @ z / 400, torch.eye(4, dtype=torch.float64), rtol=0.02, atol=0.02)
+    # the causes can be read out of z
+    residual = causes - z @ torch.linalg.lstsq(z, causes).solution
+    assert residual.square().mean() < 0.05 * causes.square().mean()
+    with pytest.raises(ValueError, match="4 components need more than 4 paintings, got 3"):
+        net.fit(conditions[:3, :, None, None])
 
 
 def test_no_painting_leads_further_than_three_spreads() -> None:

@@ -31,6 +31,10 @@ SHEET = 4
 """Pictures on a sample sheet: the first of the run."""
 
 
+PREPARE = 256
+"""Pictures that an objective may look at before the first step."""
+
+
 @dataclass
 class TrainingResult:
     """What a run has come to.
@@ -164,6 +168,8 @@ class _Run:
         first = Crops(self.contents, self.styles, options, count=SHEET)
         self.sheet = collate([first[i] for i in range(SHEET)]).to(self.device)
         self._announce()
+        if start == 0:
+            self.objective.prepare(self._first_batches())
         if self.rank == 0:
             clear_leftovers(state.out)
         skipped: dict[str, str] = {}
@@ -202,6 +208,13 @@ class _Run:
         skips = f"; {len(skipped)} files skipped" if skipped else ""
         self._say(f"{state.out / 'weights.safetensors'}: step {state.step:,} after {_duration(begun)}{skips}")
         return skipped
+
+    def _first_batches(self) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Yield the pictures that every process prepares with."""
+        crops = Crops(self.contents, self.styles, self.options, count=PREPARE)
+        for first in range(0, PREPARE, 8):
+            batch = collate([crops[i] for i in range(first, first + 8)]).to(self.device)
+            yield batch.content, batch.style
 
     def write(self) -> None:
         """Write a checkpoint, the weights for use, and the losses."""
