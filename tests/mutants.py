@@ -222,7 +222,7 @@ MUTANTS: dict[str, list[tuple[str, str]]] = {
         ("mask is None or len(mask) < len(styles)", "mask is None"),
         ('"k,kij->ij", shares.to(gram)', '"k,kij->ij", torch.ones_like(shares).to(gram)'),
         ("shares = torch.ones_like(shares[:1])", "shares = shares[:1]"),
-        ("gram_matrix(one, seen.get(layer))", "gram_matrix(one)"),
+        ("gram_matrix(one, seen", "gram_matrix(one, None and seen"),
         ("sum_content(features, contents, normalize_losses=self.normalize_losses)", "sum_content(features, contents)"),
         ("                normalize_losses=self.normalize_losses,\n", ""),
         ("masks=masks,", "masks=None,"),
