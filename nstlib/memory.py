@@ -1,9 +1,9 @@
 """Memory: refuse a picture that cannot fit before the work begins, and say in one sentence what would.
 
-What a method needs grows in a straight line with the pixels. `BYTES_PER_PIXEL` holds the slopes, measured by
-`benchmarks/memory.py` with `vgg19_mini` and with Johnson's network at width 16: the growth of a fresh process at two sizes,
-photograph and painting of the same size, L-BFGS with its default history; rounded up to a multiple of 5. A network with
-wider layers needs as many times more as its first layer is wider.
+What a method needs grows in a straight line with the pixels. `BYTES_PER_PIXEL` holds the slopes, rounded up to a multiple of
+5, measured by `benchmarks/memory.py` with `vgg19_mini` and with Johnson's network at width 16: the growth of a fresh process
+at two sizes, photograph and painting of the same size, L-BFGS with its default history. A network with wider layers needs as
+many times more as its first layer is wider.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ class Objective(nn.Module, ABC):
         network: what is trained, averaged and saved. All other parameters of the module must be frozen.
 
     Example:
+        >>> import torch
         >>> class Copy(Objective):
         ...     def __init__(self):
         ...         super().__init__()

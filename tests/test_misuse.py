@@ -183,7 +183,7 @@ class Odd(Objective):
     ids=["a tensor", "nothing", "a float", "a vector", "None"],
 )
 def test_an_objective_gives_its_terms_by_name(terms: Any, tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="an objective gives the terms of its loss by name") as caught:
+    with pytest.raises(TypeError, match="an objective returns the terms of its loss by name") as caught:
         trained(Odd(terms), tmp_path)
     assert "\n" not in str(caught.value)
 
@@ -288,13 +288,13 @@ def test_the_same_terms_in_every_step(tmp_path: Path) -> None:
         trained(Odd(terms), tmp_path, steps=5)
 
 
-def test_losses_that_were_edited_are_begun_anew(tmp_path: Path) -> None:
+def test_losses_that_were_edited_are_written_anew(tmp_path: Path) -> None:
     odd = Odd(lambda x: {"a": x.square().mean()})
     trained(odd, tmp_path, steps=2)
     path = tmp_path / "run" / "losses.csv"
     path.write_text(path.read_text().replace("total", "sum of all"))
     result = trained(odd, tmp_path, steps=3)
-    assert [row["step"] for row in result.history] == [3]
+    assert [row["step"] for row in result.history] == [1, 2, 3]
     assert path.read_text().splitlines()[0] == "step,learning_rate,total,a"
     assert result.weights.is_file()
 

@@ -1,4 +1,7 @@
-"""The public names and how they are called, written down: what changes here changes for users too."""
+"""The public names and how they are called, written down: what changes here changes for users too.
+
+python tests/test_public_api.py > tests/public_api.txt    after a change that is meant
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,7 @@ def public(name: str) -> Iterator[str]:
 
 
 def test_the_public_names_and_their_arguments_are_those_written_down() -> None:
-    """If this fails on purpose, write the new lines into tests/public_api.txt, and tell the users."""
+    """If this fails on purpose, write the file anew, and tell the users."""
     found = [line for name in nst.__all__ for line in public(name)]
     assert found == SNAPSHOT.read_text().splitlines()
 
@@ -83,3 +86,7 @@ def test_the_options_of_the_command_line_are_those_written_down(
     assert options[::2] == COMMANDS[command].split()
     for name, text in zip(options[2::2], options[3::2]):  # all but --help
         assert re.search(r"\(default:|\(needed", text), f"{name} doesn't tell its default"
+
+
+if __name__ == "__main__":
+    print("\n".join(line for name in nst.__all__ for line in public(name)))

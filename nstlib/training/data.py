@@ -211,8 +211,14 @@ def load_batches(crops: Crops, device: torch.device, *, rank: int, world: int) -
         worker_init_fn=_ignore_interrupts,
         generator=torch.Generator(),  # else it would draw from the global state
     )
-    for samples in loader:
-        yield samples.to(device)
+    try:
+        for samples in loader:
+            yield samples.to(device)
+    except (OSError, ValueError) as error:
+        text = str(error).strip()
+        if "in DataLoader worker process" not in text:
+            raise
+        raise type(error)(text.splitlines()[-1].partition(": ")[2]) from error  # without the other process' traceback
 
 
 def _ignore_interrupts(worker: int) -> None:

@@ -75,19 +75,19 @@ class TrainingOptions:
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "size", "save_every", "sample_every"):
-            check_int(name, getattr(self, name), 1)
-        for name in ("warmup", "seed"):
-            check_int(name, getattr(self, name), 0)
-        if self.workers is not None:
-            check_int("workers", self.workers, 0)
-        least, most = self.crop_scale
-        check_number("the largest crop_scale", most, check_number("the smallest crop_scale", least, 0.05, 1), 1)
-        check_number("color_augmentation", self.color_augmentation, 0, 1)
-        check_number("learning_rate", self.learning_rate, 0, above=True)
-        if self.max_grad_norm is not None:
-            check_number("max_grad_norm", self.max_grad_norm, 0, above=True)
-        check_number("ema", self.ema, 0, 0.999999)
+        given: dict[str, Any] = {name: value for name, value in vars(self).items() if value is not None}
+        checked: dict[str, Any] = {}
+        for name in ("steps", "batch_size", "size", "save_every", "sample_every", "warmup", "seed", "workers"):
+            if name in given:
+                checked[name] = check_int(name, given[name], 0 if name in ("warmup", "seed", "workers") else 1)
+        for name in ("learning_rate", "max_grad_norm"):
+            if name in given:
+                checked[name] = check_number(name, given[name], 0, above=True)
+        checked["ema"] = check_number("ema", self.ema, 0, 0.999999)
+        checked["color_augmentation"] = check_number("color_augmentation", self.color_augmentation, 0, 1)
+        least = check_number("the smallest crop_scale", self.crop_scale[0], 0.05, 1)
+        checked["crop_scale"] = least, check_number("the largest crop_scale", self.crop_scale[1], least, 1)
+        vars(self).update(checked)  # Python's own numbers, whatever kind they were
         check_option("schedule", self.schedule, get_args(Schedule))
         check_option("precision", self.precision, get_args(Precision))
 

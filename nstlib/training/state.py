@@ -210,6 +210,7 @@ def load_checkpoint(out: Path, settings: Mapping[str, str], steps: int) -> dict[
 
 def check_settings(there: Mapping[str, str], here: Mapping[str, str], where: str) -> None:
     """Validate that two runs are told the same."""
+    there, here = ({name: text.removesuffix(".0") for name, text in one.items()} for one in (there, here))  # 1 is 1.0
     names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
     if names:
         differ = "; ".join(f"{name} is {there.get(name)} there and {here.get(name)} here" for name in names)
