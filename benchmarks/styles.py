@@ -91,7 +91,7 @@ def compare(
     """The network's loss; and for every run its last loss, the step at which it is lower, and the ratio of times."""
 
     def loss(picture: Tensor) -> Tensor:
-        return torch.stack(list(objective.loss(picture, content).values())).sum()
+        return torch.stack(list(objective.terms(picture, content).values())).sum()
 
     seconds = min(timed(lambda: model.network.fast(content)) for _ in range(rounds))
     with torch.no_grad():

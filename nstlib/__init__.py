@@ -11,22 +11,28 @@ Pictures are tensors `(B, 3, H, W)`, RGB, float32, in [0, 1]. The public names, 
     Gatys                                           optimise the picture                  chapter 3
     Johnson                                         one network, one style                chapter 4
     AdaIN, SANet, AdaAttN                           one network, any style                chapters 5 to 7
-    train, Objective, AdaINObjective, ...           the loop that trains networks, and what it minimises
+    train                                           the loop that trains networks
+    Objective, JohnsonObjective, AdaINObjective,    and what it minimises
+    SANetObjective, AdaAttNObjective
     stylize                                         all methods in one call
     metrics                                         how near to the photograph, how near to the painting
 """
 
-from nstlib import metrics, samples
-from nstlib.adaattn import AdaAttN, AdaAttNObjective
+# Methods register in the order of the book
+# isort: off
+from nstlib.gatys import Gatys
+from nstlib.johnson import Johnson, JohnsonObjective
 from nstlib.adain import AdaIN, AdaINObjective
+from nstlib.sanet import SANet, SANetObjective
+from nstlib.adaattn import AdaAttN, AdaAttNObjective
+
+# isort: on
+from nstlib import metrics, samples
 from nstlib.color import match_color
 from nstlib.encoder import Encoder
-from nstlib.gatys import Gatys
 from nstlib.image import load_image, save_image, to_numpy, to_pil
-from nstlib.johnson import Johnson, JohnsonObjective
 from nstlib.losses import content_loss, gram_matrix, moments, style_loss, total_variation
 from nstlib.objective import Objective
-from nstlib.sanet import SANet, SANetObjective
 from nstlib.show import show
 from nstlib.stylize import stylize
 from nstlib.training import train

@@ -14,7 +14,8 @@ shifted, as in conditional instance normalisation (Dumoulin et al. 2017, https:/
     y = (1 + a(z)) conv(x) + b(z)                a, b: linear in z, and 0 before training
 
 The moments of paintings vary together: one with strong contrast has large deviations in all layers. So z holds the
-directions in which they vary most, each scaled to variance 1 (principal components), which a linear layer learns from much faster.
+directions in which they vary most, each scaled to variance 1 (principal components). A linear layer learns from these much
+faster than from the moments themselves.
 """
 
 from __future__ import annotations

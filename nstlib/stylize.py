@@ -10,11 +10,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-import nstlib.adaattn
-import nstlib.adain
-import nstlib.gatys
-import nstlib.johnson
-import nstlib.sanet  # noqa: F401  each registers its method
 from nstlib.checks import check_names, check_number, check_option, choose_device
 from nstlib.color import match_color
 from nstlib.image import load_image

@@ -142,7 +142,7 @@ MUTANTS: dict[str, list[tuple[str, str]]] = {
         ("return x + scale * x + shift", "return x + scale * x - shift"),
         ("return x + self.conv2(", "return self.conv2("),
         (".clamp(-3, 3)", ""),
-        ('(features["condition"] - self.center)', 'features["condition"]'),
+        ("(condition - self.center)", "condition"),
         ("/ self.spread)", ")"),
         ("DECODER_REACH_PX + 16 * len(self.blocks)", "DECODER_REACH_PX"),
         ("        return STAGES\n", "        return super().reads\n"),

@@ -608,7 +608,7 @@ def test_shipped_networks_are_small_and_say_what_they_are() -> None:
     for method, file in zip(METHODS, files, strict=True):
         about = load_metadata(file)
         assert about["method"] == method
-        assert {"data", "style data", "steps", "losses", "start", "encoder_fingerprint"} <= set(about)
+        assert {"data", "style data", "steps", "losses", "init", "encoder_fingerprint"} <= set(about)
 
 
 # ---------------------------------------------------------------- training

@@ -24,8 +24,9 @@ COMMANDS = {
     "--mask --encoder --alpha --weights --tile --content-weight --style-weight --tv-weight --content-layers --style-layers "
     "--layer-weights --init --steps --save-every --pyramid --optimizer --learning-rate --history-size --precision --pooling "
     "--seed",
-    "train": "--help --style --content --out --preset --steps --batch --size --seed --save-every --sample-every --device "
-    "--quiet --learning-rate --schedule --clip --ema --precision --compile --workers --encoder --init-from --style-weight "
+    "train": "--help --style --content --out-dir --preset --steps --batch-size --size --seed --save-every --sample-every "
+    "--device --quiet --crop-scale --color-augmentation --balance-folders --workers --learning-rate --schedule --warmup "
+    "--max-grad-norm --ema --precision --compile --encoder --init-from --decoder --balance --style-weight "
     "--content-weight --tv-weight --content-layers --style-size --width --norm --name",
     "samples": "--help --out --size --quiet",
 }
