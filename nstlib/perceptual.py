@@ -87,7 +87,8 @@ class PerceptualLoss(nn.Module):
     @torch.no_grad()
     def read_content(self, content: Tensor) -> dict[str, Tensor]:
         """Return the content's features, layer -> `(B, C, h, w)`."""
-        return self.encoder(content, self.content_layers) if self.content_layers else {}
+        features = self.encoder(content, self.content_layers) if self.content_layers else {}
+        return {layer: features[layer] for layer in self.content_layers}  # an encoder of a user may give more
 
     @torch.no_grad()
     def read_styles(

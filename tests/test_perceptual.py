@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -54,6 +55,20 @@ def test_content_is_the_formula(normalize: bool) -> None:
         f, p = ENCODER(X)[layer], ENCODER(PHOTO)[layer]
         expected.append((f - p).square().sum() / (p.square().sum() if normalize else 2))
     close(loss(X, loss.read_content(PHOTO), StyleTargets({}))["content"], torch.stack(expected).mean())
+
+
+def test_only_the_layers_named_count_if_an_encoder_gives_more() -> None:
+    class Generous(nst.Encoder):
+        def forward(self, pictures: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
+            return super().forward(pictures)
+
+    generous, layers = Generous(torchvision_state(random_convs()), ENCODER.layers).double(), ["relu2_1"]
+    loss, usual = (
+        PerceptualLoss(encoder, content_layers=layers, style_layers=layers) for encoder in (generous, ENCODER)
+    )
+    found, expected = (one(X, one.read_content(PHOTO), one.read_styles(PAINTINGS)) for one in (loss, usual))
+    for term in ("content", "style"):
+        close(found[term], expected[term])
 
 
 @EVERY
