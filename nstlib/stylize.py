@@ -57,18 +57,23 @@ def stylize(
     method: str = "gatys",
     size: int | None = None,
     keep_color: Literal["luminance", "coral"] | None = None,
+    keep_alpha: bool = True,
     device: str | torch.device | None = None,
     **options: Any,
 ) -> Tensor:
     """Paint a photograph in the style of a painting.
 
     Args:
-        content: the photograph: a path, URL, PIL picture, array or tensor.
-        style: the painting, or a list of paintings. For Johnson, the name of a shipped style or a file of trained weights.
+        content: the photograph: a path, URL, open binary file, PIL picture, array or tensor.
+        style: the painting, of the same kinds, or a list of paintings. For Johnson, the name of a shipped style or a file of
+            trained weights.
         method: `"gatys"`, `"johnson"`, `"adain"`, `"sanet"` or `"adaattn"`.
         size: short side of the result in pixels; None is the content's own size.
         keep_color: keep the content's colours: `"luminance"` takes only the brightness of the result, `"coral"` first gives
             the style the mean and covariance of the content's colours.
+        keep_alpha: keep the transparency of a photograph that has any: the result gets the same opacity, as a fourth
+            channel. What is transparent, in photographs and paintings, is neither painted nor counted in any statistic.
+            False lays such pictures on white.
         device: where to compute; None takes a GPU if there is one.
         **options: those of the method, such as `style_weight=5` or `steps=100` of Gatys. Several methods take these:
 
@@ -84,7 +89,8 @@ def stylize(
             - `weights` (AdaIN, SANet, AdaAttN): a file of trained weights instead of those in the package.
 
     Returns:
-        `(1, 3, H, W)`, RGB, float32 in [0, 1], of the content's shape, on the CPU.
+        `(1, 3, H, W)`, RGB, float32 in [0, 1], of the content's size, on the CPU; `(1, 4, H, W)` with the opacity last if
+        the photograph has transparency.
 
     Raises:
         ValueError: an unknown method, style or option value, or pictures that don't fit.
@@ -97,7 +103,10 @@ def stylize(
         >>> tuple(picture.shape)
         (1, 3, 64, 96)
     """
-    return make_stylizer(style, method=method, size=size, keep_color=keep_color, device=device, **options)(content)
+    paint = make_stylizer(
+        style, method=method, size=size, keep_color=keep_color, keep_alpha=keep_alpha, device=device, **options
+    )
+    return paint(content)
 
 
 def make_stylizer(
@@ -106,6 +115,7 @@ def make_stylizer(
     method: str = "gatys",
     size: int | None = None,
     keep_color: Literal["luminance", "coral"] | None = None,
+    keep_alpha: bool = True,
     device: str | torch.device | None = None,
     **options: Any,
 ) -> Callable[[Picture], Tensor]:
@@ -125,22 +135,13 @@ def make_stylizer(
     call = {name: options.pop(name) for name in of_picture if name in options}
     masks = call.pop("mask", None)
     styles: list[Any] = list(style) if isinstance(style, (list, tuple)) else [style]
-    model: Any
-    paintings: Callable[[Tensor], list[Any] | None]
-    if method == "johnson":
-        model, paintings = _open_johnson(styles, keep_color), lambda photograph: None
-    else:
-        loaded = [load_image(one, size=None) for one in styles]
-        if method == "gatys":
-            model, paintings = Gatys(**options), lambda photograph: loaded  # it scales them itself
-        else:
-            style_scale = check_number("style_scale", options.pop("style_scale", 1.0), 0, 100, above=True)
-            model = _open_arbitrary(METHODS[method], **options)
-            paintings = _scaled(loaded, style_scale, None if keep_color == "coral" else model.encode_style)
+    model, paintings = _open(method, styles, keep_color, keep_alpha, options)
     model.to(chosen)
 
     def paint(content: Picture) -> Tensor:
-        photograph = load_image(content, size=size)
+        photograph = _load(content, size, keep_alpha)
+        if photograph.shape[1] == 4 and photograph[:, 3].max() == 0:
+            return photograph  # nothing of it is seen
         given = paintings(photograph)
         if given is not None and keep_color == "coral":
             given = [match_color(painting, photograph, method="coral") for painting in given]
@@ -153,6 +154,27 @@ def make_stylizer(
     return paint
 
 
+def _open(
+    method: str, styles: list[Any], keep_color: str | None, keep_alpha: bool, options: dict[str, Any]
+) -> tuple[Any, Callable[[Tensor], list[Any] | None]]:
+    """Return the model, and a function from photograph to the paintings that it is to be given."""
+    if method == "johnson":
+        return _open_johnson(styles, keep_color), lambda photograph: None
+    loaded = [_load(one, None, keep_alpha) for one in styles]
+    if method == "gatys":
+        return Gatys(**options), lambda photograph: loaded  # it scales them itself
+    style_scale = check_number("style_scale", options.pop("style_scale", 1.0), 0, 100, above=True)
+    model = _open_arbitrary(METHODS[method], **options)
+    return model, _scaled(loaded, style_scale, None if keep_color == "coral" else model.encode_style)
+
+
+def _load(source: Picture, size: int | None, keep_alpha: bool) -> Tensor:
+    """Read a picture, with its opacity if it is transparent anywhere."""
+    picture = load_image(source, size=size, alpha=keep_alpha)
+    opaque = picture.shape[1] == 4 and bool(picture[:, 3].min() > 1 - 0.5 / 255)
+    return picture[:, :3].contiguous() if opaque else picture
+
+
 def _scaled(
     paintings: list[Tensor], style_scale: float, encode: Callable[[Tensor], Any] | None
 ) -> Callable[[Tensor], list[Any]]:
@@ -162,7 +184,7 @@ def _scaled(
     def read(number: int, side: int) -> Any:
         painting = paintings[number]
         if side != min(painting.shape[2:]):
-            painting = load_image(painting, size=side)
+            painting = load_image(painting, size=side, alpha=True)
         return painting if encode is None else encode(painting)
 
     def scale(photograph: Tensor) -> list[Any]:

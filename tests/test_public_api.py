@@ -17,10 +17,10 @@ from nstlib.cli import main
 SNAPSHOT = Path(__file__).with_name("public_api.txt")
 
 COMMANDS = {
-    "stylize": "--help --style --out --each --size --method --keep-color --device --quiet --style-scale --style-weights "
-    "--mask --encoder --alpha --weights --tile --content-weight --style-weight --tv-weight --content-layers --style-layers "
-    "--layer-weights --init --steps --save-every --pyramid --optimizer --learning-rate --history-size --precision --pooling "
-    "--seed",
+    "stylize": "--help --style --out --each --size --method --keep-color --keep-alpha --device --quiet --style-scale "
+    "--style-weights --mask --encoder --alpha --weights --tile --content-weight --style-weight --tv-weight "
+    "--content-layers --style-layers --layer-weights --init --steps --save-every --pyramid --optimizer "
+    "--learning-rate --history-size --precision --pooling --seed",
     "train": "--help --style --content --out --preset --steps --batch --size --seed --save-every --sample-every --device "
     "--quiet --learning-rate --schedule --clip --ema --precision --compile --workers --encoder --start --style-weight "
     "--content-weight --tv-weight --content-layers --style-size --width --norm --name",
