@@ -380,8 +380,10 @@ class _Run:
         shares: Tensor,
         scales: list[tuple[tuple[int, int], int]],
     ) -> None:
-        self.gatys, self.styles, self.shares, self.scales = gatys, styles, shares, scales
+        self.gatys, self.shares, self.scales = gatys, shares, scales
         self.content, self.opacity = split_opacity(content)
+        # with hidden colours replaced, before scaling mixes them with their neighbours
+        self.styles = [torch.cat([part for part in split_opacity(style) if part is not None], 1) for style in styles]
         self.mask = mask if mask is None else mask[:, None]  # (K, 1, H, W)
         if self.opacity is not None:
             self.mask = self.opacity if self.mask is None else self.opacity * self.mask

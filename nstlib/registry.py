@@ -17,7 +17,8 @@ class Method:
 
     Attributes:
         model: its class, a module with `stylize(content, styles, **picture_options)`, where the content is
-            `(B, 3, H, W)` in [0, 1], as is the result. If it has `encode_style`, paintings are scaled for the photograph
+            `(B, 3, H, W)` in [0, 1], or `(1, 4, H, W)` for a photograph that is transparent in parts, and so is the result.
+            If it has `encode_style`, paintings are scaled for the photograph
             (`style_scale`) and read once for all photographs of one size.
         open: `open(styles, **model_options)` returns a model with its weights.
         model_options: names of the options of `open`.

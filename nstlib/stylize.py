@@ -14,7 +14,7 @@ from nstlib.checks import check_names, check_number, check_option, choose_device
 from nstlib.color import match_color
 from nstlib.image import load_image
 from nstlib.masks import read_masks
-from nstlib.registry import METHODS
+from nstlib.registry import METHODS, Method
 from nstlib.scale import scaled_size
 
 Picture = str | os.PathLike[str] | Tensor | Any
@@ -32,18 +32,23 @@ def stylize(
     method: str = "gatys",
     size: int | None = None,
     keep_color: Literal["luminance", "coral"] | None = None,
+    keep_alpha: bool = True,
     device: str | torch.device | None = None,
     **options: Any,
 ) -> Tensor:
     """Paint a photograph in the style of a painting.
 
     Args:
-        content: the photograph: a path, URL, PIL picture, array or tensor.
-        style: the painting, or a list of paintings. For Johnson, the name of a shipped style or a file of trained weights.
+        content: the photograph: a path, URL, open binary file, PIL picture, array or tensor.
+        style: the painting, of the same kinds, or a list of paintings. For Johnson, the name of a shipped style or a file of
+            trained weights.
         method: `"gatys"`, `"johnson"`, `"adain"`, `"sanet"` or `"adaattn"`.
         size: short side of the result in pixels; None is the content's own size.
         keep_color: keep the content's colours: `"luminance"` takes only the brightness of the result, `"coral"` first gives
             the style the mean and covariance of the content's colours.
+        keep_alpha: keep the transparency of a photograph that has any: the result gets the same opacity, as a fourth
+            channel. What is transparent, in photographs and paintings, is neither painted nor counted in any statistic.
+            False lays such pictures on white.
         device: where to compute; None takes a GPU if there is one.
         **options: those of the method, such as `style_weight=5` or `steps=100` of Gatys. Several methods take these:
 
@@ -59,7 +64,8 @@ def stylize(
             - `weights` (AdaIN, SANet, AdaAttN): a file of trained weights instead of those in the package.
 
     Returns:
-        `(1, 3, H, W)`, RGB, float32 in [0, 1], of the content's shape, on the CPU.
+        `(1, 3, H, W)`, RGB, float32 in [0, 1], of the content's size, on the CPU; `(1, 4, H, W)` with the opacity last if
+        the photograph has transparency.
 
     Raises:
         ValueError: an unknown method, style or option value, or pictures that don't fit.
@@ -72,7 +78,10 @@ def stylize(
         >>> tuple(picture.shape)
         (1, 3, 64, 96)
     """
-    return make_stylizer(style, method=method, size=size, keep_color=keep_color, device=device, **options)(content)
+    paint = make_stylizer(
+        style, method=method, size=size, keep_color=keep_color, keep_alpha=keep_alpha, device=device, **options
+    )
+    return paint(content)
 
 
 def make_stylizer(
@@ -81,6 +90,7 @@ def make_stylizer(
     method: str = "gatys",
     size: int | None = None,
     keep_color: Literal["luminance", "coral"] | None = None,
+    keep_alpha: bool = True,
     device: str | torch.device | None = None,
     **options: Any,
 ) -> Callable[[Picture], Tensor]:
@@ -102,18 +112,14 @@ def make_stylizer(
     styles: list[Any] = list(style) if isinstance(style, (list, tuple)) else [style]
     if not known.takes_pictures and keep_color == "coral":
         raise ValueError(f"keep_color='coral' changes the style picture, and {method} has none: take 'luminance'")
-    loaded = [load_image(one, size=None) for one in styles] if known.takes_pictures else []
-    scales = hasattr(known.model, "encode_style")
-    style_scale = check_number("style_scale", options.pop("style_scale", 1.0), 0, 100, above=True) if scales else 1.0
-    model = known.open(styles, **options)
-    read = None
-    if scales:
-        read = _scaled(loaded, style_scale, None if keep_color == "coral" else model.encode_style)
+    model, read_paintings = _open(known, styles, options, keep_alpha, encode=keep_color != "coral")
     model.to(chosen)
 
     def paint(content: Picture) -> Tensor:
-        photograph = load_image(content, size=size)
-        given = loaded if read is None else read(photograph)
+        photograph = _load(content, size, keep_alpha)
+        if photograph.shape[1] == 4 and photograph[:, 3].max() == 0:
+            return photograph  # nothing of it is seen
+        given = read_paintings(photograph)
         if keep_color == "coral":
             given = [match_color(painting, photograph, method="coral") for painting in given]
         regions, covered = _fit_masks(masks, known.open_regions, len(styles), photograph)
@@ -125,6 +131,25 @@ def make_stylizer(
     return paint
 
 
+def _open(
+    known: Method, styles: list[Any], options: dict[str, Any], keep_alpha: bool, *, encode: bool
+) -> tuple[Any, Callable[[Tensor], list[Any]]]:
+    """Return the model, and a function from photograph to the paintings that it is to be given."""
+    loaded = [_load(one, None, keep_alpha) for one in styles] if known.takes_pictures else []
+    if not hasattr(known.model, "encode_style"):  # a method that takes no paintings, or scales them itself
+        return known.open(styles, **options), lambda photograph: loaded
+    style_scale = check_number("style_scale", options.pop("style_scale", 1.0), 0, 100, above=True)
+    model = known.open(styles, **options)
+    return model, _scaled(loaded, style_scale, model.encode_style if encode else None)
+
+
+def _load(source: Picture, size: int | None, keep_alpha: bool) -> Tensor:
+    """Read a picture, with its opacity if it is transparent anywhere."""
+    picture = load_image(source, size=size, alpha=keep_alpha)
+    opaque = picture.shape[1] == 4 and bool(picture[:, 3].min() > 1 - 0.5 / 255)
+    return picture[:, :3].contiguous() if opaque else picture
+
+
 def _scaled(
     paintings: list[Tensor], style_scale: float, encode: Callable[[Tensor], Any] | None
 ) -> Callable[[Tensor], list[Any]]:
@@ -134,7 +159,7 @@ def _scaled(
     def read(number: int, side: int) -> Any:
         painting = paintings[number]
         if side != min(painting.shape[2:]):
-            painting = load_image(painting, size=side)
+            painting = load_image(painting, size=side, alpha=True)
         return painting if encode is None else encode(painting)
 
     def scale(photograph: Tensor) -> list[Any]:

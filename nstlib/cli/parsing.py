@@ -39,8 +39,8 @@ class Parser(argparse.ArgumentParser):
         shown = "" if default is None else f" (default: {default})"
         if "type" in settings:
             settings.setdefault("metavar", {int: "N", float: "X"}.get(settings["type"]))
-        self.flags += flags
-        (group or self).add_argument(*flags, help=help + shown, default=argparse.SUPPRESS, **settings)
+        action = (group or self).add_argument(*flags, help=help + shown, default=argparse.SUPPRESS, **settings)
+        self.flags += action.option_strings
 
     def parse(self, words: Sequence[str]) -> Options:
         """Return what was given; raise `UsageError` for words that don't belong to the command."""

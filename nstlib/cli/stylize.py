@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from argparse import BooleanOptionalAction
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -19,6 +20,7 @@ from nstlib.files import check_writable, expand_home, same_place
 from nstlib.gatys import Gatys, Init, Result
 from nstlib.image import WRITABLE, check_target, load_image, save_image
 from nstlib.interrupts import noted_interrupts
+from nstlib.opacity import split_opacity
 from nstlib.progress import can_draw_bars
 from nstlib.registry import METHODS
 from nstlib.stylize import make_stylizer
@@ -150,6 +152,13 @@ def parser() -> Parser:
     stylize.option("--size", type=int, help="short side of the result in pixels", default="the photograph's own")
     stylize.option("--method", help=f"one of: {', '.join(METHODS)}", default="gatys")
     stylize.option("--keep-color", help="keep the photograph's colours: luminance or coral", default="no")
+    stylize.option(
+        "--keep-alpha",
+        action=BooleanOptionalAction,
+        help="keep the transparency of photographs: what is transparent, in paintings too, is neither painted nor counted. "
+        "JPEG has none. --no-keep-alpha lays transparent pictures on white",
+        default="on",
+    )
     stylize.option("--device", help="cpu, cuda or mps", default="a GPU if there is one")
     stylize.option("-q", "--quiet", action="store_true", help="print errors only", default="off")
     groups: dict[str, Any] = {}
@@ -195,7 +204,7 @@ def run(options: Options, say: Say) -> int:
 
     quiet, size = "quiet" in given, given.get("size")
     progress = not quiet and can_draw_bars()
-    shared = {name: given[name] for name in ("size", "keep_color", "device") if name in given}
+    shared = {name: given[name] for name in ("size", "keep_color", "keep_alpha", "device") if name in given}
     common = _read_options(chosen, content, size, kind)
     paints = []
     for job in jobs:  # all paintings are read before the first picture is painted
@@ -277,8 +286,8 @@ def _read_options(chosen: Mapping[str, Any], content: str, size: int | None, kin
         if kind != "picture":
             raise ValueError(f"--init takes a picture for one photograph only, and '{content}' is a {kind}")
         photograph = load_image(sample(content, size), size=size)
-        first = F.interpolate(load_image(init, size=None), photograph.shape[2:], mode="bicubic", antialias=True)
-        options["init"] = first.clamp(0, 1)
+        first, _ = split_opacity(load_image(init, size=None, alpha=True))
+        options["init"] = F.interpolate(first, photograph.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
     return options
 
 
