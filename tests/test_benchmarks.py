@@ -21,7 +21,7 @@ ROWS = {
     "gatys": 5,
     "machine": 2,
     "memory": 5,
-    "painters": 3,
+    "painters": 1,
     "styles": 4,
     "training": 2,
 }
