@@ -77,6 +77,12 @@ def test_the_total_is_the_weighted_sum_and_layers_count_alike(content: Tensor, s
     assert found["style"] == pytest.approx((found["style/relu1_1"] + found["style/relu2_1"]) / 2, rel=1e-5)
 
 
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+def test_the_norm_of_the_total_variation_can_be_chosen(norm: Any, content: Tensor) -> None:
+    result = paint(content, None, encoder=STATE, style_weight=0, content_layers=["relu2_1"], tv_norm=norm, steps=1)
+    assert result.history[0]["tv"] == pytest.approx(nst.total_variation(content, norm=norm).item(), rel=1e-5)
+
+
 def test_small_weights_take_the_same_way(content: Tensor, style: Tensor) -> None:
     """L-BFGS drops steps along which the gradient changes little: whether it does must not depend on the weights' scale."""
     usual = paint(content, style).losses["total"]
