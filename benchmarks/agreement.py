@@ -5,8 +5,8 @@
     python benchmarks/agreement.py --quick      the package's pictures, few steps, and the student as its own teacher: does
                                                 it run? Writes nothing, unless --out says where
 
-The teachers and the pictures are those of `python -m nstlib.distill`, and so are the pictures kept for measuring.
-`--regressed` is a network made by `python -m nstlib.distill --from-scratch`: distilled, but not pruned first.
+The teachers and the pictures are those of `python -m distiller`, and so are the pictures kept for measuring.
+`--regressed` is a network made by `python -m distiller --from-scratch`: distilled, but not pruned first.
 
 1. Rank correlation (Spearman) over pairs of pictures: does the student find the same pictures near and far, in style
    (Gram matrices, moments) and in content, as its teachers do?
@@ -28,24 +28,12 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from distiller import Painter, Teachers, activation, load_folders, random_crops, report
 from scipy.stats import spearmanr
 from torch import Tensor
 
 import nstlib as nst
-from nstlib.distill import (
-    LAYERS,
-    PADDING,
-    WIDTHS,
-    Painter,
-    Student,
-    Teachers,
-    activation,
-    flatten,
-    load_folders,
-    random_crops,
-    report,
-    scale,
-)
+from nstlib.distill import LAYERS, PADDING, WIDTHS, Student, flatten, scale
 from nstlib.weights import SHIPPED, load_metadata, shipped_file
 
 ROOT = Path(__file__).parents[1]

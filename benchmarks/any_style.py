@@ -23,13 +23,13 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from common import square
+from distiller import SqueezeNet
 from torch import Tensor
 
 import nstlib as nst
 from nstlib.arbitrary import ArbitraryStyle
-from nstlib.distill import SqueezeNet
 from nstlib.metrics import Reader, content_distance, style_distance
-from nstlib.stylize import METHODS
+from nstlib.registry import METHODS
 from nstlib.weights import load_file, save_file
 
 ANY = ("adain", "sanet", "adaattn")
@@ -67,7 +67,7 @@ def main() -> None:
     }
     for method in options.methods:
         name, _, file = method.partition("=")
-        kind: type[ArbitraryStyle] = METHODS[name]
+        kind: type[ArbitraryStyle] = METHODS[name].model
         model = kind.from_checkpoint(file) if file else kind.pretrained()
         begun = time.perf_counter()
         results[method] = torch.cat([model.stylize(content, style, options.alpha) for content, style in pairs])

@@ -38,11 +38,12 @@ from torch import Tensor, nn
 
 import nstlib as nst
 from nstlib.adaattn import LEVELS, up_to
-from nstlib.arbitrary import ArbitraryStyle, Merge
+from nstlib.arbitrary import ArbitraryStyle
 from nstlib.decoder import UP, Decoder
+from nstlib.fusion import FeatureFusion
 from nstlib.johnson import TransformerNet
+from nstlib.registry import METHODS
 from nstlib.sanet import StyleAttention
-from nstlib.stylize import METHODS
 
 STRIDES = {"johnson": 0, "adain": 0, "sanet": 8, "adaattn": 4}
 """Pixels per position of the largest attention matrix."""
@@ -96,7 +97,7 @@ class PlainEncoder(nn.Module):
         color.load_state_dict({"weight": encoder.color_weight, "bias": encoder.color_bias})
         part: list[nn.Module] = [color]
         self.parts = nn.ModuleDict()
-        for name in encoder.chain:
+        for name in encoder.layer_sequence:
             if name.startswith("conv"):
                 conv = encoder.convs[name]
                 assert isinstance(conv, nn.Conv2d)
@@ -159,7 +160,7 @@ class Plain(nn.Module):
 
     def sanet(self, content: Features, style: Features) -> tuple[Tensor]:
         transformer = self.network["transformer"]
-        assert isinstance(transformer, Merge)
+        assert isinstance(transformer, FeatureFusion)
         levels = []
         for layer in ("relu4_1", "relu5_1"):
             part = getattr(transformer, layer.replace("relu", "sanet"))
@@ -201,7 +202,7 @@ def make_forms(method: str) -> dict[str, Form]:
         johnson = nst.Johnson(_with_random_weights(TransformerNet()))
         plain = plain_johnson(johnson.network)
         return {"textbook": lambda c, s: plain(c).clamp(0, 1), "nstlib": lambda c, s: johnson.stylize(c)}
-    model = METHODS[method].pretrained()
+    model = METHODS[method].model.pretrained()
     return {"textbook": Plain(model), "nstlib": model.stylize}
 
 

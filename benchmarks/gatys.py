@@ -135,7 +135,7 @@ def textbook_network(encoder: nst.Encoder, content: Tensor, style: Tensor) -> tu
     color.weight.data, color.bias = encoder.color_weight.clone(), nn.Parameter(encoder.color_bias.clone())
     model, losses = nn.Sequential(color), []
     model.requires_grad_(False)
-    for name in encoder.chain:
+    for name in encoder.layer_sequence:
         layer: nn.Module
         if name.startswith("conv"):
             ours = encoder.convs[name]
@@ -279,7 +279,7 @@ def main() -> None:
     forms: dict[str, Form] = {
         TEXTBOOK: textbook,
         # only for its speed: as many steps as it takes to compare
-        EQUAL: ours(pyramid=1, smoothness=0.0, history_size=100, steps=options.turn * options.rounds),
+        EQUAL: ours(pyramid=1, preconditioner=0.0, history_size=100, steps=options.turn * options.rounds),
         "nstlib, one scale": ours(pyramid=1),
         "nstlib, defaults": ours(),
         "nstlib, one scale, bfloat16": ours(pyramid=1, precision="bfloat16"),

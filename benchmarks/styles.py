@@ -72,7 +72,7 @@ def photos(folder: Path | None, count: int) -> list[Tensor]:
 
 def rebuild(model: Johnson, style: str, paintings: dict[str, str]) -> JohnsonObjective | None:
     """The objective that the network was trained by; None if its painting is not at hand."""
-    about = model.about
+    about = model.metadata
     size = min(int(side) for side in about["style_size"].split(" x "))
     if style in nst.samples.style_names():
         painting = nst.samples.style(style, size)
@@ -91,7 +91,7 @@ def compare(
     """The network's loss; and for every run its last loss, the step at which it is lower, and the ratio of times."""
 
     def loss(picture: Tensor) -> Tensor:
-        return torch.stack(list(objective.loss(picture, content).values())).sum()
+        return torch.stack(list(objective.terms(picture, content).values())).sum()
 
     seconds = min(timed(lambda: model.network.fast(content)) for _ in range(rounds))
     with torch.no_grad():

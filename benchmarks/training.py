@@ -71,14 +71,14 @@ def measure(objective: nn.Module, folder: Path, options: Any, workers: int) -> t
     """Median seconds of a step, and the share of all of them that was spent waiting."""
     Watched.visits.clear()
     style = None if isinstance(objective, JohnsonObjective) else folder
-    with tempfile.TemporaryDirectory() as out, patch("nstlib.training.DataLoader", Watched):
+    with tempfile.TemporaryDirectory() as out, patch("nstlib.training.data.DataLoader", Watched):
         nst.train(
             objective,  # type: ignore[arg-type]
             folder,
             style,
             steps=options.warm_up + options.steps + 1,
-            out=out,
-            batch=options.batch,
+            out_dir=out,
+            batch_size=options.batch,
             size=options.size,
             workers=workers,
             progress=False,

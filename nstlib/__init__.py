@@ -12,20 +12,27 @@ Pictures are tensors `(B, 3, H, W)`, RGB, float32, in [0, 1]. The public names, 
     Johnson                                         one network, one style                chapter 4
     AdaIN, SANet, AdaAttN                           one network, any style                chapters 5 to 7
     train                                           the loop that trains networks
+    Objective, JohnsonObjective, AdaINObjective,    and what it minimises
+    SANetObjective, AdaAttNObjective
     stylize                                         all methods in one call
     metrics                                         how near to the photograph, how near to the painting
 """
 
+# Methods register in the order of the book
+# isort: off
+from nstlib.gatys import Gatys
+from nstlib.johnson import Johnson, JohnsonObjective
+from nstlib.adain import AdaIN, AdaINObjective
+from nstlib.sanet import SANet, SANetObjective
+from nstlib.adaattn import AdaAttN, AdaAttNObjective
+
+# isort: on
 from nstlib import metrics, samples
-from nstlib.adaattn import AdaAttN
-from nstlib.adain import AdaIN
 from nstlib.color import match_color
 from nstlib.encoder import Encoder
-from nstlib.gatys import Gatys
 from nstlib.image import load_image, save_image, to_numpy, to_pil
-from nstlib.johnson import Johnson
 from nstlib.losses import content_loss, gram_matrix, moments, style_loss, total_variation
-from nstlib.sanet import SANet
+from nstlib.objective import Objective
 from nstlib.show import show
 from nstlib.stylize import stylize
 from nstlib.training import train
@@ -34,11 +41,16 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AdaAttN",
+    "AdaAttNObjective",
     "AdaIN",
+    "AdaINObjective",
     "Encoder",
     "Gatys",
     "Johnson",
+    "JohnsonObjective",
+    "Objective",
     "SANet",
+    "SANetObjective",
     "content_loss",
     "gram_matrix",
     "load_image",

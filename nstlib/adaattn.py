@@ -1,10 +1,10 @@
-"""AdaAttN: every place of the photograph takes on the mean and the standard deviation of the places it looks at.
+"""AdaAttN: every position of the photograph takes on mean and standard deviation of the positions it looks at.
 
 Liu, Lin, He, Li, Wang, Li, Sun, Li, Ding: AdaAttN: Revisit Attention Mechanism in Arbitrary Neural Style Transfer, 2021,
 https://arxiv.org/abs/2108.03647
 
-AdaIN has one mean and one standard deviation for all places; SANet has a mean for each. Here every place has both, from the
-same attention A over the places of the style:
+AdaIN has one mean and one standard deviation for all positions; SANet has a mean for each. Here every position has both,
+from the same attention A over the positions of the style:
 
     A = softmax(f(key(c))^T g(key(s)))                 f, g: 1x1 convolutions                                   (eq. 3)
     M = A h(s),    S = sqrt(A h(s)^2 - M^2)             h: 1x1 convolution                                      (eq. 4, 5)
@@ -29,18 +29,38 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.arbitrary import ArbitraryStyle, Merge, Statistics, Trainer, measure, standardize, start_neutral, total
-from nstlib.attention import mean_and_std
-from nstlib.decoder import Decoder
-from nstlib.losses import moments_loss
-from nstlib.tiling import Maps
+from nstlib.arbitrary import ArbitraryStyle, Code, register_arbitrary
+from nstlib.arbitrary_objective import ArbitraryObjective
+from nstlib.attention import attention_moments
+from nstlib.fusion import FeatureFusion, init_identity_
+from nstlib.losses import mean_variance_norm, moments_distance, squared_error
+from nstlib.tiling import FeatureMaps
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 LEVELS = ("relu3_1", "relu4_1", "relu5_1")
 
 
+def adaattn(content: Tensor, query: Tensor, key: Tensor, value: Tensor, opacity: Tensor | None = None) -> Tensor:
+    """Adaptive attention normalisation: (eq. 3) to (eq. 6).
+
+    Args:
+        content: `(B, C, H, W)`.
+        query: `(B, D, H, W)`, the content's key after f.
+        key: `(B or 1, D, h, w)`, the style's key after g.
+        value: `(B or 1, C, h, w)`, the style's features after h.
+        opacity: as for `nstlib.losses.moments`, of the content.
+
+    Returns:
+        `(B, C, H, W)`, of the content's dtype.
+    """
+    # A = softmax(f(key(c))^T g(key(s))),  M = A V,  S = sqrt(A V^2 - M^2)
+    mean, std = attention_moments(query, key, value)
+    # AdaAttN(c, s) = S mvn(c) + M
+    return (std * mean_variance_norm(content, opacity) + mean).to(content.dtype)
+
+
 class AttentionNorm(nn.Module):
-    """One AdaAttN module: (eq. 3) to (eq. 6) at one level.
+    """The parameters of one AdaAttN module: f, g and h at one level.
 
     Args:
         channels: C of the level.
@@ -54,18 +74,11 @@ class AttentionNorm(nn.Module):
         self.h = nn.Conv2d(channels, channels, 1)
         # without parameters, to begin with: what a decoder of AdaIN can paint already
         for conv in (self.f, self.g, self.h):
-            start_neutral(conv)
-
-    def forward(self, content: Tensor, content_key: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Standardised content `(B, C, H, W)` and its key -> `(B, C, H, W)`."""
-        # M = A V, S = sqrt(A V^2 - M^2)
-        mean, std = mean_and_std(self.f(content_key), key, value)
-        # S mvn(c) + M
-        return std * content + mean
+            init_identity_(conv)
 
 
 class AdaAttN(ArbitraryStyle):
-    """Any painting's style in one forward pass, by mean and standard deviation of the places attended to.
+    """Any painting's style in one forward pass, by mean and standard deviation of the positions attended to.
 
     Args and methods are those of `nstlib.arbitrary.ArbitraryStyle`.
 
@@ -78,36 +91,35 @@ class AdaAttN(ArbitraryStyle):
 
     method = "adaattn"
     layers = LAYERS
+    skips = ("relu3_1",)
     parts = ("adaattn_3", "transformer", "decoder")
 
-    def _build(self, channels: Mapping[str, int], widths: Mapping[str, int]) -> nn.ModuleDict:
+    def build(self, channels: Mapping[str, int]) -> dict[str, nn.Module]:
         modules = {
             level: AttentionNorm(channels[level], sum(channels[layer] for layer in up_to(level))) for level in LEVELS
         }
-        transformer = Merge(channels["relu4_1"], channels["relu5_1"])
+        transformer = FeatureFusion(channels["relu4_1"], channels["relu5_1"])
         transformer.attn_adain_4_1, transformer.attn_adain_5_1 = modules["relu4_1"], modules["relu5_1"]
-        decoder = Decoder(widths, skip=True)
-        return nn.ModuleDict({"adaattn_3": modules["relu3_1"], "transformer": transformer, "decoder": decoder})
+        return {"adaattn_3": modules["relu3_1"], "transformer": transformer}
 
-    def _read(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """For every level, all layers up to it, at its size."""
-        return {name: one for level in LEVELS for name, one in resized(features, level).items()}
+    def select_features(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return, for every level, all layers up to it, at its size: `relu4_1/relu2_1` is relu2_1 at the size of relu4_1."""
+        return {name: one for level in LEVELS for name, one in resize_to(features, level).items()}
 
-    def _keep(self, maps: Maps, statistics: Statistics) -> dict[str, Tensor]:
-        code: dict[str, Tensor] = {}
+    def encode_style_features(self, style: FeatureMaps) -> Code:
+        code: Code = {}
         for level in LEVELS:
             module = self._module(level)
-            code[f"{level}/key"] = module.g(_key(maps, statistics, level))
-            code[f"{level}/value"] = module.h(maps[f"{level}/{level}"])
+            code[f"{level}/key"] = module.g(attention_key(style, level))
+            code[f"{level}/value"] = module.h(style[f"{level}/{level}"])
         return code
 
-    def _transfer(self, maps: Maps, statistics: Statistics, code: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def transfer(self, content: FeatureMaps, code: Code, opacity: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
         changed: dict[str, Tensor] = {}
         for level in LEVELS:
             name = f"{level}/{level}"
-            content = standardize(maps[name], statistics[name])
-            key = _key(maps, statistics, level)
-            changed[level] = self._module(level)(content, key, code[f"{level}/key"], code[f"{level}/value"])
+            query = self._module(level).f(attention_key(content, level, opacity[name]))
+            changed[level] = adaattn(content[name], query, code[f"{level}/key"], code[f"{level}/value"], opacity[name])
         merged = self.network["transformer"](changed["relu4_1"], changed["relu5_1"])
         return {"relu4_1": merged, "relu3_1": changed["relu3_1"]}
 
@@ -120,11 +132,12 @@ class AdaAttN(ArbitraryStyle):
         return module
 
 
-class AdaAttNObjective(Trainer):
+class AdaAttNObjective(ArbitraryObjective):
     """The loss of AdaAttN.
 
     Args:
         model: an `AdaAttN` on an encoder that has all `layers`.
+        balance: see `nstlib.arbitrary_objective.ArbitraryObjective`.
         **weights: of the terms `global` (10), `local` (3) and `identity` (0), which is ours: the decoder paints the
             content's own features, and is compared pixel by pixel.
 
@@ -139,55 +152,56 @@ class AdaAttNObjective(Trainer):
     compared = LAYERS[1:]
     weights: ClassVar[dict[str, float]] = {"global": 10.0, "local": 3.0, "identity": 0.0}
 
-    def forward(self, content: Tensor, style: Tensor | None) -> dict[str, Tensor]:
-        """The weighted terms: their sum is to be minimised. Both pictures are `(B, 3, S, S)`."""
-        c, s = self.read_pair(content, style)
+    def pair_terms(self, c: FeatureMaps, s: FeatureMaps, content: Tensor, style: Tensor) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
         if self.weight["global"] or self.weight["local"]:
-            painted = self.encoder(self.network["decoder"](self.model.transfer(c, s)))
-            terms["global"] = moments_loss(painted, s, self.compared)
+            painted = self.encoder(self.paint(c, s))
+            terms["global"] = moments_distance(painted, s, self.compared)
         if self.weight["local"]:
             # |f_l(cs) - AdaAttN*_l(c, s)|^2
-            local = [F.mse_loss(painted[layer].float(), plain_adaattn(c, s, layer)) for layer in self.compared]
-            terms["local"] = total(local)
+            local = [squared_error(painted[layer], parameter_free_adaattn(c, s, layer)) for layer in self.compared]
+            terms["local"] = torch.stack(local).sum(0)
         if self.weight["identity"]:
-            terms["identity"] = self.copy(c, content)
-        return self.weigh(**terms)
+            # |g(f(c)) - c|^2
+            terms["identity"] = squared_error(self.copy(c), content)
+        return terms
 
 
 @torch.no_grad()
-def plain_adaattn(content: Mapping[str, Tensor], style: Mapping[str, Tensor], layer: str) -> Tensor:
+def parameter_free_adaattn(content: Mapping[str, Tensor], style: Mapping[str, Tensor], layer: str) -> Tensor:
     """AdaAttN without parameters: f, g and h are the identity.
 
     Args:
         content: features by layer, `(B, C, H, W)`; all of `relu1_1` ... up to `layer`.
         style: features by layer, `(B or 1, C, h, w)`.
-        layer: whose features are normalised.
+        layer: the layer to change.
 
     Returns:
-        `(B, C, H, W)`, float32.
+        `(B, C, H, W)`, float32 at least: the content's features at the layer in the style.
     """
-    keys = []
-    for features in (content, style):
-        maps = resized({name: one.float() for name, one in features.items()}, layer)
-        keys.append(_key(maps, measure(maps), layer))
-    mean, std = mean_and_std(keys[0], keys[1], style[layer].float())
-    x = content[layer].float()
-    return std * standardize(x, measure({"x": x})["x"]) + mean
+    content, style = (
+        {name: one.to(torch.promote_types(one.dtype, torch.float32)) for name, one in maps.items()}
+        for maps in (content, style)
+    )
+    query, key = (attention_key(resize_to(maps, layer), layer) for maps in (content, style))
+    return adaattn(content[layer], query, key, style[layer])
 
 
 def up_to(level: str) -> tuple[str, ...]:
-    """The layers that make the key of a level."""
+    """Return the layers that make the key of a level."""
     return LAYERS[: LAYERS.index(level) + 1]
 
 
-def resized(features: Mapping[str, Tensor], level: str) -> dict[str, Tensor]:
-    """The layers up to a level, at its size (nearest neighbour): 'relu4_1/relu2_1' is relu2_1 at the size of relu4_1."""
+def resize_to(features: Mapping[str, Tensor], level: str) -> dict[str, Tensor]:
+    """Return the layers up to a level, at its size (nearest neighbour), as `level/layer`."""
     size = features[level].shape[2:]
     return {f"{level}/{layer}": F.interpolate(features[layer], size) for layer in up_to(level)}
 
 
-def _key(maps: Maps, statistics: Statistics, level: str) -> Tensor:
-    names = [f"{level}/{layer}" for layer in up_to(level)]
+def attention_key(maps: FeatureMaps, level: str, opacity: Tensor | None = None) -> Tensor:
+    """Return the key of a level, `(B, D, h, w)`, from what `resize_to` gives: all layers up to it, each normalised."""
     # key = mvn(x_1) + ... + mvn(x_l), joined along the channels
-    return torch.cat([standardize(maps[name], statistics[name]) for name in names], 1)
+    return torch.cat([mean_variance_norm(maps[f"{level}/{layer}"], opacity) for layer in up_to(level)], 1)
+
+
+register_arbitrary(AdaAttN, AdaAttNObjective)

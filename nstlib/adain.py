@@ -19,34 +19,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from nstlib.arbitrary import ArbitraryStyle, Statistics, Trainer, standardize
-from nstlib.decoder import Decoder
-from nstlib.losses import moments, moments_loss
-from nstlib.tiling import Maps
+from nstlib.arbitrary import ArbitraryStyle, Code, register_arbitrary
+from nstlib.arbitrary_objective import ArbitraryObjective
+from nstlib.losses import adain, moments, moments_distance, squared_error
+from nstlib.tiling import FeatureMaps
 
-
-def adain(content: Tensor, style: Tensor) -> Tensor:
-    """Features of the content with the moments of the style.
-
-    Args:
-        content: `(B, C, H, W)`.
-        style: `(B or 1, C, h, w)`, of any size.
-
-    Returns:
-        `(B, C, H, W)`.
-
-    Example:
-        >>> import torch
-        >>> mean, std = moments(adain(torch.rand(1, 2, 8, 8), 3 + 2 * torch.randn(1, 2, 50, 50)))
-        >>> bool(((mean - 3).abs() < 0.3).all() and ((std - 2).abs() < 0.3).all())
-        True
-    """
-    mean, std = moments(style)
-    # AdaIN(x, y) = std(y) (x - mean(x)) / std(x) + mean(y)
-    return std * standardize(content, moments(content)) + mean
+__all__ = ["AdaIN", "AdaINObjective", "adain"]
 
 
 class AdaIN(ArbitraryStyle):
@@ -64,23 +44,21 @@ class AdaIN(ArbitraryStyle):
     method = "adain"
     layers = ("relu4_1",)
 
-    def _build(self, channels: Mapping[str, int], widths: Mapping[str, int]) -> nn.ModuleDict:
-        return nn.ModuleDict({"decoder": Decoder(widths)})
-
-    def _keep(self, maps: Maps, statistics: Statistics) -> dict[str, Tensor]:
-        mean, std = statistics["relu4_1"]
+    def encode_style_features(self, style: FeatureMaps) -> Code:
+        mean, std = moments(style["relu4_1"])
         return {"mean": mean, "std": std}  # (1, C, 1, 1)
 
-    def _transfer(self, maps: Maps, statistics: Statistics, code: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        # t = std(s) mvn(c) + mean(s)
-        return {"relu4_1": code["std"] * standardize(maps["relu4_1"], statistics["relu4_1"]) + code["mean"]}
+    def transfer(self, content: FeatureMaps, code: Code, opacity: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
+        # t = AdaIN(f(c), f(s))
+        return {"relu4_1": adain(content["relu4_1"], code["mean"], code["std"], opacity["relu4_1"])}
 
 
-class AdaINObjective(Trainer):
+class AdaINObjective(ArbitraryObjective):
     """The loss of AdaIN's decoder.
 
     Args:
         model: an `AdaIN` on an encoder that has all `layers`.
+        balance: see `nstlib.arbitrary_objective.ArbitraryObjective`.
         **weights: of the terms `content` (1), `style` (10) and `identity` (0), which is ours: the decoder paints the
             content's own features, and is compared pixel by pixel.
 
@@ -94,18 +72,19 @@ class AdaINObjective(Trainer):
     layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
     weights: ClassVar[dict[str, float]] = {"content": 1.0, "style": 10.0, "identity": 0.0}
 
-    def forward(self, content: Tensor, style: Tensor | None) -> dict[str, Tensor]:
-        """The weighted terms: their sum is to be minimised. Both pictures are `(B, 3, S, S)`."""
-        c, s = self.read_pair(content, style)
-        decoder = self.network["decoder"]
+    def pair_terms(self, c: FeatureMaps, s: FeatureMaps, content: Tensor, style: Tensor) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
         if self.weight["content"] or self.weight["style"]:
-            t = adain(c["relu4_1"], s["relu4_1"])
-            painted = self.encoder(decoder({"relu4_1": t}))
+            t = self.change(c, s)
+            painted = self.encoder(self.model.decoder(t))
             # L_c = |f(g(t)) - t|^2
-            terms["content"] = F.mse_loss(painted["relu4_1"].float(), t.float())
+            terms["content"] = squared_error(painted["relu4_1"], t["relu4_1"])
             # L_s = sum_l |mean - mean|^2 + |std - std|^2
-            terms["style"] = moments_loss(painted, s, self.layers)
+            terms["style"] = moments_distance(painted, s, self.layers)
         if self.weight["identity"]:
-            terms["identity"] = self.copy(c, content)
-        return self.weigh(**terms)
+            # |g(f(c)) - c|^2
+            terms["identity"] = squared_error(self.copy(c), content)
+        return terms
+
+
+register_arbitrary(AdaIN, AdaINObjective)

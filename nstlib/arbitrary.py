@@ -6,16 +6,22 @@ painting's, and paint what comes out with a decoder. They differ in the middle:
     picture = decode(transfer(encode(content), encode(style)))
 
 A method names the layers it reads, says what it keeps of a style, and transfers. Everything a user may want of all three
-is written here, once: strength, several styles, masks, any size, one style for many pictures, big pictures.
+is written here, once: strength, several styles, masks, transparency, any size, one style for many pictures, big pictures.
+
+Several styles have shares that add up to 1, at every position, and what they give is blended by them:
+
+    t = sum_k w_k transfer(content, style_k)
+
+Strength is a special case: the photograph itself is one more style, with the share 1 - alpha.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -25,60 +31,66 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nstlib.checkpoints import check_encoder, load_weights, read_decoder, read_model, save_weights
-from nstlib.checks import check_number, check_weights, check_whole
-from nstlib.decoder import RADIUS, STAGES, Decoder
-from nstlib.encoder import Encoder, PaddedConv, as_encoder
-from nstlib.image import check_mask, check_picture
-from nstlib.losses import moments, share_styles
-from nstlib.memory import Rehearsal, guarded
-from nstlib.tiling import Maps, crop, fill_up, in_tiles
-from nstlib.weights import Checkpoint, Source, read_checkpoint
-
-Statistics = Mapping[str, tuple[Tensor, Tensor]]
-"""Name of a map -> mean and standard deviation of the whole picture, each `(B, C, 1, 1)`."""
+from nstlib.checks import check_int, check_mask, check_number, check_picture
+from nstlib.decoder import STAGES, ConditionedDecoder, Decoder, condition
+from nstlib.encoder import Encoder, as_encoder
+from nstlib.losses import adain, moments, normalize_weights
+from nstlib.memory import enough_memory
+from nstlib.opacity import opacity_at, select_opaque, split_opacity
+from nstlib.registry import Method, register
+from nstlib.tiling import FeatureMaps, crop, in_tiles, pad_to_multiple
+from nstlib.weights import Source, read_checkpoint
 
 TILE = 512
 """Pictures with more pixels than a square of this side are painted in tiles of this side."""
 
-PLENTY = 4096
-"""Bytes per pixel that are enough for any picture (`nstlib.memory`): more than twice what each method needs, tested."""
-
-HEAP = 1.85
-"""How much of the heap is holes: see `nstlib.memory`."""
-
-_Model = TypeVar("_Model", bound="ArbitraryStyle")
+Code = dict[str, Tensor]
+"""What a method keeps of a painting: name -> tensor, `(B or 1, ...)`."""
 
 
 @dataclass(frozen=True)
-class Style:
+class EncodedStyle:
     """A painting as a method keeps it, from `encode_style`: for as many photographs as you like.
 
     Attributes:
-        method: whose it is.
+        method: the method that encoded it.
         code: name -> tensor. You may mix your own.
-        encoder: fingerprint of the encoder that read it; empty is not checked.
+        encoder_fingerprint: of the encoder that read it; empty is not checked.
     """
 
     method: str
-    code: dict[str, Tensor]
-    encoder: str = ""
+    code: Code
+    encoder_fingerprint: str = ""
+
+
+Styles = Tensor | EncodedStyle | Sequence[Tensor | EncodedStyle]
+"""One style or several, as pictures or encoded."""
+
+Model = TypeVar("Model", bound="ArbitraryStyle")
 
 
 class ArbitraryStyle(nn.Module, ABC):
-    """The face that AdaIN, SANet and AdaAttN have in common.
+    """The base class of AdaIN, SANet and AdaAttN.
+
+    A method of your own names its `method` and `layers` and defines `encode_style_features` and `transfer`, and `build`
+    if it has layers to train besides the decoder.
 
     Args:
         encoder: the name, path or state dict of a network, or an `Encoder` that has the layers the method reads.
-        about: what is known of the weights.
+        decoder: what paints. None is a new one, the papers' or, with `conditioned`, one that is told the style.
+        conditioned: whether a new decoder is a `ConditionedDecoder`.
+        metadata: what is known of the weights.
 
     Attributes:
         encoder: frozen.
         network: what is trained: the decoder, and the method's own layers.
-        about: what is known of the weights: data, steps, losses, ...
+        metadata: what is known of the weights: data, steps, losses, ...
     """
 
     method: ClassVar[str]
     layers: ClassVar[tuple[str, ...]]
+    skips: ClassVar[tuple[str, ...]] = ()
+    """Layers whose changed features the papers' decoder takes besides relu4_1."""
     parts: ClassVar[tuple[str, ...]] = ("decoder",)
     """The parts of `network`: the published weights bring each in a file of its own."""
 
@@ -86,49 +98,63 @@ class ArbitraryStyle(nn.Module, ABC):
         self,
         encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
         *,
-        about: Mapping[str, str] | None = None,
-        widths: Mapping[str, int] | None = None,
+        decoder: Decoder | None = None,
+        conditioned: bool = False,
+        metadata: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
-        needed = dict.fromkeys((*self.layers, "relu1_1", "relu2_1", "relu3_1", "relu4_1"))
-        self.encoder = as_encoder(encoder, tuple(needed))
-        # in the encoder's precision, whatever PyTorch's default is
-        self.network = self._build(self.encoder.channels, widths or self.encoder.channels).to(self.encoder.color_bias)
-        for layer in self._decoder.reads:
-            given, taken = self.encoder.channels[layer], (widths or self.encoder.channels)[layer]
-            if given != taken:
+        self.encoder = as_encoder(encoder, tuple(dict.fromkeys((*self.layers, *STAGES))))
+        channels = self.encoder.channels
+        if decoder is None and conditioned:
+            decoder = ConditionedDecoder(channels, skips=("relu3_1", "relu2_1"), blocks=2)
+        decoder = decoder or Decoder(channels, skips=self.skips)
+        if not set(self.skips) <= set(decoder.skips):
+            raise ValueError(
+                f"a decoder of {self.method} takes features of {', '.join(self.skips)} as well, and this one doesn't: it "
+                "was trained for another method"
+            )
+        for layer in decoder.reads:
+            if decoder.channels[layer] != channels[layer]:
                 raise ValueError(
-                    f"the decoder takes {taken} channels at {layer}, and this encoder gives {given}: take the encoder "
-                    "that it was trained with"
+                    f"the decoder takes {decoder.channels[layer]} channels at {layer}, and this encoder gives "
+                    f"{channels[layer]}: take the encoder that it was trained with"
                 )
-        self.about = dict(about or {})
-        self.start = "random weights"
+        # in the encoder's precision, whatever PyTorch's default is
+        self.network = nn.ModuleDict({**self.build(channels), "decoder": decoder}).to(self.encoder.color_bias)
+        self.metadata = dict(metadata or {})
+        self.origin = "random weights"
         self.stride = max(self.encoder.stride[layer] for layer in self.layers)
         self.to(memory_format=torch.channels_last)
         self.eval()
 
     # ------------------------------------------------------------------------------ what a method is made of
 
-    @abstractmethod
-    def _build(self, channels: Mapping[str, int], widths: Mapping[str, int]) -> nn.ModuleDict:
-        """The trained parts, for an encoder of these channels and a decoder of those widths."""
+    def build(self, channels: Mapping[str, int]) -> dict[str, nn.Module]:
+        """Return the parts that are trained besides the decoder, for an encoder of these channels."""
+        return {}
 
-    def _read(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The maps that the method works with, from the encoder's features: those themselves."""
+    def select_features(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the maps that the method works with, from the encoder's features: those of its layers."""
         return {layer: features[layer] for layer in self.layers}
 
     @abstractmethod
-    def _keep(self, maps: Maps, statistics: Statistics) -> dict[str, Tensor]:
-        """What is kept of a style."""
+    def encode_style_features(self, style: FeatureMaps) -> Code:
+        """Return what is kept of a style, from its maps `(B or 1, C, h, w)`."""
 
     @abstractmethod
-    def _transfer(self, maps: Maps, statistics: Statistics, code: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What the decoder is to paint: the content's maps in the style."""
+    def transfer(self, content: FeatureMaps, code: Code, opacity: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
+        """Return what the decoder is to paint.
+
+        Args:
+            content: the photograph's maps, `(B, C, H, W)`.
+            code: what `encode_style_features` kept of the style.
+            opacity: name of a map -> `(1, 1, H, W)`, how much each position counts, or None where all count alike.
+        """
 
     # ------------------------------------------------------------------------------ what a user calls
 
     @classmethod
-    def pretrained(cls: type[_Model]) -> _Model:
+    def pretrained(cls: type[Model]) -> Model:
         """The network that is shipped with the package, on the embedded encoder.
 
         Raises:
@@ -138,12 +164,12 @@ class ArbitraryStyle(nn.Module, ABC):
 
     @classmethod
     def from_checkpoint(
-        cls: type[_Model],
+        cls: type[Model],
         source: Source | None = None,
         *,
         encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
         **parts: Source,
-    ) -> _Model:
+    ) -> Model:
         """Return the model of a file of ours, or of the published weights, which come in several files.
 
         Args:
@@ -166,11 +192,22 @@ class ArbitraryStyle(nn.Module, ABC):
             'adain'
         """
         checkpoint = read_model(cls.method, cls.parts, source, parts)
-        widths = dict(zip(STAGES, read_decoder(checkpoint).widths))
+        decoder = read_decoder(checkpoint)
         with torch.random.fork_rng(devices=[]):  # the first weights are random, and replaced at once
-            model = cls(encoder, about=checkpoint.metadata, widths=widths)
-        model._load(checkpoint)
+            model = cls(encoder, decoder=decoder, metadata=checkpoint.metadata)
+        check_encoder(model.encoder, checkpoint)
+        model._load(checkpoint.network, checkpoint.label)
         return model
+
+    @classmethod
+    def open(
+        cls: type[Model],
+        *,
+        weights: Source | None = None,
+        encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
+    ) -> Model:
+        """Return the model that `nst.stylize` paints with: `weights` are the shipped ones unless others are named."""
+        return cls.from_checkpoint(cls.method if weights is None else weights, encoder=encoder)
 
     def save(self, path: str | os.PathLike[str], *, half: bool = False) -> Path:
         """Write the trained network as a safetensors file, whole or not at all, for `from_checkpoint`.
@@ -191,17 +228,17 @@ class ArbitraryStyle(nn.Module, ABC):
             >>> from nstlib import SANet
             >>> with tempfile.TemporaryDirectory() as folder:
             ...     path = SANet.pretrained().save(f"{folder}/mine.safetensors", half=True)
-            ...     SANet.from_checkpoint(path).about["encoder"]
+            ...     SANet.from_checkpoint(path).metadata["encoder"]
             'vgg19_mini'
         """
         known = {"method": self.method, "encoder": self.encoder.name, "encoder_fingerprint": self.encoder.fingerprint}
-        return save_weights(self.network, path, {**self.about, **known}, half=half)
+        return save_weights(self.network, path, {**self.metadata, **known}, half=half)
 
     def forward(
         self,
         content: Tensor,
-        style: Tensor | Style | Sequence[Tensor | Style],
-        alpha: float = 1.0,
+        style: Styles,
+        alpha: float | Tensor = 1.0,
         *,
         style_weights: Sequence[float] | None = None,
         mask: Tensor | None = None,
@@ -209,27 +246,28 @@ class ArbitraryStyle(nn.Module, ABC):
         """Paint, with gradients.
 
         Args:
-            content: `(B, 3, H, W)` in [0, 1], of any size.
-            style: `(B or 1, 3, h, w)` in [0, 1] or what `encode_style` gave, or a list of K such.
+            content: `(B, 3, H, W)` in [0, 1], of any size; or `(1, 4, H, W)` with the opacity of every pixel, which the
+                result keeps. What is transparent counts in no statistic.
+            style: `(B or 1, 3, h, w)` in [0, 1], `(1, 4, h, w)`, or what `encode_style` gave, or a list of K such.
             alpha: strength in [0, 1]: 0 paints the content in its own style.
             style_weights: K numbers: how much of each style. None is equal parts.
             mask: `(K, H, W)`, with sum 1 at every pixel: where each style applies, instead of style_weights.
 
         Returns:
-            `(B, 3, H, W)`, meant for [0, 1], not clamped.
+            `(B, 3, H, W)`, or 4 channels as the content has, meant for [0, 1], not clamped.
 
         Raises:
             ValueError: a wrong shape, range, batch size, alpha, weight or mask; NaN or infinity.
         """
-        check_picture(content, "content")
+        check_picture(content, "content", opacity=True)
         return self._paint(content, style, alpha, style_weights, mask, math.inf)
 
     @torch.no_grad()
     def stylize(
         self,
         content: Tensor,
-        style: Tensor | Style | Sequence[Tensor | Style],
-        alpha: float = 1.0,
+        style: Styles,
+        alpha: float | Tensor = 1.0,
         *,
         style_weights: Sequence[float] | None = None,
         mask: Tensor | None = None,
@@ -244,46 +282,93 @@ class ArbitraryStyle(nn.Module, ABC):
             progress: there is no bar for so short a time.
 
         Returns:
-            `(B, 3, H, W)` in [0, 1].
+            `(B, 3, H, W)` in [0, 1], or 4 channels as the content has.
 
         Raises:
             MemoryError: too large a picture for the memory there is; what would fit is named.
         """
-        tile = check_whole("tile", tile, self.stride)
-        check_picture(content, "content")
-        given = style if isinstance(style, (list, tuple)) else [style]
-        styles = [one for one in given if isinstance(one, (Tensor, Style))]
-
-        def rehearse(model: ArbitraryStyle, empty: Tensor, option: Mapping[str, Any]) -> None:
-            model._paint(empty, model._read_all(styles, tile), alpha, None, None, option.get("tile", tile)).clamp_(0, 1)
-
-        pixels = sum(one.numel() for one in (content, *styles) if isinstance(one, Tensor)) // 3
-        smaller = [{"tile": side} for side in (512, 256, 128) if self.stride <= side < tile]
-        with self._guarded(content, rehearse, plenty=PLENTY * pixels, options=smaller):
+        tile = check_int("tile", tile, self.stride)
+        check_picture(content, "content", opacity=True)
+        with enough_memory(self.method, content, device=self.encoder.color_bias.device, width=self.encoder.width):
             return self._paint(content, style, alpha, style_weights, mask, tile).clamp_(0, 1)
 
     @torch.no_grad()
-    def encode_style(self, style: Tensor, *, tile: int = TILE) -> Style:
+    def encode_style(self, style: Tensor, *, tile: int = TILE) -> EncodedStyle:
         """Read a painting once, for many photographs.
 
         Args:
-            style: `(B or 1, 3, h, w)` in [0, 1].
+            style: `(B or 1, 3, h, w)` in [0, 1], or `(1, 4, h, w)`, of which transparent parts are left out.
             tile: as for `stylize`. A painting is read in tiles if its sides are multiples of the encoder's stride.
 
         Returns:
             What takes the place of the painting in any call; without gradients.
         """
-        tile = check_whole("tile", tile, self.stride)
+        code = self._encode(style, check_int("tile", tile, self.stride))
+        return EncodedStyle(self.method, code, self.encoder.fingerprint)
 
-        def rehearse(model: ArbitraryStyle, empty: Tensor, option: Mapping[str, Any]) -> None:
-            model._read_style(empty, tile)
+    # ------------------------------------------------------------------------------ how it is done
 
-        check_picture(style, "style")
-        with self._guarded(style, rehearse, plenty=PLENTY * style[:, 0].numel()):
-            return Style(self.method, self._read_style(style, tile), self.encoder.fingerprint)
+    def _paint(
+        self,
+        content: Tensor,
+        style: Styles,
+        alpha: float | Tensor,
+        style_weights: Sequence[float] | None,
+        mask: Tensor | None,
+        tile: float,
+    ) -> Tensor:
+        strength = check_number("alpha", alpha, 0, 1)
+        styles: Sequence[Any] = style if isinstance(style, (list, tuple)) else [style]
+        if not styles:
+            raise ValueError("no style: give at least one picture")
+        codes = [self._check_code(one, len(content), tile) for one in styles]
+        shares = self._shares(style_weights, mask, len(codes), content)  # (K, 1, 1 or H, 1 or W)
+        maps, opacity = self._read(content, self.stride, tile, as_style=strength < 1)
+        if strength < 1:  # the photograph is one more style, with the rest of the shares
+            codes.append(self.encode_features(select_opaque(maps, opacity)))
+            share = alpha.to(shares) if isinstance(alpha, Tensor) else strength  # with its gradient, if it has one
+            shares = torch.cat([share * shares, (1 - share) * torch.ones_like(shares[:1])])
+        changed = blend([self.change(maps, code, opacity) for code in codes], shares)
+        del maps, codes  # the decoder needs the memory
+        size = [8 * side for side in changed["relu4_1"].shape[2:]]
+        painted = in_tiles(
+            lambda window: {"picture": self.decoder(window)}, changed, size, tile, self.decoder.reach, self.stride
+        )
+        result = crop(painted["picture"], content.shape[2], content.shape[3])
+        return result if content.shape[1] == 3 else torch.cat([result, content[:, 3:].to(result)], 1)
+
+    def encode_features(self, style: FeatureMaps) -> Code:
+        """Return all that is kept of a style: what the method keeps, and what the decoder is told."""
+        code = self.encode_style_features(style)
+        for layer in self.restyled:
+            code[f"{layer}/mean"], code[f"{layer}/std"] = moments(style[layer])
+        if isinstance(self.decoder, ConditionedDecoder):
+            code["condition"] = condition(style)
+        return {name: part.to(self.encoder.color_bias) for name, part in code.items()}
+
+    def change(self, content: FeatureMaps, code: Code, opacity: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
+        """Return all that the decoder takes: the method's features, those of its skips, and what it is told."""
+        changed = self.transfer(content, code, opacity)
+        for layer in self.restyled:
+            changed[layer] = adain(content[layer], code[f"{layer}/mean"], code[f"{layer}/std"], opacity[layer])
+        if "condition" in code:
+            changed["condition"] = code["condition"]
+        return changed
+
+    @property
+    def restyled(self) -> tuple[str, ...]:
+        """Skips of the decoder that the method itself doesn't change: they take on the style's moments."""
+        return tuple(layer for layer in self.decoder.skips if layer not in self.skips)
+
+    @property
+    def decoder(self) -> Decoder:
+        """The decoder of `network`."""
+        decoder = self.network["decoder"]
+        assert isinstance(decoder, Decoder)
+        return decoder
 
     @torch.no_grad()
-    def start_from(self, source: Source) -> None:
+    def init_from(self, source: Source) -> None:
         """Begin a training with trained weights: all of them if they are of this method, else those of the decoder.
 
         Args:
@@ -296,292 +381,102 @@ class ArbitraryStyle(nn.Module, ABC):
             OSError: a file that is damaged or holds no weights.
         """
         checkpoint = read_checkpoint(source)
+        check_encoder(self.encoder, checkpoint)
+        decoder = copy.deepcopy(self.decoder)
+        decoder.init_from(read_decoder(checkpoint))
+        own, there = (
+            {name: value for name, value in state.items() if not name.startswith("decoder.")}
+            for state in (self.network.state_dict(), checkpoint.network)
+        )
         method = checkpoint.metadata.get("method")
-        same = method == self.method or (
-            method is None and checkpoint.network.keys() == self.network.state_dict().keys()
-        )
-        if same:
-            self._load(checkpoint)
-        else:
-            check_encoder(self.encoder, checkpoint)
-            self._decoder.start_from(read_decoder(checkpoint))
+        same = method == self.method or (method is None and own.keys() == there.keys())
+        begun = {f"decoder.{name}": value for name, value in decoder.state_dict().items()}
+        self._load({**(there if same else own), **begun}, checkpoint.label)
         origin, steps = method or checkpoint.label, checkpoint.metadata.get("steps", "?")
-        self.start = f"{'weights' if same else 'decoder'} of {origin} after {steps} steps"
+        self.origin = f"{'weights' if same else 'decoder'} of {origin} after {steps} steps"
 
-    def transfer(self, content: Mapping[str, Tensor], style: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What the decoder is to paint, from the encoder's features of both: what is trained, for the objectives."""
-        c, s = self._read(content), self._read(style)
-        return self._transfer(c, measure(c), self._keep(s, measure(s)))
+    def _load(self, state: Mapping[str, Tensor], label: str) -> None:
+        load_weights(self.network, state, label, f"network of {type(self).__name__}")
 
-    # ------------------------------------------------------------------------------ how it is done
+    def _check_code(self, style: Tensor | EncodedStyle, batch: int, tile: float) -> Code:
+        """Return the code of a style, on the device of the model."""
+        if not isinstance(style, EncodedStyle):
+            code = self._encode(style, tile)
+        elif style.method != self.method:
+            raise ValueError(
+                f"this style was encoded by {style.method!r}, and {self.method!r} needs its own encode_style"
+            )
+        elif style.encoder_fingerprint not in ("", self.encoder.fingerprint):
+            raise ValueError("this style was encoded with another encoder: encode it with the model that is to paint")
+        else:
+            code = {name: part.to(self.encoder.color_bias) for name, part in style.code.items()}
+        found = len(next(iter(code.values())))
+        if found not in (1, batch):
+            need = f"{batch} contents need 1 style or {batch}" if batch > 1 else "1 content needs 1 style"
+            raise ValueError(f"{need}, got a batch of {found}")
+        return code
 
-    def _paint(
-        self,
-        content: Tensor,
-        style: Tensor | Style | Sequence[Tensor | Style],
-        alpha: float,
-        style_weights: Sequence[float] | None,
-        mask: Tensor | None,
-        tile: float,
+    def _shares(
+        self, style_weights: Sequence[float] | None, mask: Tensor | None, styles: int, content: Tensor
     ) -> Tensor:
-        strength = check_number("alpha", alpha, 0, 1)
-        alpha = alpha if isinstance(alpha, Tensor) else strength  # a tensor stays one, for the gradient
-        codes = self._codes(style, len(content), tile)
-        weights = self._weights(style_weights, mask, len(codes), content)
-        filled = fill_up(content.to(self.encoder.color_bias), self.stride, self._least)
-        maps = self._encode(filled, tile)
-        statistics = measure(maps)
-        # The content in its own style is what the decoder makes of it alone: alpha goes from there to the style
-        changed = [self._transfer(maps, statistics, code) for code in codes]
-        result = _blend(changed, weights)
-        if alpha < 1:
-            own = self._transfer(maps, statistics, self._code(maps, statistics))
-            # alpha t + (1 - alpha) c
-            result = {layer: torch.lerp(own[layer], one, alpha) for layer, one in result.items()}
-        del maps, changed
-        painted = self._in_tiles(self._decode_window, result, filled, tile, RADIUS)["picture"]
-        return crop(painted, content.shape[2], content.shape[3])
+        """Return how much of every style, `(K, 1, H or 1, W or 1)`."""
+        if mask is None:
+            return normalize_weights(style_weights, styles).to(self.encoder.color_bias)[:, None, None, None]
+        if style_weights is not None:
+            raise ValueError("mask and style_weights both say how much of each style: give one of them")
+        check_mask(mask, styles, content, complete=True)
+        return pad_to_multiple(mask[:, None].to(self.encoder.color_bias), self.stride, self._least)
 
-    def _encode_style(self, style: Tensor, tile: float) -> dict[str, Tensor]:
-        check_picture(style, "style")
-        return self._read_style(style, tile)
+    def _encode(self, style: Tensor, tile: float) -> Code:
+        maps, opacity = self._read(check_picture(style, "style", opacity=True), 1, tile, as_style=True)
+        return self.encode_features(select_opaque(maps, opacity))
 
-    def _read_style(self, style: Tensor, tile: float) -> dict[str, Tensor]:
-        maps = self._encode(fill_up(style.to(self.encoder.color_bias), 1, self._least), tile)
-        return self._code(maps, measure(maps))
+    def _read(
+        self, picture: Tensor, multiple: int, tile: float, *, as_style: bool
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor | None]]:
+        """Return the maps of a picture, padded to a multiple, and the opacity of their positions.
 
-    def _code(self, maps: Maps, statistics: Statistics) -> dict[str, Tensor]:
-        """What is kept of a style, in the encoder's precision."""
-        return {name: part.to(self.encoder.color_bias) for name, part in self._keep(maps, statistics).items()}
+        A style needs more maps than a content: those whose moments the decoder is told.
+        """
+        picture, opacity = split_opacity(pad_to_multiple(picture.to(self.encoder.color_bias), multiple, self._least))
+        extra = self.decoder.reads if as_style else self.restyled
 
-    def _read_all(self, styles: Sequence[Tensor | Style], tile: float) -> list[Style]:
-        """The codes of styles of these shapes, without numbers: for `nstlib.memory`."""
-        codes = [
-            {name: part.to("meta") for name, part in one.code.items()}
-            if isinstance(one, Style)
-            else self._read_style(one.to("meta"), tile)
-            for one in styles
-        ]
-        return [Style(self.method, code, self.encoder.fingerprint) for code in codes]
+        def read(window: FeatureMaps) -> dict[str, Tensor]:
+            features = self.encoder(window["picture"], tuple(dict.fromkeys((*self.layers, *extra))))
+            return {layer: features[layer] for layer in extra} | self.select_features(features)
 
-    def _guarded(
-        self, picture: Tensor, rehearse: Rehearsal, *, plenty: int, options: Any = ()
-    ) -> AbstractContextManager[None]:
-        device = self.encoder.color_bias.device
-        return guarded(
-            self, picture, rehearse, device=device, least=self._least, plenty=plenty, heap=HEAP, options=options
-        )
-
-    def _encode(self, picture: Tensor, tile: float) -> dict[str, Tensor]:
-        return self._in_tiles(self._encode_window, {"picture": picture}, picture, tile, self._reach)
-
-    def _encode_window(self, maps: Maps) -> dict[str, Tensor]:
-        return self._read(self.encoder(maps["picture"], self.layers))
-
-    def _decode_window(self, maps: Maps) -> dict[str, Tensor]:
-        return {"picture": self._decoder(maps)}
-
-    def _in_tiles(
-        self, function: Callable[[Maps], dict[str, Tensor]], maps: Maps, picture: Tensor, tile: float, reach: int
-    ) -> dict[str, Tensor]:
-        """`function(maps)`, in tiles if the picture has more pixels than one. Tiles are cut at multiples of the stride."""
-        height, width = picture.shape[2:]
-        if height * width <= tile**2 or height % self.stride or width % self.stride:
-            return function(maps)
-        side, margin = int(tile) // self.stride * self.stride, -(-reach // self.stride) * self.stride
-        return in_tiles(function, maps, (height, width), side, margin)
-
-    @property
-    def _decoder(self) -> Decoder:
-        decoder = self.network["decoder"]
-        assert isinstance(decoder, Decoder)
-        return decoder
+        reach = self.encoder.reach(self.layers)
+        maps = in_tiles(read, {"picture": picture}, picture.shape[2:], tile, reach, self.stride)
+        return maps, opacity_at(opacity, maps)
 
     @property
     def _least(self) -> int:
         return 2 * max(self.encoder.stride.values())  # two positions, so that there is a neighbour to reflect
 
-    @property
-    def _reach(self) -> int:
-        """How far the encoder sees, in pixels: every convolution one position, in windows that no pool is cut by."""
-        reach, stride = 0, 1
-        for step in self.encoder.chain:
-            if step.startswith("conv"):
-                reach += stride
-            elif step.startswith("pool"):
-                stride *= 2
-            if step in self.layers:
-                deepest = reach
-        return deepest
 
-    def _codes(self, style: Any, batch: int, tile: float) -> list[dict[str, Tensor]]:
-        styles = list(style) if isinstance(style, (list, tuple)) else [style]
-        if not styles:
-            raise ValueError("no style: give at least one picture")
-        codes = []
-        for one in styles:
-            if isinstance(one, Style) and one.method != self.method:
-                raise ValueError(
-                    f"this style was encoded by {one.method!r}, and {self.method!r} needs its own encode_style"
-                )
-            if isinstance(one, Style) and one.encoder not in ("", self.encoder.fingerprint):
-                raise ValueError(
-                    "this style was encoded with another encoder: encode it with the model that is to paint"
-                )
-            if isinstance(one, Style):  # which may come from another device
-                code = {name: part.to(self.encoder.color_bias) for name, part in one.code.items()}
-            else:
-                code = self._encode_style(one, tile)
-            found = len(next(iter(code.values())))
-            if found not in (1, batch):
-                need = f"{batch} contents need 1 style or {batch}" if batch > 1 else "1 content needs 1 style"
-                raise ValueError(f"{need}, got a batch of {found}")
-            codes.append(code)
-        return codes
+def blend(maps: Sequence[FeatureMaps], shares: Tensor) -> dict[str, Tensor]:
+    """Return the weighted mean over K styles, position by position.
 
-    def _weights(
-        self, style_weights: Sequence[float] | None, mask: Tensor | None, styles: int, content: Tensor
-    ) -> Tensor:
-        """How much of every style, `(K, 1, H or 1, W or 1)`."""
-        if mask is not None:
-            if style_weights is not None:
-                raise ValueError("mask and style_weights both say how much of each style: give one of them")
-            return self._mask(mask, styles, content)
-        return share_styles(style_weights, styles).to(self.encoder.color_bias)[:, None, None, None]
-
-    def _mask(self, mask: Tensor, styles: int, content: Tensor) -> Tensor:
-        check_mask(mask, styles, content)
-        mask = mask.to(self.encoder.color_bias)
-        total = mask.sum(0)
-        if not bool(torch.isfinite(mask).all()) or mask.min() < 0 or (total - 1).abs().max() > 1e-3:
-            raise ValueError(
-                f"masks must be at least 0 and have the sum 1 at every pixel, found sums from {total.min():.3g} to "
-                f"{total.max():.3g}; divide them by their sum"
-            )
-        return fill_up(mask[:, None], self.stride, self._least)
-
-    def _load(self, checkpoint: Checkpoint) -> None:
-        """Give the network weights that are made for it and for this encoder."""
-        check_encoder(self.encoder, checkpoint)
-        load_weights(self.network, checkpoint.network, checkpoint.label, f"network of {type(self).__name__}")
-
-
-def measure(maps: Maps) -> dict[str, tuple[Tensor, Tensor]]:
-    """Mean and standard deviation of every map."""
-    return {name: moments(one) for name, one in maps.items()}
-
-
-def standardize(x: Tensor, statistics: tuple[Tensor, Tensor]) -> Tensor:
-    """Features with their mean and standard deviation taken away, `(B, C, h, w)`."""
-    mean, std = statistics
-    # mvn(x) = (x - mean(x)) / std(x)
-    return ((x - mean) / std).to(x.dtype)
-
-
-def total(terms: Iterable[Tensor]) -> Tensor:
-    """The sum of scalars."""
-    return torch.stack(list(terms)).sum()
-
-
-def _blend(maps: Sequence[Mapping[str, Tensor]], weights: Tensor) -> dict[str, Tensor]:
-    """The weighted mean over K styles, place by place."""
+    Args:
+        maps: K times name -> `(B, C, h, w)`, or `(B or 1, C, 1, 1)` for what holds everywhere.
+        shares: `(K, 1, 1, 1)`, or `(K, 1, H, W)` where every style has its region.
+    """
     if len(maps) == 1:
         return dict(maps[0])
+    grid = maps[0]["relu4_1"].shape[2:]  # what holds everywhere is told apart at this resolution
     blended: dict[str, Tensor] = {}
-    for layer, first in maps[0].items():
-        shares = (
-            weights if weights.shape[2:] == (1, 1) else F.adaptive_avg_pool2d(weights, (first.shape[2], first.shape[3]))
-        )
+    for name, first in maps[0].items():
+        w = shares
+        if shares.shape[2:] != (1, 1):
+            height, width = grid if first.shape[2:] == (1, 1) else first.shape[2:]
+            w = F.adaptive_avg_pool2d(shares, (height, width))
         # t = sum_k w_k t_k
-        blended[layer] = torch.stack([share.to(first.dtype) * one[layer] for share, one in zip(shares, maps)]).sum(0)
+        weighted = [share * one[name] for share, one in zip(w.to(first.dtype), maps)]
+        blended[name] = torch.stack(torch.broadcast_tensors(*weighted)).sum(0)
     return blended
 
 
-def start_neutral(conv: nn.Conv2d) -> None:
-    """Let a convolution begin as one that changes nothing."""
-    assert conv.bias is not None
-    nn.init.dirac_(conv.weight)
-    nn.init.zeros_(conv.bias)
-
-
-class Merge(nn.Module):
-    """Features at relu4_1 and relu5_1, joined: conv3x3(x + up(y)).
-
-    Args:
-        channels: C of relu4_1.
-        deep_channels: C of relu5_1. In VGG19 they are equal; where they differ, a 1x1 convolution makes them so.
-    """
-
-    def __init__(self, channels: int, deep_channels: int) -> None:
-        super().__init__()
-        if channels != deep_channels:
-            self.widen = nn.Conv2d(deep_channels, channels, 1)
-            for parameter in self.widen.parameters():
-                nn.init.zeros_(parameter)  # relu4_1 alone, to begin with
-        self.merge_conv = PaddedConv(channels, channels, 3, padding=1, padding_mode="reflect")
-        start_neutral(self.merge_conv)
-
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """`(B, C, h, w)` and `(B, C', h / 2, w / 2)` -> `(B, C, h, w)`."""
-        if hasattr(self, "widen"):
-            y = self.widen(y)
-        y = F.interpolate(y, x.shape[2:])
-        merged: Tensor = self.merge_conv(x + y)
-        return merged
-
-
-class Trainer(nn.Module):
-    """What the objectives of the three methods share.
-
-    Args:
-        model: the method, on an encoder that has the layers of the loss. Its `network` is trained.
-    """
-
-    layers: ClassVar[tuple[str, ...]]
-    weights: ClassVar[dict[str, float]]
-    """Term of the loss -> its weight in the paper."""
-
-    def __init__(self, model: ArbitraryStyle, **weights: float) -> None:
-        super().__init__()
-        self.encoder = as_encoder(model.encoder, self.layers)
-        self.model, self.network = model, model.network
-        unknown = set(weights) - set(self.weights)
-        if unknown:
-            raise TypeError(f"{model.method} has no term {unknown.pop()!r}; there are: {', '.join(self.weights)}")
-        given = {**self.weights, **weights}
-        self.weight = dict(zip(given, check_weights({f"the weight of {term}": one for term, one in given.items()})))
-
-    def read_pair(self, content: Tensor, style: Tensor | None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Features of both pictures, without gradients."""
-        if style is None:
-            raise ValueError(f"{self.model.method} sees a new painting at every step: name a folder of styles")
-        if any(side % self.model.stride for side in (*content.shape[2:], *style.shape[2:])):
-            raise ValueError(
-                f"{self.model.method} is trained on pictures whose sides are a multiple of {self.model.stride}, got "
-                f"{tuple(content.shape[2:])} and {tuple(style.shape[2:])}"
-            )
-        with torch.no_grad():
-            return self.encoder(content), self.encoder(style)
-
-    def copy(self, features: Mapping[str, Tensor], picture: Tensor) -> Tensor:
-        """How well the decoder paints a picture from its own features: |g(f(c)) - c|^2."""
-        return F.mse_loss(self.network["decoder"](features).float(), picture)
-
-    def weigh(self, **terms: Tensor) -> dict[str, Tensor]:
-        """The terms times their weights; those of weight 0 are left out."""
-        return {name: self.weight[name] * term for name, term in terms.items() if self.weight[name]}
-
-    def sample(self, content: Tensor, style: Tensor | None) -> Tensor:
-        """What the model paints now, `(B, 3, S, S)` in [0, 1]."""
-        assert style is not None
-        return self.model.stylize(content, style)
-
-    def describe(self) -> dict[str, str]:
-        """What there is to know of weights trained by this objective."""
-        return {
-            "method": self.model.method,
-            "start": self.model.start,
-            "encoder": self.encoder.name,
-            "encoder_fingerprint": self.encoder.fingerprint,
-            **{f"weight of {term}": str(weight) for term, weight in self.weight.items()},
-        }
+def register_arbitrary(model: type[ArbitraryStyle], objective: type[nn.Module] | None = None) -> None:
+    """Make a method known to `nst.stylize` by its name, and to `nst train` with its objective."""
+    options = ("weights", "encoder", "style_scale"), ("alpha", "style_weights", "mask", "tile", "progress")
+    register(model.method, Method(model, lambda styles, **chosen: model.open(**chosen), *options, objective))

@@ -77,7 +77,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, budget: int = BUDGET) -
     return torch.stack(pictures).reshape(len(q), -1, *query.shape[2:]).to(value.dtype)
 
 
-def mean_and_std(query: Tensor, key: Tensor, value: Tensor, *, budget: int = BUDGET) -> tuple[Tensor, Tensor]:
+def attention_moments(query: Tensor, key: Tensor, value: Tensor, *, budget: int = BUDGET) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of what every position of the query sees: AdaAttN's statistics.
 
     Args:
@@ -91,7 +91,7 @@ def mean_and_std(query: Tensor, key: Tensor, value: Tensor, *, budget: int = BUD
 
     Example:
         >>> flat = torch.zeros(1, 1, 1)  # sees everything alike
-        >>> mean, std = mean_and_std(flat, torch.zeros(1, 1, 2), torch.tensor([[[1.0, 5.0]]]))
+        >>> mean, std = attention_moments(flat, torch.zeros(1, 1, 2), torch.tensor([[[1.0, 5.0]]]))
         >>> mean.item(), std.item()
         (3.0, 2.0)
     """

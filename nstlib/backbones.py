@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nstlib.checks import nearest
+from nstlib.checks import suggest
 from nstlib.weights import Network, compare_keys, download, fingerprint, load_network, parse_network, read_checkpoint
 
 LEAST = 64
@@ -120,7 +120,7 @@ def layers_of(name: str, kind: str) -> tuple[str, ...]:
     return backbone.content if kind == "content" else backbone.style
 
 
-def load_chain(
+def load_layer_sequence(
     name: str | os.PathLike[str] | Mapping[str, Tensor],
     weights: str | os.PathLike[str] | Mapping[str, Tensor] | None,
     seed: int,
@@ -194,7 +194,7 @@ class Graph(nn.Module):
             node = backbone.nodes.get(layer, layer)
             inside = [one for one in found if one == node or one.startswith(f"{node}.")]
             if not inside:
-                raise ValueError(f"{name} has no layer {layer!r}{nearest(layer, tuple(backbone.nodes))}")
+                raise ValueError(f"{name} has no layer {layer!r}{suggest(layer, tuple(backbone.nodes))}")
             nodes[layer] = inside[-1]
         self.layers = tuple(sorted(nodes, key=lambda layer: found.index(nodes[layer])))
         wanted = {nodes[layer]: layer for layer in self.layers}

@@ -51,7 +51,7 @@ def paint_folder(
         folder: the photographs.
         out: where to; it is made if it is missing.
         paint: path of a photograph, or frame `(1, 3, H, W)` of an animation -> result `(1, 3, H, W)`; see
-            `nstlib.stylize.painter`.
+            `nstlib.stylize.make_stylizer`.
         progress: show a bar.
 
     Raises:

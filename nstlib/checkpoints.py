@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from nstlib.decoder import STAGES, Decoder
+from nstlib.decoder import SKIPS, STAGES, ConditionedDecoder, Decoder
 from nstlib.encoder import Encoder
 from nstlib.files import expand_home
 from nstlib.weights import Checkpoint, Source, compare_keys, read_checkpoint, save_file, select, strip_wrappers
@@ -77,13 +77,20 @@ def read_decoder(checkpoint: Checkpoint) -> Decoder:
     """
     state = select(checkpoint.network, "decoder")
     try:
-        names = {layer: f"convs.{layer.replace('relu', 'conv')}.weight" for layer in STAGES}
-        channels = {layer: state[name].shape[1] for layer, name in names.items()}
-        skip = state["convs.conv3_4.weight"].shape[1] != channels["relu3_1"]
+        outputs = {"relu1_1": "conv2_1", "relu2_1": "conv3_1", "relu3_1": "conv4_1"}
+        channels = {layer: len(state[f"convs.{name}.weight"]) for layer, name in outputs.items()}
+        channels["relu4_1"] = state["convs.conv4_1.weight"].shape[1]
+        skips = [layer for layer, name in SKIPS.items() if state[f"convs.{name}.weight"].shape[1] != channels[layer]]
     except (KeyError, IndexError):
         raise ValueError(f"{checkpoint.label} holds no decoder of ours; {looks_like(checkpoint.tensors)}") from None
     with torch.random.fork_rng(devices=[]):  # the first weights are random, and replaced at once
-        decoder = Decoder(channels, skip=skip)
+        if "modulation.weight" in state:
+            blocks = len({key.split(".")[1] for key in state if key.startswith("blocks.")})
+            decoder: Decoder = ConditionedDecoder(
+                channels, skips=skips, blocks=blocks, components=len(state["components"])
+            )
+        else:
+            decoder = Decoder(channels, skips=skips)
     load_weights(decoder, state, checkpoint.label, "decoder")
     return decoder
 

@@ -22,7 +22,7 @@ MOST = 1e30
 """The largest number that is taken for a weight: its products still fit into float32."""
 
 
-def nearest(asked: str, known: Sequence[str]) -> str:
+def suggest(asked: str, known: Sequence[str]) -> str:
     """The end of a sentence: which of the known names may have been meant, and all of them."""
     near = difflib.get_close_matches(asked, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -33,7 +33,7 @@ def check_option(option: str, value: str, known: Sequence[str]) -> None:
     """That a word is one of those that there are."""
     if not isinstance(value, str) or value not in known:
         shown = repr(value) if isinstance(value, str | float | int | None) else f"of the type {type(value).__name__}"
-        raise ValueError(f"no {option} {shown}{nearest(str(value), known)}")
+        raise ValueError(f"no {option} {shown}{suggest(str(value), known)}")
 
 
 def check_layers(option: str, layers: Iterable[str]) -> tuple[str, ...]:
@@ -44,7 +44,9 @@ def check_layers(option: str, layers: Iterable[str]) -> tuple[str, ...]:
     return cast(tuple[str, ...], names)
 
 
-def check_number(option: str, number: float, least: float, most: float = MOST, *, above: bool = False) -> float:
+def check_number(
+    option: str, number: float | Tensor, least: float, most: float = MOST, *, above: bool = False
+) -> float:
     """A number that lies between two others, as a float; `above` leaves out the least itself."""
     if getattr(number, "ndim", None) == 0 and hasattr(number, "item"):
         number = number.item()  # of a tensor or an array without dimensions
@@ -65,7 +67,7 @@ def check_weights(weights: Mapping[str, float]) -> list[float]:
     return [check_number(name, weight, 0) for name, weight in weights.items()]
 
 
-def check_whole(option: str, number: int, least: int, most: int = 2**63 - 1) -> int:
+def check_int(option: str, number: int, least: int, most: int = 2**63 - 1) -> int:
     """A whole number that is not too small, as an int."""
     try:
         whole = operator.index(number)
@@ -102,7 +104,7 @@ def check_names(what: str, given: Mapping[str, Any], known: Sequence[str]) -> No
     """That every option has a name that is known."""
     for name in given:
         if name not in known:
-            raise TypeError(f"{what} has no option {name!r}{nearest(name, known)}")
+            raise TypeError(f"{what} has no option {name!r}{suggest(name, known)}")
 
 
 def is_exporting() -> bool:
@@ -110,13 +112,14 @@ def is_exporting() -> bool:
     return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 
-def check_picture(picture: Tensor, name: str = "picture", *, single: bool = False) -> Tensor:
+def check_picture(picture: Tensor, name: str = "picture", *, single: bool = False, opacity: bool = False) -> Tensor:
     """Check that a tensor is a batch of pictures, and return it unchanged.
 
     Args:
         picture: What should be `(B, 3, H, W)`, floating point, in [0, 1]; up to 0.001 beyond is accepted.
         name: What to call it in the error message.
         single: Accept only a batch of one.
+        opacity: Accept `(1, 4, H, W)` too, whose fourth channel is the opacity.
 
     Returns:
         `picture` itself.
@@ -134,7 +137,8 @@ def check_picture(picture: Tensor, name: str = "picture", *, single: bool = Fals
     if not isinstance(picture, Tensor):
         raise TypeError(f"{name} must be a tensor (B, 3, H, W), not {type(picture).__name__}; load_image makes one")
     shape = tuple(picture.shape)
-    if picture.ndim != 4 or shape[1] != 3 or 0 in shape:
+    with_opacity = opacity and picture.ndim == 4 and shape[:2] == (1, 4)
+    if picture.ndim != 4 or not (shape[1] == 3 or with_opacity) or 0 in shape:
         if picture.ndim == 3 and shape[0] == 3:
             hint = f"; add the batch with {name}[None]"
         elif picture.ndim == 4 and shape[1] == 1:
@@ -171,16 +175,17 @@ def channels_last_hint(shape: Sequence[int]) -> str:
     return f"; its channels seem to come last, so use permute{order}"
 
 
-def check_mask(mask: Tensor, styles: int, content: Tensor) -> None:
+def check_mask(mask: Tensor, styles: int, content: Tensor, *, complete: bool = False) -> None:
     """Check that a mask says for every style where in the content it applies.
 
     Args:
         mask: What should be `(K, H, W)`.
         styles: K.
         content: `(B, 3, H, W)`.
+        complete: Demand that every pixel is divided among the styles: shares of at least 0 with the sum 1.
 
     Raises:
-        ValueError: Its shape is another.
+        ValueError: Its shape is another, or its shares have another sum.
         TypeError: It is no tensor.
     """
     if not isinstance(mask, Tensor):
@@ -190,3 +195,10 @@ def check_mask(mask: Tensor, styles: int, content: Tensor) -> None:
             f"mask must be (K, H, W) = ({styles}, {content.shape[2]}, {content.shape[3]}), one region per style, "
             f"got {tuple(mask.shape)}"
         )
+    if complete:
+        sums = mask.double().sum(0)
+        if not bool(sums.isfinite().all()) or mask.min() < 0 or (sums - 1).abs().max() > 1e-3:
+            raise ValueError(
+                f"masks must be at least 0 and have the sum 1 at every pixel, found sums from {sums.min():.3g} to "
+                f"{sums.max():.3g}; divide them by their sum"
+            )

@@ -17,14 +17,14 @@ def match_color(picture: Tensor, reference: Tensor, *, method: str = "luminance"
     picture in the photograph's colours.
 
     Args:
-        picture: `(B, 3, H, W)` in [0, 1].
-        reference: `(B, 3, H, W)` or `(1, 3, H, W)` in [0, 1]; for `"luminance"` of the size of `picture`.
+        picture: `(B, 3, H, W)` in [0, 1], or `(1, 4, H, W)` with the opacity of every pixel.
+        reference: `(B, 3, H, W)`, `(1, 3, H, W)` or `(1, 4, H, W)` in [0, 1]; for `"luminance"` of the size of `picture`.
         method: `"luminance"` keeps each pixel's luminance and takes the chroma of the same pixel of
             `reference`. `"coral"` maps all colours by one affine map, so that their mean and covariance
-            become those of `reference`.
+            become those of `reference`. Pixels count in both as much as they are opaque.
 
     Returns:
-        `(B, 3, H, W)`, clamped to [0, 1], dtype and device of `picture`.
+        The shape, dtype and device of `picture`; colours are clamped to [0, 1], and opacity stays as it is.
 
     Raises:
         ValueError: Unknown method, or pictures of the wrong shape or range.
@@ -37,11 +37,12 @@ def match_color(picture: Tensor, reference: Tensor, *, method: str = "luminance"
     """
     methods = {"luminance": _match_luminance, "coral": _match_coral}
     check_option("method", method, tuple(methods))
-    check_picture(picture, "picture")
-    check_picture(reference, "reference")
+    check_picture(picture, "picture", opacity=True)
+    check_picture(reference, "reference", opacity=True)
     if reference.shape[0] not in (1, picture.shape[0]):
         raise ValueError(f"reference must hold 1 or {picture.shape[0]} pictures, not {reference.shape[0]}")
-    return methods[method](picture, reference.to(picture)).clamp(0, 1)
+    matched = methods[method](picture, reference.to(picture)).clamp(0, 1)
+    return torch.cat([matched, picture[:, 3:]], 1)
 
 
 def _match_luminance(picture: Tensor, reference: Tensor) -> Tensor:
@@ -53,23 +54,31 @@ def _match_luminance(picture: Tensor, reference: Tensor) -> Tensor:
     # In YIQ, RGB = Y (1, 1, 1) + M (I, Q), where Y = 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601). Taking Y
     # from the picture p and (I, Q) from the reference r is therefore
     #   out = Y_p (1, 1, 1) + M (I_r, Q_r) = r + (Y_p - Y_r) (1, 1, 1)
+    p, r = picture[:, :3], reference[:, :3]
     weights = picture.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
-    return reference + (weights * (picture - reference)).sum(dim=1, keepdim=True)
+    return r + (weights * (p - r)).sum(dim=1, keepdim=True)
 
 
 def _match_coral(picture: Tensor, reference: Tensor) -> Tensor:
-    # On the CPU in float64: eigenvalues of nearly grey pictures are small, and MPS knows no float64.
-    p, r = (x.flatten(2).cpu().double() for x in (picture, reference))  # (B, 3, N)
-    mean_p, mean_r = p.mean(dim=2, keepdim=True), r.mean(dim=2, keepdim=True)  # (B, 3, 1)
+    mean_p, covariance_p = _moments(picture)
+    mean_r, covariance_r = _moments(reference)
     # A = C_r^(1/2) C_p^(-1/2)
-    transform = _power(_covariance(r - mean_r), 0.5) @ _power(_covariance(p - mean_p), -0.5)  # (B, 3, 3)
+    transform = _power(covariance_r, 0.5) @ _power(covariance_p, -0.5)  # (B, 3, 3)
+    p = picture[:, :3].flatten(2).cpu().double()  # (B, 3, N)
     # out = A (p - mean_p) + mean_r
-    return (transform @ (p - mean_p) + mean_r).to(picture).view_as(picture)
+    return (transform @ (p - mean_p) + mean_r).to(picture).view_as(picture[:, :3])
 
 
-def _covariance(centred: Tensor) -> Tensor:
-    # C = X X^T / N
-    return centred @ centred.transpose(1, 2) / centred.shape[2]  # (B, 3, 3)
+def _moments(picture: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean `(B, 3, 1)` and covariance `(B, 3, 3)` of the colours, weighted by opacity where there is any."""
+    # On the CPU in float64: eigenvalues of nearly grey pictures are small, and MPS knows no float64.
+    flat = picture.flatten(2).cpu().double()  # (B, 3 | 4, N)
+    x = flat[:, :3]
+    w = flat[:, 3:] if flat.shape[1] == 4 else torch.ones_like(flat[:, :1])  # (B, 1, N)
+    w = w / w.sum(dim=2, keepdim=True).clamp(min=1e-12)
+    mean = (w * x).sum(dim=2, keepdim=True)
+    # C = sum_n w_n (x_n - mean) (x_n - mean)^T
+    return mean, (w * (x - mean)) @ (x - mean).transpose(1, 2)
 
 
 def _power(covariance: Tensor, exponent: float) -> Tensor:

@@ -1,32 +1,48 @@
-"""The decoder: from features back to a picture, the mirror of an encoder up to relu4_1.
+"""The decoders: from features back to a picture, the mirror of an encoder up to relu4_1.
 
 AdaIN, SANet and AdaAttN change features and then have to paint them. Their decoder is VGG read backwards: where the encoder
-pools, it enlarges (nearest neighbour); every 3x3 convolution has reflection padding and a ReLU, except the last. There is no
-normalisation: it would take away the very statistics that the features were given.
+pools, it upsamples (nearest neighbour); every 3x3 convolution has reflection padding and a ReLU, except the last. There is
+no normalisation: it would take away the very statistics that the features were given.
 
     relu4_1 -> conv4_1  up  conv3_4 conv3_3 conv3_2 conv3_1  up  conv2_2 conv2_1  up  conv1_2 conv1_1 -> picture
 
-Convolutions are named after those of the encoder that they undo.
+Convolutions are named after those of the encoder that they undo. `Decoder` is the papers'. It has to guess the colours and
+the marks of a painting from features at an eighth of the picture's size, and so it paints an average of what it has seen.
+`ConditionedDecoder` is told them: the painting's means and standard deviations z decide how each convolution is scaled and
+shifted, as in conditional instance normalisation (Dumoulin et al. 2017, https://arxiv.org/abs/1610.07629),
+
+    y = (1 + a(z)) conv(x) + b(z)                a, b: linear in z, and 0 before training
+
+The moments of paintings vary together: one with strong contrast has large deviations in all layers. So z holds the
+directions in which they vary most, each scaled to variance 1 (principal components). A linear layer learns from these much
+faster than from the moments themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nstlib.encoder import PaddedConv
+from nstlib.losses import moments
 
 STAGES = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
-"""The layers whose channels decide the widths of a decoder."""
+"""The layers whose channels decide the widths of a decoder, and whose moments condition one."""
 
 UP = ("conv4_1", "conv3_1", "conv2_1")
-"""After these, the map is enlarged."""
+"""Convolutions after which the map is upsampled."""
 
-RADIUS = 32
-"""No pixel depends on features further away than this, in pixels: 8 + 4 x 4 + 2 x 2 + 2, and a little for enlarging."""
+SKIPS = {"relu3_1": "conv3_4", "relu2_1": "conv2_2", "relu1_1": "conv1_2"}
+"""Layer -> the convolution that can take its features as well, at the same size."""
+
+DECODER_REACH_PX = 32
+"""No pixel depends on features further away than this: 8 + 4 x 4 + 2 x 2 + 2, and a little for upsampling.
+
+Every residual block adds two convolutions at relu4_1, and 16 px: see `Decoder.reach`.
+"""
 
 
 class Decoder(nn.Module):
@@ -35,10 +51,10 @@ class Decoder(nn.Module):
     Args:
         channels: channels of the encoder's layers `relu1_1`, `relu2_1`, `relu3_1` and `relu4_1`: `Encoder.channels` will do.
             With VGG19's 64, 128, 256 and 512, it is the published decoder of 3,505,219 parameters.
-        skip: join features at relu3_1 after the first enlargement, as AdaAttN does (4,095,043 parameters).
+        skips: layers, such as `relu3_1`, whose features join on the way up, as in AdaAttN (4,095,043 parameters).
 
     Raises:
-        ValueError: a layer's channels are missing.
+        ValueError: a layer's channels are missing, or another layer as a skip.
 
     Example:
         >>> decoder = Decoder({"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512})
@@ -48,48 +64,62 @@ class Decoder(nn.Module):
         (1, 3, 32, 48)
     """
 
-    def __init__(self, channels: Mapping[str, int], *, skip: bool = False) -> None:
+    def __init__(self, channels: Mapping[str, int], *, skips: Sequence[str] = ()) -> None:
         super().__init__()
         missing = [layer for layer in STAGES if layer not in channels]
         if missing:
             raise ValueError(f"a decoder mirrors the layers {list(STAGES)}, and the encoder's channels lack {missing}")
+        if not set(skips) <= set(SKIPS):
+            raise ValueError(f"skips come from {list(SKIPS)}, got {list(skips)}")
         c1, c2, c3, c4 = (channels[layer] for layer in STAGES)
-        self.skip = skip
+        self.skips = tuple(layer for layer in SKIPS if layer in skips)
         sizes = {
             "conv4_1": (c4, c3),
-            "conv3_4": (2 * c3 if skip else c3, c3),
-            "conv3_3": (c3, c3),
-            "conv3_2": (c3, c3),
-            "conv3_1": (c3, c2),
-            "conv2_2": (c2, c2),
-            "conv2_1": (c2, c1),
-            "conv1_2": (c1, c1),
-            "conv1_1": (c1, 3),
+            **{"conv3_4": (c3, c3), "conv3_3": (c3, c3), "conv3_2": (c3, c3), "conv3_1": (c3, c2)},
+            **{"conv2_2": (c2, c2), "conv2_1": (c2, c1)},
+            **{"conv1_2": (c1, c1), "conv1_1": (c1, 3)},
         }
-        self.convs = nn.ModuleDict(
-            {name: PaddedConv(*size, 3, padding=1, padding_mode="reflect") for name, size in sizes.items()}
-        )
-        for name, conv in self._layers():
-            # He et al. 2015: a ReLU halves the energy, so weights of variance 2 / inputs keep it from layer to layer
-            nn.init.kaiming_normal_(conv.weight, nonlinearity="linear" if name == "conv1_1" else "relu")
-            nn.init.constant_(_bias(conv), 0.5 if name == "conv1_1" else 0.0)  # grey, to begin with
-        with torch.no_grad():
-            conv.weight.mul_(0.1)
+        for layer in self.skips:
+            inputs, outputs = sizes[SKIPS[layer]]
+            sizes[SKIPS[layer]] = (inputs + channels[layer], outputs)
+        convs = {name: _conv(*size) for name, size in sizes.items()}
+        with torch.no_grad():  # grey, to begin with
+            convs["conv1_1"].weight.mul_(0.1)
+            nn.init.constant_(convs["conv1_1"].bias, 0.5)  # type: ignore[arg-type]
+        self.convs = nn.ModuleDict(convs)
+        self.widths = [conv.out_channels for conv in convs.values()]
+        self.channels = {layer: channels[layer] for layer in STAGES}
+        """Layer -> channels, as the decoder was made with."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The encoder's layers that it depends on, by their features or by their moments."""
+        return ("relu4_1", *self.skips)
+
+    @property
+    def reach(self) -> int:
+        """How far it sees, in pixels."""
+        return DECODER_REACH_PX
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         """Paint.
 
         Args:
-            features: `relu4_1` -> `(B, C, h, w)`, at least 2 x 2 positions; with `skip` also `relu3_1` -> `(B, C, 2h, 2w)`.
+            features: `relu4_1` -> `(B, C, h, w)`, at least 2 x 2 positions; with skips also their layers, at the sizes that
+                the encoder gives them.
 
         Returns:
             `(B, 3, 8h, 8w)`, meant for [0, 1], not clamped.
         """
-        x = features["relu4_1"]  # (B, C, h, w)
+        return self._paint(features["relu4_1"], features, {})
+
+    def _paint(self, x: Tensor, features: Mapping[str, Tensor], told: Mapping[str, Tensor]) -> Tensor:
+        """Return the picture of a map `(B, C, h, w)`, joined by features of the skips; `told` modulates convolutions."""
         for name, conv in self.convs.items():
-            if name == "conv3_4" and self.skip:
-                x = torch.cat([x, features["relu3_1"]], 1)  # (B, 2C, 2h, 2w)
-            x = conv(x)
+            joined = [features[layer].to(x.dtype) for layer in self.skips if SKIPS[layer] == name]
+            x = conv(torch.cat([x, *joined], 1) if joined else x)
+            if name in told:
+                x = modulate(x, told[name])
             if name != "conv1_1":
                 x = F.relu(x)
             if name in UP:
@@ -97,43 +127,149 @@ class Decoder(nn.Module):
         return x
 
     @torch.no_grad()
-    def start_from(self, other: Decoder) -> None:
-        """Take the weights of a trained decoder of the same widths. What it doesn't know, a skip, counts nothing at first.
+    def init_from(self, other: Decoder) -> None:
+        """Take the weights of a trained decoder. What it doesn't have (skips, blocks, conditioning) counts nothing at first.
 
         Raises:
-            ValueError: a decoder of other widths, or one with a skip for one without.
+            ValueError: a decoder of other widths, or one with skips, blocks or conditioning for one without.
         """
-        if other.widths != self.widths:
-            raise ValueError(
-                f"a decoder of widths {other.widths} can't start one of widths {self.widths}: they must be equal"
-            )
-        if other.skip and not self.skip:
-            raise ValueError("a decoder with a skip (AdaAttN's) can't start one without: it relies on relu3_1")
-        layers = dict(other._layers())
-        for name, conv in self._layers():
-            there = layers[name]
-            _bias(conv).copy_(_bias(there))
-            if conv.in_channels != there.in_channels:
-                conv.weight.zero_()
-            conv.weight[:, : there.in_channels].copy_(there.weight)
+        own, there = self.state_dict(), other.state_dict()
+        lost = [key for key in there if key not in own or any(a > b for a, b in zip(there[key].shape, own[key].shape))]
+        if other.channels != self.channels or lost:
+            what = f"channels {other.channels}" if other.channels != self.channels else f"weights {lost[0]!r}"
+            raise ValueError(f"a decoder with {what} can't start one of {self.channels} that lacks them")
+        for key, value in there.items():
+            own[key].zero_()
+            own[key][tuple(map(slice, value.shape))].copy_(value)
+
+
+class ConditionedDecoder(Decoder):
+    """Features and the painting's moments -> picture.
+
+    Args:
+        channels: as for `Decoder`.
+        skips: as for `Decoder`.
+        blocks: residual blocks on relu4_1, before the first convolution: they let the network draw what the features only
+            hint at, where a convolution costs least.
+        components: how many numbers z has.
+
+    Before `fit`, z is 0, and it paints as a `Decoder` does.
+
+    Example:
+        >>> decoder = ConditionedDecoder({"relu1_1": 4, "relu2_1": 6, "relu3_1": 8, "relu4_1": 10}, blocks=1)
+        >>> features = {"relu4_1": torch.rand(1, 10, 4, 6), "condition": torch.rand(1, 56, 1, 1)}
+        >>> tuple(decoder(features).shape)
+        (1, 3, 32, 48)
+    """
+
+    center: Tensor
+    spread: Tensor
+    components: Tensor
+    outputs: list[int]
+
+    def __init__(
+        self, channels: Mapping[str, int], *, skips: Sequence[str] = (), blocks: int = 0, components: int = 64
+    ) -> None:
+        super().__init__(channels, skips=skips)
+        size, c4 = 2 * sum(channels[layer] for layer in STAGES), channels["relu4_1"]
+        self.blocks = nn.ModuleList(ConditionedBlock(c4) for _ in range(blocks))
+        self.register_buffer("center", torch.zeros(size, 1, 1))
+        self.register_buffer("spread", torch.ones(size, 1, 1))
+        self.register_buffer("components", torch.zeros(components, size, 1, 1))
+        self.outputs = self.widths + [c4] * blocks
+        # One linear layer for all convolutions, as a 1x1 convolution, so that z may differ from position to position
+        self.modulation = nn.Conv2d(components, 2 * sum(self.outputs), 1)
+        for parameter in self.modulation.parameters():
+            nn.init.zeros_(parameter)
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The layers whose features it takes."""
-        return ("relu4_1", "relu3_1") if self.skip else ("relu4_1",)
-
-    def _layers(self) -> Iterator[tuple[str, nn.Conv2d]]:
-        for name, conv in self.convs.items():
-            assert isinstance(conv, nn.Conv2d)
-            yield name, conv
+        return STAGES
 
     @property
-    def widths(self) -> tuple[int, ...]:
-        """Channels at relu1_1, relu2_1, relu3_1 and relu4_1."""
-        convs = dict(self._layers())
-        return tuple(convs[name].in_channels for name in ("conv1_1", "conv2_1", "conv3_1", "conv4_1"))
+    def reach(self) -> int:
+        return DECODER_REACH_PX + 16 * len(self.blocks)
+
+    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Paint.
+
+        Args:
+            features: as for `Decoder`, and `condition` -> `(B, D, 1, 1)`, what `condition` gives of the painting, or
+                `(B, D, h, w)` for several paintings in one picture.
+        """
+        told_all = self.modulation(self._components_of(features["condition"]).to(self.modulation.weight.dtype))
+        parts = iter(told_all.split([2 * n for n in self.outputs], 1))
+        told = dict(zip(self.convs, parts))
+        x = features["relu4_1"]  # (B, C, h, w)
+        for block, part in zip(self.blocks, parts):
+            x = block(x, part)
+        return self._paint(x, features, told)
+
+    @torch.no_grad()
+    def fit(self, conditions: Tensor) -> None:
+        """Learn from some paintings how moments vary.
+
+        Args:
+            conditions: `(N, D, 1, 1)` of N paintings, as `condition` gives them; N is more than the number of components.
+
+        Raises:
+            ValueError: too few paintings.
+        """
+        count, moments = len(self.components), conditions.flatten(1)  # (N, D)
+        if len(moments) <= count:
+            raise ValueError(f"{count} components need more than {count} paintings, got {len(moments)}")
+        self.center.copy_(moments.mean(0)[:, None, None])
+        self.spread.copy_(moments.std(0)[:, None, None] + 1e-3)
+        x = ((moments - moments.mean(0)) / self.spread.flatten()).clamp(-3, 3)
+        # x = U S V^T: the rows of V^T are the directions, and S / sqrt(N) the deviations along them
+        _, lengths, directions = torch.linalg.svd(x - x.mean(0), full_matrices=False)
+        scale = lengths[:count, None] / len(moments) ** 0.5
+        self.components.copy_((directions[:count] / scale.clamp(min=1e-6))[..., None, None])
+
+    def _components_of(self, condition: Tensor) -> Tensor:
+        """Return z, clipped so that no painting leads far from what was trained."""
+        x = ((condition - self.center) / self.spread).clamp(-3, 3)
+        return F.conv2d(x, self.components).clamp(-3, 3)
 
 
-def _bias(conv: nn.Conv2d) -> Tensor:
+class ConditionedBlock(nn.Module):
+    """x + conv(relu((1 + a) conv(relu(x)) + b)): a residual block that is told the style."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = _conv(channels, channels), _conv(channels, channels)
+        nn.init.zeros_(self.conv2.weight)  # before training it passes on what comes in
+
+    def forward(self, x: Tensor, part: Tensor) -> Tensor:
+        """`(B, C, h, w)` and its scales and shifts `(B, 2C, 1 or h, 1 or w)` -> `(B, C, h, w)`."""
+        return x + self.conv2(F.relu(modulate(self.conv1(F.relu(x)), part)))
+
+
+def modulate(x: Tensor, part: Tensor) -> Tensor:
+    """Scale and shift a map `(B, C, H, W)` by `(B, 2C, 1, 1)`, or by `(B, 2C, h, w)` that is upsampled."""
+    if part.shape[2:] != (1, 1):
+        part = F.interpolate(part, x.shape[2:], mode="bilinear")
+    scale, shift = part.to(x.dtype).chunk(2, 1)
+    # y = (1 + a(z)) conv(x) + b(z)
+    return x + scale * x + shift
+
+
+def condition(style: Mapping[str, Tensor]) -> Tensor:
+    """Return what a conditioned decoder is told of a painting: the means and standard deviations of its features.
+
+    Args:
+        style: features `(B, C, h, w)` of `relu1_1`, `relu2_1`, `relu3_1` and `relu4_1`.
+
+    Returns:
+        `(B, D, 1, 1)`: 640 numbers with `vgg19_mini`.
+    """
+    return torch.cat([part for layer in STAGES for part in moments(style[layer])], 1)
+
+
+def _conv(inputs: int, outputs: int) -> PaddedConv:
+    conv = PaddedConv(inputs, outputs, 3, padding=1, padding_mode="reflect")
     assert conv.bias is not None
-    return conv.bias
+    # He et al. 2015: a ReLU halves the energy, so weights of variance 2 / inputs keep it from layer to layer
+    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    nn.init.zeros_(conv.bias)
+    return conv

@@ -20,8 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.backbones import BACKBONES, Graph, layers_of, load_chain
-from nstlib.checks import check_layers, check_option, check_whole, nearest
+from nstlib.backbones import BACKBONES, Graph, layers_of, load_layer_sequence
+from nstlib.checks import check_int, check_layers, check_option, suggest
 from nstlib.losses import no_autocast
 from nstlib.weights import Network, Padding, fingerprint, imagenet_color
 
@@ -67,7 +67,7 @@ class Encoder(nn.Module):
     layers: tuple[str, ...]
     channels: dict[str, int]
     stride: dict[str, int]
-    chain: tuple[str, ...]
+    layer_sequence: tuple[str, ...]
     padding: Padding
     color_weight: Tensor
     color_bias: Tensor
@@ -87,36 +87,37 @@ class Encoder(nn.Module):
         if padding is not None:
             check_option("padding", padding, get_args(Padding))
         if isinstance(name, str) and name not in BACKBONES and not Path(name).exists():
-            raise ValueError(f"no network or weights file {name!r}{nearest(name, tuple(BACKBONES))}")
+            raise ValueError(f"no network or weights file {name!r}{suggest(name, tuple(BACKBONES))}")
         layers = None if layers is None else check_layers("layers", layers)
         if layers == ():
             raise ValueError("layers must be a list of layer names such as ['relu4_1'], got []")
-        seed = check_whole("seed", seed, 0)
+        seed = check_int("seed", seed, 0)
         self.name = "given" if isinstance(name, Mapping) else os.fspath(name)
         self.pooling: Pooling = pooling
         self.graph: Graph | None = None
-        if isinstance(name, str) and name in BACKBONES and BACKBONES[name].nodes:
-            if pooling != "max" or padding is not None:
-                raise ValueError(
-                    f"pooling and padding can be chosen for networks of the VGG family, and {name} is none"
-                )
-            self._take_graph(Graph(name, layers, weights=weights, seed=seed))
-        else:
-            self._take_chain(load_chain(name, weights, seed), layers or layers_of(self.name, "style"), padding)
+        branches = isinstance(name, str) and name in BACKBONES and bool(BACKBONES[name].nodes)
+        if branches and (pooling != "max" or padding is not None):
+            raise ValueError(f"pooling and padding can be chosen for networks of the VGG family, and {name} is none")
+        with torch.device("cpu"):  # where weights are read and generators are, whatever PyTorch's default is
+            if branches:
+                self._take_graph(Graph(str(name), layers, weights=weights, seed=seed))
+            else:
+                network = load_layer_sequence(name, weights, seed)
+                self._take_layer_sequence(network, layers or layers_of(self.name, "style"), padding)
         self.requires_grad_(False)
         self.to(memory_format=torch.channels_last)
         self.eval()
 
     def _take_graph(self, graph: Graph) -> None:
         """A network that branches, run by torchvision's graph of it."""
-        self.graph, self.chain, self.convs = graph, (), nn.ModuleDict()
+        self.graph, self.layer_sequence, self.convs = graph, (), nn.ModuleDict()
         self.layers, self.channels, self.stride = graph.layers, graph.channels, graph.stride
         self.fingerprint = graph.fingerprint
         weight, bias = imagenet_color()
         self.register_buffer("color_weight", weight)
         self.register_buffer("color_bias", bias)
 
-    def _take_chain(self, network: Network, layers: Sequence[str], padding: Padding | None) -> None:
+    def _take_layer_sequence(self, network: Network, layers: Sequence[str], padding: Padding | None) -> None:
         """A VGG, convolution by convolution."""
         self.fingerprint = network.fingerprint
         self.ceil_mode = network.ceil_mode
@@ -125,18 +126,18 @@ class Encoder(nn.Module):
             self.fingerprint = fingerprint({}, f"{network.fingerprint} {self.pooling} {self.padding}")
 
         # The chain, as (kind, name): conv1_1, relu1_1, conv1_2, relu1_2, pool1, conv2_1, ...
-        chain: list[str] = []
+        layer_sequence: list[str] = []
         for name_of_conv in network.convs:
-            if chain and _block(chain[-1]) != _block(name_of_conv):
-                chain.append(f"pool{_block(chain[-1])}")
-            chain += [name_of_conv, name_of_conv.replace("conv", "relu")]
-        chain.append(f"pool{_block(chain[-1])}")
+            if layer_sequence and _block(layer_sequence[-1]) != _block(name_of_conv):
+                layer_sequence.append(f"pool{_block(layer_sequence[-1])}")
+            layer_sequence += [name_of_conv, name_of_conv.replace("conv", "relu")]
+        layer_sequence.append(f"pool{_block(layer_sequence[-1])}")
         for layer in layers:
-            if layer not in chain:
+            if layer not in layer_sequence:
                 label = "this network" if self.name == "given" else self.name
-                raise ValueError(f"{label} has no layer {layer!r}{nearest(layer, chain)}")
-        self.layers = tuple(layer for layer in chain if layer in layers)
-        self.chain = tuple(chain[: chain.index(self.layers[-1]) + 1])
+                raise ValueError(f"{label} has no layer {layer!r}{suggest(layer, layer_sequence)}")
+        self.layers = tuple(layer for layer in layer_sequence if layer in layers)
+        self.layer_sequence = tuple(layer_sequence[: layer_sequence.index(self.layers[-1]) + 1])
 
         self.register_buffer("color_weight", network.color[0].clone())
         self.register_buffer("color_bias", network.color[1].clone())
@@ -144,7 +145,7 @@ class Encoder(nn.Module):
         self.channels = {}
         self.stride = {}
         channels, stride = 3, 1
-        for step in self.chain:
+        for step in self.layer_sequence:
             if step.startswith("conv"):
                 weight, bias = network.convs[step]
                 channels = weight.shape[0]
@@ -184,7 +185,7 @@ class Encoder(nn.Module):
         if self.graph is not None:
             found = self.graph(x)
             return {layer: found[layer] for layer in self.layers if layer in wanted}
-        for previous, step in zip(("", *self.chain), self.chain):
+        for previous, step in zip(("", *self.layer_sequence), self.layer_sequence):
             if step.startswith("conv"):
                 x = self.convs[step](x)
             elif step.startswith("relu"):
@@ -197,6 +198,24 @@ class Encoder(nn.Module):
                 if len(features) == len(set(wanted)):
                     break
         return features
+
+    @property
+    def width(self) -> float:
+        """How many times wider the first layer is than that of `vgg19_mini`."""
+        return next(iter(self.convs.parameters())).shape[0] / 16 if self.convs else 4.0
+
+    def reach(self, layers: Sequence[str]) -> int:
+        """Return how far these layers see, in pixels: every convolution one position, in windows that no pool is cut by."""
+        reach = deepest = 0
+        stride = 1
+        for step in self.layer_sequence:
+            if step.startswith("conv"):
+                reach += stride
+            elif step.startswith("pool"):
+                stride *= 2
+            if step in layers:
+                deepest = reach
+        return deepest
 
     def train(self, mode: bool = True) -> Encoder:
         """An encoder stays in eval mode, whatever the module that holds it does."""
@@ -234,7 +253,7 @@ class Encoder(nn.Module):
         if self.graph is not None:
             return self.graph.least
         # every pool needs 2 positions to make 1, and reflection needs 2 positions to have a neighbour
-        pools = sum(step.startswith("pool") for step in self.chain)
+        pools = sum(step.startswith("pool") for step in self.layer_sequence)
         return 2**pools * (2 if self.padding == "reflect" else 1)
 
 
@@ -247,7 +266,7 @@ class PaddedConv(nn.Conv2d):
         half = x.dtype == torch.float16 and x.device.type == "cpu"
         with no_autocast(x):
             # PyTorch 2.4 has no F.pad for these, and 2.15 compiles a wrong gradient of it where channels come last
-            if half or torch.compiler.is_compiling():
+            if half or torch.compiler.is_dynamo_compiling():
                 x = self._pad_by_places(x)
             else:
                 x = F.pad(x, self._reversed_padding_repeated_twice, mode=self.padding_mode)

@@ -21,7 +21,7 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 from torch import Tensor
 
-from nstlib.checks import RANGE_TOLERANCE, channels_last_hint, check_mask, check_picture, check_range, check_whole
+from nstlib.checks import RANGE_TOLERANCE, channels_last_hint, check_int, check_mask, check_picture, check_range
 from nstlib.color import match_color
 from nstlib.files import describe_head, expand_home, open_source, write_atomically
 
@@ -99,7 +99,7 @@ def load_image(source: Source, size: int | None = 256, *, alpha: bool = False) -
         tensor([135., 206., 235.])
     """
     if size is not None:
-        size = check_whole("size, the short side in pixels,", size, 1)
+        size = check_int("size, the short side in pixels,", size, 1)
     if isinstance(source, Tensor):
         one = _one_picture(source[None] if source.ndim == 2 else source, (1, 3, 4), "the tensor")
         pixels = _from_array(one.permute(1, 2, 0).numpy(), "the tensor")
@@ -196,7 +196,7 @@ def save_image(picture: Tensor, path: str | os.PathLike[str], *, quality: int = 
         >>> folder.cleanup()
     """
     path, form = check_target(path)
-    quality = check_whole("quality", quality, 1, 100)
+    quality = check_int("quality", quality, 1, 100)
     image = to_pil(picture)
     if form == "JPEG" and image.mode == "RGBA":
         warnings.warn(f"JPEG has no transparency, so the picture in '{path}' lies on white", stacklevel=2)

@@ -32,21 +32,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nstlib.checkpoints import check_method, load_weights, looks_like, save_weights, translate_johnson
-from nstlib.checks import check_layers, check_number, check_option, check_weights, check_whole, nearest
+from nstlib.checks import check_int, check_layers, check_number, check_option, check_weights, suggest
 from nstlib.encoder import Encoder, PaddedConv, as_encoder
 from nstlib.image import check_picture
-from nstlib.losses import gram_matrix, sum_content, sum_style, total_variation
-from nstlib.memory import guarded
-from nstlib.tiling import crop, fill_up
-from nstlib.weights import SHIPPED, Source, read_checkpoint
+from nstlib.memory import enough_memory
+from nstlib.objective import Objective
+from nstlib.opacity import split_opacity
+from nstlib.perceptual import PerceptualLoss, StyleTargets
+from nstlib.registry import Method, register
+from nstlib.tiling import crop, pad_to_multiple
+from nstlib.weights import SHIPPED, SUFFIXES, Source, read_checkpoint
 
 Norm = Literal["instance", "batch"]
 
 LEAST_SIDE = 8
 """Smaller pictures are mirrored up to this: at a quarter of it, the residual blocks still have a pixel to reflect."""
-
-HEAP = 1.1
-"""How much of the heap is holes: see `nstlib.memory`."""
 
 BAND = 64
 """Rows that are normalised at a time by `TransformerNet.fast`: as many as stay in a processor's cache."""
@@ -73,7 +73,7 @@ class TransformerNet(nn.Module):
 
     def __init__(self, width: int = 32, *, norm: Norm = "instance") -> None:
         super().__init__()
-        width = check_whole("width", width, 1)
+        width = check_int("width", width, 1)
         check_option("norm", norm, get_args(Norm))
         self.width, self.norm = width, norm
         self.conv1, self.norm1 = _conv(3, width, 9), _norm(width, norm)
@@ -102,7 +102,7 @@ class TransformerNet(nn.Module):
         Returns:
             `(B, 3, H, W)`, meant for [0, 1], not clamped.
         """
-        x = fill_up(content, 4, LEAST_SIDE)  # (B, 3, H, W), sides now multiples of 4
+        x = pad_to_multiple(content, 4, LEAST_SIDE)  # (B, 3, H, W), sides now multiples of 4
         x = F.relu(self.norm1(self.conv1(x)))  # (B, C, H, W)
         x = F.relu(self.norm2(self.conv2(x)))  # (B, 2C, H/2, W/2)
         x = F.relu(self.norm3(self.conv3(x)))  # (B, 4C, H/4, W/4)
@@ -113,7 +113,7 @@ class TransformerNet(nn.Module):
         x = F.relu(self.norm5(self.up2(F.interpolate(x, scale_factor=2))))  # (B, C, H, W)
         return crop(self.out(x), content.shape[2], content.shape[3])
 
-    def fast(self, content: Tensor) -> Tensor:
+    def fast(self, content: Tensor, opacity: Tensor | None = None) -> Tensor:
         """The same picture in less time, without gradients, and for batch normalisation with its running statistics.
 
         - Channels come last in memory, where convolutions and normalisation are fastest.
@@ -125,23 +125,25 @@ class TransformerNet(nn.Module):
 
         Args:
             content: as for a call.
+            opacity: `(1, 1, H, W)` in [0, 1], how much each pixel counts when instances are normalised.
         """
         with torch.inference_mode():
-            painted = torch.cat([self._fast(picture) for picture in content.split(1)])
+            painted = torch.cat([self._fast(picture, opacity) for picture in content.split(1)])
         return painted.clone()  # an ordinary tensor, that gradients may pass
 
-    def _fast(self, content: Tensor) -> Tensor:
-        x = fill_up(content, 4, LEAST_SIDE).contiguous(memory_format=torch.channels_last)  # (1, 3, H, W)
+    def _fast(self, content: Tensor, opacity: Tensor | None) -> Tensor:
+        x = pad_to_multiple(content, 4, LEAST_SIDE).contiguous(memory_format=torch.channels_last)  # (1, 3, H, W)
+        seen = None if opacity is None else pad_to_multiple(opacity, 4, LEAST_SIDE)  # (1, 1, H, W)
         for conv, norm in ((self.conv1, self.norm1), (self.conv2, self.norm2), (self.conv3, self.norm3)):
-            x = _normalize_(_convolve(x, conv, norm), norm).relu_()
+            x = _normalize_(_convolve(x, conv, norm), norm, seen).relu_()
         for block in self._blocks():
-            y = _normalize_(_convolve(x, block.conv1, block.norm1), block.norm1).relu_()
-            x = _normalize_(_convolve(y, block.conv2, block.norm2), block.norm2).add_(x)
+            y = _normalize_(_convolve(x, block.conv1, block.norm1), block.norm1, seen).relu_()
+            x = _normalize_(_convolve(y, block.conv2, block.norm2), block.norm2, seen).add_(x)
         for conv, norm in ((self.up1, self.norm4), (self.up2, self.norm5)):
             bias = None if isinstance(norm, nn.InstanceNorm2d) else conv.bias
             # reflecting what was upsampled repeats the pixel at the border: replicate, on the small grid
             x = F.conv_transpose2d(_pad(x, 1, "replicate"), _merge_upsampling(conv.weight), bias, stride=2, padding=3)
-            x = _normalize_(x, norm).relu_()
+            x = _normalize_(x, norm, seen).relu_()
         weight, bias = _four_pixels(self.out)
         x = F.pixel_shuffle(F.conv2d(_pad(x, 4), weight, bias, stride=2), 2)  # (1, 12, H/2, W/2) -> (1, 3, H, W)
         return x[..., : content.shape[2], : content.shape[3]]
@@ -167,7 +169,7 @@ class ResidualBlock(nn.Module):
         return x + self.norm2(self.conv2(y))
 
 
-class JohnsonObjective(nn.Module):
+class JohnsonObjective(Objective):
     """What a network is trained by: the loss of Gatys, of the pictures that it paints.
 
     Args:
@@ -175,7 +177,7 @@ class JohnsonObjective(nn.Module):
             a fraction of the steps.
         style: the painting, `(1, 3, h, w)` in [0, 1]. It is read at its own size, which decides how broad strokes are.
         name: what to call the style.
-        start: what to call the weights that the network has now.
+        init_from: what to call the weights that the network has now.
         encoder: the name, path or state dict of a network, or an `Encoder` that has all layers named here. It stays frozen.
         content_layers: layers whose features are kept, place by place.
         style_layers: layers whose Gram matrices are matched, all with the same weight.
@@ -194,13 +196,15 @@ class JohnsonObjective(nn.Module):
         (['content', 'style', 'tv'], True)
     """
 
+    network: TransformerNet
+
     def __init__(
         self,
         network: TransformerNet,
         style: Tensor,
         *,
         name: str = "unnamed",
-        start: str = "random weights",
+        init_from: str = "random weights",
         encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
         content_layers: Sequence[str] = ("relu3_1",),
         style_layers: Sequence[str] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
@@ -209,7 +213,7 @@ class JohnsonObjective(nn.Module):
         tv_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        self.content_weight, self.style_weight, self.tv_weight = check_weights(
+        content_weight, style_weight, tv_weight = check_weights(
             {"content_weight": content_weight, "style_weight": style_weight, "tv_weight": tv_weight}
         )
         content_layers = check_layers("content_layers", content_layers)
@@ -220,42 +224,37 @@ class JohnsonObjective(nn.Module):
             )
         if not content_layers or not style_layers:
             raise ValueError("an objective needs at least one content layer and one style layer")
-        layers = (*content_layers, *style_layers)
-        self.encoder = as_encoder(encoder, layers)
         self.network = network
-        self.content_layers, self.style_layers = content_layers, style_layers
-        self.name, self.start = name, start
+        self.loss = PerceptualLoss(
+            as_encoder(encoder, (*content_layers, *style_layers)),
+            content_layers=content_layers,
+            style_layers=style_layers,
+            content_weight=content_weight,
+            style_weight=style_weight,
+            tv_weight=tv_weight,
+        )
+        self.name, self.init_from = name, init_from
         check_picture(style, "style", single=True)
         self.style_size = tuple(style.shape[2:])
         # Tell apart two paintings of one name and size. Two decimals are the same on every machine
         self.style_mean = " ".join(f"{mean:.2f}" for mean in style.float().mean((0, 2, 3)).tolist())
-        with torch.no_grad():
-            features = self.encoder(style.to(self.encoder.color_bias))
-            for layer in self.style_layers:
-                self.register_buffer(f"gram_{layer}", gram_matrix(features[layer]))  # (1, C, C)
+        grams = self.loss.read_styles([style.to(self.loss.encoder.color_bias)]).grams
+        for layer, gram in grams.items():
+            self.register_buffer(f"gram_{layer}", gram)  # (1, C, C)
 
     def forward(self, content: Tensor, style: Tensor | None = None) -> dict[str, Tensor]:
-        """The weighted terms of the loss, `content`, `style` and `tv`: their sum is to be minimised.
+        """Return the weighted terms of the loss, `content`, `style` and `tv`: their sum is to be minimised.
 
         Args:
             content: photographs, `(B, 3, H, W)` in [0, 1].
             style: left alone: the style is the one that the objective was made with.
         """
-        return self.loss(self.network(content), content)
+        return self.terms(self.network(content), content)
 
-    def loss(self, picture: Tensor, content: Tensor) -> dict[str, Tensor]:
-        """The same terms, of any picture `(B, 3, H, W)` in place of what the network paints."""
-        with torch.no_grad():
-            targets = self.encoder(content, self.content_layers)
-        features = self.encoder(picture)
-        contents, _ = sum_content(features, targets)
-        grams = {layer: self.get_buffer(f"gram_{layer}") for layer in self.style_layers}
-        styles, _ = sum_style(features, grams, {layer: 1 / len(grams) for layer in grams})
-        return {
-            "content": self.content_weight * contents,
-            "style": self.style_weight * styles,
-            "tv": self.tv_weight * total_variation(picture),
-        }
+    def terms(self, picture: Tensor, content: Tensor) -> dict[str, Tensor]:
+        """Return the same terms, of any picture `(B, 3, H, W)` in place of what the network paints."""
+        grams = {layer: self.get_buffer(f"gram_{layer}") for layer in self.loss.style_layers}
+        return self.loss.weigh(self.loss(picture, self.loss.read_content(content), StyleTargets(grams)))
 
     def sample(self, content: Tensor, style: Tensor | None = None) -> Tensor:
         """What the network paints now, `(B, 3, H, W)` in [0, 1], without gradients."""
@@ -268,16 +267,14 @@ class JohnsonObjective(nn.Module):
             "style": self.name,
             "style_mean": self.style_mean,
             "style_size": " x ".join(map(str, self.style_size)),
-            "start": self.start,
+            "init": self.init_from,
             "width": str(self.network.width),
             "norm": self.network.norm,
-            "encoder": self.encoder.name,
-            "encoder_fingerprint": self.encoder.fingerprint,
-            "content_layers": " ".join(self.content_layers),
-            "style_layers": " ".join(self.style_layers),
-            "content_weight": str(self.content_weight),
-            "style_weight": str(self.style_weight),
-            "tv_weight": str(self.tv_weight),
+            "encoder": self.loss.encoder.name,
+            "encoder_fingerprint": self.loss.encoder.fingerprint,
+            "content_layers": " ".join(self.loss.content_layers),
+            "style_layers": " ".join(self.loss.style_layers),
+            **{f"{name}_weight": str(weight) for name, weight in self.loss.weights.items()},
         }
 
 
@@ -286,7 +283,7 @@ class Johnson(nn.Module):
 
     Args:
         network: a trained network.
-        about: what is known of it: style, data, steps, losses, ...
+        metadata: what is known of it: style, data, steps, losses, ...
 
     Example:
         >>> from nstlib import samples
@@ -295,12 +292,12 @@ class Johnson(nn.Module):
         (1, 3, 65, 98)
     """
 
-    def __init__(self, network: TransformerNet, about: Mapping[str, str] | None = None) -> None:
+    def __init__(self, network: TransformerNet, metadata: Mapping[str, str] | None = None) -> None:
         super().__init__()
         if not isinstance(getattr(network, "_orig_mod", network), TransformerNet):  # which may be compiled
             found = repr(network) if isinstance(network, str) else f"a {type(network).__name__}"
             raise TypeError(f"Johnson paints with a TransformerNet, not {found}; Johnson.pretrained('swirl') reads one")
-        self.network, self.about = network, dict(about or {})
+        self.network, self.metadata = network, dict(metadata or {})
         self.to(memory_format=torch.channels_last)
         self.eval()
 
@@ -319,7 +316,7 @@ class Johnson(nn.Module):
         """
         styles = cls.styles()
         if style not in styles:
-            known = nearest(str(style), styles) if styles else " (none is yet)"
+            known = suggest(str(style), styles) if styles else " (none is yet)"
             raise ValueError(f"no Johnson network is shipped for the style {style!r}{known}")
         return cls.from_checkpoint(f"johnson_{style}")
 
@@ -357,6 +354,23 @@ class Johnson(nn.Module):
         load_weights(network, state, checkpoint.label, f"Johnson network of width {network.width}")
         return cls(network, checkpoint.metadata)
 
+    @classmethod
+    def open(cls, styles: Sequence[str | os.PathLike[str]]) -> Johnson:
+        """Return the network of a style: a shipped one by its name, or one that a user has trained by its file."""
+        shipped = ", ".join(cls.styles()) or "none yet"
+        if len(styles) != 1:
+            raise ValueError(f"johnson paints in one style at a time, got {len(styles)}; shipped styles: {shipped}")
+        (style,) = styles
+        if isinstance(style, (str, os.PathLike)) and Path(style).suffix.lower() in SUFFIXES:
+            return cls.from_checkpoint(style)
+        if not isinstance(style, str) or (style not in cls.styles() and Path(style).suffix):
+            what = repr(os.fspath(style)) if isinstance(style, (str, os.PathLike)) else f"a {type(style).__name__}"
+            raise ValueError(
+                f"a Johnson network is trained for one style, so style is the name of a shipped one ({shipped}) or a "
+                f"weights file, not a picture: got {what}"
+            )
+        return cls.pretrained(style)
+
     def save(self, path: str | os.PathLike[str], *, half: bool = False) -> Path:
         """Write the network as a safetensors file, whole or not at all, for `from_checkpoint`.
 
@@ -373,10 +387,10 @@ class Johnson(nn.Module):
             >>> import tempfile
             >>> with tempfile.TemporaryDirectory() as folder:
             ...     path = Johnson.pretrained("wave").save(f"{folder}/mine.safetensors")
-            ...     Johnson.from_checkpoint(path).about["style"]
+            ...     Johnson.from_checkpoint(path).metadata["style"]
             'wave'
         """
-        metadata = {**self.about, "method": "johnson", "width": self.network.width, "norm": self.network.norm}
+        metadata = {**self.metadata, "method": "johnson", "width": self.network.width, "norm": self.network.norm}
         return save_weights(self.network, path, metadata, half=half)
 
     def forward(self, content: Tensor) -> Tensor:
@@ -387,7 +401,8 @@ class Johnson(nn.Module):
         """Paint, by the fast path.
 
         Args:
-            content: `(B, 3, H, W)` in [0, 1], of any size.
+            content: `(B, 3, H, W)` in [0, 1], of any size; or `(1, 4, H, W)` with the opacity of every pixel, which the
+                result keeps. What is transparent counts in no statistic.
             style: None: the network knows its style.
             alpha: strength in [0, 1]. The network knows one strength only, so the result is blended with the photograph
                 pixel by pixel: `alpha * result + (1 - alpha) * content`. (AdaIN, SANet and AdaAttN blend features.)
@@ -403,16 +418,13 @@ class Johnson(nn.Module):
         if style is not None:
             raise ValueError("a Johnson network is trained for one style and takes no style picture: leave style out")
         alpha = check_number("alpha", alpha, 0, 1)
-        content = check_picture(content, "content").to(self.network.out.weight)
-        plenty = 64 * self.network.width * content[:, 0].numel()
-        with guarded(self, content, _rehearse, device=content.device, least=LEAST_SIDE, plenty=plenty, heap=HEAP):
-            painted = self.network.fast(content).clamp_(0, 1)
-            return painted if alpha == 1 else content.lerp(painted, alpha)
-
-
-def _rehearse(model: Johnson, content: Tensor, option: Mapping[str, object]) -> None:
-    """What `stylize` does, for `nstlib.memory`."""
-    model.network.fast(content).clamp_(0, 1)
+        check_picture(content, "content", opacity=True)
+        picture, opacity = split_opacity(content.to(self.network.out.weight))
+        # the table of memory is for a width of 16
+        with enough_memory("johnson", content, device=picture.device, width=self.network.width / 16):
+            painted = self.network.fast(picture, opacity).clamp_(0, 1)
+            painted = picture.lerp(painted.to(picture), alpha)  # which autocast may have made half precision
+        return painted if opacity is None else torch.cat([painted, opacity], 1)
 
 
 # ------------------------------------------------------------------------------------------------ layers
@@ -440,15 +452,21 @@ def _pad(x: Tensor, width: int, mode: str = "reflect") -> Tensor:
     return F.pad(x, (width, width, width, width), mode=mode)
 
 
-def _normalize_(x: Tensor, norm: nn.InstanceNorm2d | nn.BatchNorm2d) -> Tensor:
+def _normalize_(x: Tensor, norm: nn.InstanceNorm2d | nn.BatchNorm2d, opacity: Tensor | None) -> Tensor:
     """Normalisation of one picture `(1, C, H, W)`, in place: y = gamma (x - mean) / sqrt(var + eps) + beta."""
     bands, wide = x.split(BAND, 2), torch.promote_types(x.dtype, torch.float32)  # a sum of squares overflows in float16
     if isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None:
         mean, var = norm.running_mean[:, None, None].to(wide), norm.running_var[:, None, None].to(wide)  # (C, 1, 1)
     else:
-        mean = x.mean((2, 3), keepdim=True, dtype=wide)[0]
-        var = torch.stack([(band.to(wide) - mean).square().sum((0, 2, 3)) for band in bands]).sum(0)[:, None, None]
-        var = var / (x.shape[2] * x.shape[3])
+        if opacity is None:
+            weights, count = [x.new_ones(())] * len(bands), x.new_tensor(x.shape[2] * x.shape[3], dtype=wide)
+            mean = x.mean((2, 3), keepdim=True, dtype=wide)[0]
+        else:
+            seen = F.adaptive_avg_pool2d(opacity.to(wide), (x.shape[2], x.shape[3]))  # (1, 1, H, W)
+            weights, count = list(seen.split(BAND, 2)), seen.sum().clamp(min=1e-6)
+            mean = ((x.to(wide) * seen).sum((2, 3), keepdim=True) / count)[0]
+        squares = [((band.to(wide) - mean).square() * w).sum((0, 2, 3)) for band, w in zip(bands, weights)]
+        var = torch.stack(squares).sum(0)[:, None, None] / count
     scale = norm.weight[:, None, None] * (var + norm.eps).rsqrt()
     shift = norm.bias[:, None, None] - mean * scale
     for band in bands:
@@ -486,3 +504,9 @@ def _four_pixels(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
     weight = torch.stack(corners, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
     bias = conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias
     return weight, bias.repeat_interleave(4)
+
+
+register(
+    "johnson",
+    Method(Johnson, Johnson.open, (), ("alpha", "progress"), objective=JohnsonObjective, takes_pictures=False),
+)

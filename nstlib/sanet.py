@@ -1,9 +1,9 @@
-"""SANet: every place of the photograph looks for places of the painting that are like it, and takes on their features.
+"""SANet: every position of the photograph looks for positions of the painting that are like it, and takes on their features.
 
 Park, Lee: Arbitrary Style Transfer with Style-Attentional Networks, 2019, https://arxiv.org/abs/1812.02342
 
-AdaIN gives all places the same mean and standard deviation. Here, place i of the content asks all places j of the style, by
-what they show and not by how it is painted (mvn takes mean and standard deviation away), and gets a mean of its own:
+AdaIN gives all positions the same mean and standard deviation. Here, position i of the content asks all positions j of the
+style, by what they show and not by how it is painted (mvn takes mean and standard deviation away), and gets its own mean:
 
     F_cs^i = sum_j softmax_j(f(mvn(c))_i . g(mvn(s))_j) h(s)_j          f, g, h: 1x1 convolutions               (eq. 1)
     F_csc  = c + W F_cs                                                                                      (eq. 2)
@@ -21,14 +21,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-import torch.nn.functional as F
+import torch
 from torch import Tensor, nn
 
-from nstlib.arbitrary import ArbitraryStyle, Merge, Statistics, Trainer, measure, standardize, total
+from nstlib.arbitrary import ArbitraryStyle, Code, register_arbitrary
+from nstlib.arbitrary_objective import ArbitraryObjective
 from nstlib.attention import attend
-from nstlib.decoder import Decoder
-from nstlib.losses import moments_loss
-from nstlib.tiling import Maps
+from nstlib.fusion import FeatureFusion
+from nstlib.losses import mean_variance_norm, moments_distance, squared_error
+from nstlib.tiling import FeatureMaps
 
 LEVELS = ("relu4_1", "relu5_1")
 
@@ -47,19 +48,19 @@ class StyleAttention(nn.Module):
         self.h = nn.Conv2d(channels, channels, 1)
         self.out_conv = nn.Conv2d(channels, channels, 1)
 
-    def keep(self, style: Tensor, statistics: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Keys and values of a style `(B, C, h, w)`."""
-        return self.g(standardize(style, statistics)), self.h(style)
+    def encode(self, style: Tensor) -> tuple[Tensor, Tensor]:
+        """Return keys and values of a style `(B, C, h, w)`."""
+        return self.g(mean_variance_norm(style)), self.h(style)
 
-    def forward(self, content: Tensor, statistics: tuple[Tensor, Tensor], key: Tensor, value: Tensor) -> Tensor:
+    def forward(self, content: Tensor, key: Tensor, value: Tensor, opacity: Tensor | None = None) -> Tensor:
         """`(B, C, H, W)` -> `(B, C, H, W)`."""
-        query = self.f(standardize(content, statistics))
+        query = self.f(mean_variance_norm(content, opacity))
         # F_csc = c + W F_cs
         return content + self.out_conv(attend(query, key, value))
 
 
 class SANet(ArbitraryStyle):
-    """Any painting's style in one forward pass, by attention to its places.
+    """Any painting's style in one forward pass, by attention to its positions.
 
     Args and methods are those of `nstlib.arbitrary.ArbitraryStyle`.
 
@@ -74,23 +75,24 @@ class SANet(ArbitraryStyle):
     layers = LEVELS
     parts = ("transformer", "decoder")
 
-    def _build(self, channels: Mapping[str, int], widths: Mapping[str, int]) -> nn.ModuleDict:
-        transformer = Merge(channels["relu4_1"], channels["relu5_1"])
+    def build(self, channels: Mapping[str, int]) -> dict[str, nn.Module]:
+        transformer = FeatureFusion(channels["relu4_1"], channels["relu5_1"])
         transformer.sanet4_1 = StyleAttention(channels["relu4_1"])
         transformer.sanet5_1 = StyleAttention(channels["relu5_1"])
-        return nn.ModuleDict({"transformer": transformer, "decoder": Decoder(widths)})
+        return {"transformer": transformer}
 
-    def _keep(self, maps: Maps, statistics: Statistics) -> dict[str, Tensor]:
-        code: dict[str, Tensor] = {}
+    def encode_style_features(self, style: FeatureMaps) -> Code:
+        code: Code = {}
         for layer in LEVELS:
-            code[f"{layer}/key"], code[f"{layer}/value"] = self._attention(layer).keep(maps[layer], statistics[layer])
+            code[f"{layer}/key"], code[f"{layer}/value"] = self._attention(layer).encode(style[layer])
         return code
 
-    def _transfer(self, maps: Maps, statistics: Statistics, code: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def transfer(self, content: FeatureMaps, code: Code, opacity: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
         levels = [
-            self._attention(layer)(maps[layer], statistics[layer], code[f"{layer}/key"], code[f"{layer}/value"])
+            self._attention(layer)(content[layer], code[f"{layer}/key"], code[f"{layer}/value"], opacity[layer])
             for layer in LEVELS
         ]
+        # F = conv3x3(F_csc at relu4_1 + up(F_csc at relu5_1))
         return {"relu4_1": self.network["transformer"](*levels)}
 
     def _attention(self, layer: str) -> StyleAttention:
@@ -99,11 +101,12 @@ class SANet(ArbitraryStyle):
         return attention
 
 
-class SANetObjective(Trainer):
+class SANetObjective(ArbitraryObjective):
     """The loss of SANet.
 
     Args:
         model: a `SANet` on an encoder that has all `layers`.
+        balance: see `nstlib.arbitrary_objective.ArbitraryObjective`.
         **weights: of the terms `content` (1), `style` (3), `identity1` (50) and `identity2` (1).
 
     Example:
@@ -116,27 +119,21 @@ class SANetObjective(Trainer):
     layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
     weights: ClassVar[dict[str, float]] = {"content": 1.0, "style": 3.0, "identity1": 50.0, "identity2": 1.0}
 
-    def forward(self, content: Tensor, style: Tensor | None) -> dict[str, Tensor]:
-        """The weighted terms: their sum is to be minimised. Both pictures are `(B, 3, S, S)`."""
-        c, s = self.read_pair(content, style)
-        assert style is not None
-        pictures = [self.network["decoder"](self.model.transfer(*pair)) for pair in ((c, s), (c, c), (s, s))]
-        cs, cc, ss = (self.encoder(picture) for picture in pictures)
-        terms = {
-            # L_c = sum_l |mvn(f(cs)) - mvn(f(c))|^2 at relu4_1 and relu5_1
-            "content": total(F.mse_loss(_mvn(cs[layer]), _mvn(c[layer])) for layer in LEVELS),
-            # L_s = sum_l |mean - mean|^2 + |std - std|^2
-            "style": moments_loss(cs, s, self.layers),
-        }
-        # L_identity1 = |cc - c|^2 + |ss - s|^2
-        terms["identity1"] = F.mse_loss(pictures[1].float(), content) + F.mse_loss(pictures[2].float(), style)
+    def pair_terms(self, c: FeatureMaps, s: FeatureMaps, content: Tensor, style: Tensor) -> dict[str, Tensor]:
+        cs, cc, ss = (self.paint(*pair) for pair in ((c, s), (c, c), (s, s)))
+        f_cs, f_cc, f_ss = (self.encoder(picture) for picture in (cs, cc, ss))
+        # L_c = sum_l |mvn(f(cs)) - mvn(f(c))|^2 at relu4_1 and relu5_1
+        kept = [squared_error(mean_variance_norm(f_cs[layer]), mean_variance_norm(c[layer])) for layer in LEVELS]
         # L_identity2 = sum_l |f(cc) - f(c)|^2 + |f(ss) - f(s)|^2
-        terms["identity2"] = total(
-            F.mse_loss(cc[layer].float(), c[layer].float()) + F.mse_loss(ss[layer].float(), s[layer].float())
-            for layer in self.layers
-        )
-        return self.weigh(**terms)
+        same = [squared_error(f_cc[layer], c[layer]) + squared_error(f_ss[layer], s[layer]) for layer in self.layers]
+        return {
+            "content": torch.stack(kept).sum(0),
+            # L_s = sum_l |mean - mean|^2 + |std - std|^2
+            "style": moments_distance(f_cs, s, self.layers),
+            # L_identity1 = |cc - c|^2 + |ss - s|^2
+            "identity1": squared_error(cc, content) + squared_error(ss, style),
+            "identity2": torch.stack(same).sum(0),
+        }
 
 
-def _mvn(x: Tensor) -> Tensor:
-    return standardize(x.float(), measure({"x": x})["x"])
+register_arbitrary(SANet, SANetObjective)

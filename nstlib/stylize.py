@@ -2,49 +2,24 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from nstlib.adaattn import AdaAttN
-from nstlib.adain import AdaIN
-from nstlib.arbitrary import ArbitraryStyle
 from nstlib.checks import check_names, check_number, check_option, choose_device
-from nstlib.gatys import Gatys
-from nstlib.image import load_image, match_color
-from nstlib.johnson import Johnson
+from nstlib.color import match_color
+from nstlib.image import load_image
 from nstlib.masks import read_masks
-from nstlib.sanet import SANet
-from nstlib.scale import scaled_size, warn_of_small_styles
-from nstlib.weights import SUFFIXES
+from nstlib.registry import METHODS, Method
+from nstlib.scale import scaled_size
 
 Picture = str | os.PathLike[str] | Tensor | Any
 """Whatever `load_image` takes: a path, a URL, a PIL picture, an array or a tensor."""
 
-
-METHODS: dict[str, type[Any]] = {
-    "gatys": Gatys,
-    "johnson": Johnson,
-    "adain": AdaIN,
-    "sanet": SANet,
-    "adaattn": AdaAttN,
-}
-"""Name -> the class of the method: a module with `stylize(content, style, **options)`."""
-
-_ARBITRARY = (("weights", "encoder", "style_scale"), ("alpha", "style_weights", "mask", "tile", "progress"))
-
-OPTIONS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
-    "gatys": (tuple(inspect.signature(Gatys).parameters), ("mask", "style_weights", "callback", "progress")),
-    "johnson": ((), ("alpha", "progress")),
-    **dict.fromkeys(("adain", "sanet", "adaattn"), _ARBITRARY),
-}
-"""Method -> the options that make its model, and those of a picture."""
 
 SIZES_KEPT = 2
 """Every painting is kept, scaled and encoded, at so many sizes: for photographs that stand and for those that lie."""
@@ -57,18 +32,23 @@ def stylize(
     method: str = "gatys",
     size: int | None = None,
     keep_color: Literal["luminance", "coral"] | None = None,
+    keep_alpha: bool = True,
     device: str | torch.device | None = None,
     **options: Any,
 ) -> Tensor:
     """Paint a photograph in the style of a painting.
 
     Args:
-        content: the photograph: a path, URL, PIL picture, array or tensor.
-        style: the painting, or a list of paintings. For Johnson, the name of a shipped style or a file of trained weights.
+        content: the photograph: a path, URL, open binary file, PIL picture, array or tensor.
+        style: the painting, of the same kinds, or a list of paintings. For Johnson, the name of a shipped style or a file of
+            trained weights.
         method: `"gatys"`, `"johnson"`, `"adain"`, `"sanet"` or `"adaattn"`.
         size: short side of the result in pixels; None is the content's own size.
         keep_color: keep the content's colours: `"luminance"` takes only the brightness of the result, `"coral"` first gives
             the style the mean and covariance of the content's colours.
+        keep_alpha: keep the transparency of a photograph that has any: the result gets the same opacity, as a fourth
+            channel. What is transparent, in photographs and paintings, is neither painted nor counted in any statistic.
+            False lays such pictures on white.
         device: where to compute; None takes a GPU if there is one.
         **options: those of the method, such as `style_weight=5` or `steps=100` of Gatys. Several methods take these:
 
@@ -84,7 +64,8 @@ def stylize(
             - `weights` (AdaIN, SANet, AdaAttN): a file of trained weights instead of those in the package.
 
     Returns:
-        `(1, 3, H, W)`, RGB, float32 in [0, 1], of the content's shape, on the CPU.
+        `(1, 3, H, W)`, RGB, float32 in [0, 1], of the content's size, on the CPU; `(1, 4, H, W)` with the opacity last if
+        the photograph has transparency.
 
     Raises:
         ValueError: an unknown method, style or option value, or pictures that don't fit.
@@ -97,15 +78,19 @@ def stylize(
         >>> tuple(picture.shape)
         (1, 3, 64, 96)
     """
-    return painter(style, method=method, size=size, keep_color=keep_color, device=device, **options)(content)
+    paint = make_stylizer(
+        style, method=method, size=size, keep_color=keep_color, keep_alpha=keep_alpha, device=device, **options
+    )
+    return paint(content)
 
 
-def painter(
+def make_stylizer(
     style: Picture | Sequence[Picture],
     *,
     method: str = "gatys",
     size: int | None = None,
     keep_color: Literal["luminance", "coral"] | None = None,
+    keep_alpha: bool = True,
     device: str | torch.device | None = None,
     **options: Any,
 ) -> Callable[[Picture], Tensor]:
@@ -120,32 +105,25 @@ def painter(
     if keep_color is not None:
         check_option("keep_color", keep_color, ("luminance", "coral"))
     chosen = choose_device(device)
-    of_model, of_picture = OPTIONS[method]
-    check_names(method, options, (*of_model, *of_picture))
-    call = {name: options.pop(name) for name in of_picture if name in options}
+    known = METHODS[method]
+    check_names(method, options, (*known.model_options, *known.picture_options))
+    call = {name: options.pop(name) for name in known.picture_options if name in options}
     masks = call.pop("mask", None)
     styles: list[Any] = list(style) if isinstance(style, (list, tuple)) else [style]
-    model: Any
-    paintings: Callable[[Tensor], list[Any] | None]
-    if method == "johnson":
-        model, paintings = _open_johnson(styles, keep_color), lambda photograph: None
-    else:
-        loaded = [load_image(one, size=None) for one in styles]
-        if method == "gatys":
-            model, paintings = Gatys(**options), lambda photograph: loaded  # it scales them itself
-        else:
-            style_scale = check_number("style_scale", options.pop("style_scale", 1.0), 0, 100, above=True)
-            model = _open_arbitrary(METHODS[method], **options)
-            paintings = _scaled(loaded, style_scale, None if keep_color == "coral" else model.encode_style)
+    if not known.takes_pictures and keep_color == "coral":
+        raise ValueError(f"keep_color='coral' changes the style picture, and {method} has none: take 'luminance'")
+    model, read_paintings = _open(known, styles, options, keep_alpha, encode=keep_color != "coral")
     model.to(chosen)
 
     def paint(content: Picture) -> Tensor:
-        photograph = load_image(content, size=size)
-        given = paintings(photograph)
-        if given is not None and keep_color == "coral":
+        photograph = _load(content, size, keep_alpha)
+        if photograph.shape[1] == 4 and photograph[:, 3].max() == 0:
+            return photograph  # nothing of it is seen
+        given = read_paintings(photograph)
+        if keep_color == "coral":
             given = [match_color(painting, photograph, method="coral") for painting in given]
-        regions, covered = _fit_masks(masks, method, len(styles), photograph)
-        result = model.stylize(photograph, given, **call, **regions).float().cpu()
+        regions, covered = _fit_masks(masks, known.open_regions, len(styles), photograph)
+        result = model.stylize(photograph, given if known.takes_pictures else None, **call, **regions).float().cpu()
         if keep_color == "luminance":
             result = match_color(result, photograph, method="luminance")
         return result if covered is None else photograph.lerp(result, covered)
@@ -153,29 +131,48 @@ def painter(
     return paint
 
 
+def _open(
+    known: Method, styles: list[Any], options: dict[str, Any], keep_alpha: bool, *, encode: bool
+) -> tuple[Any, Callable[[Tensor], list[Any]]]:
+    """Return the model, and a function from photograph to the paintings that it is to be given."""
+    loaded = [_load(one, None, keep_alpha) for one in styles] if known.takes_pictures else []
+    if not hasattr(known.model, "encode_style"):  # a method that takes no paintings, or scales them itself
+        return known.open(styles, **options), lambda photograph: loaded
+    style_scale = check_number("style_scale", options.pop("style_scale", 1.0), 0, 100, above=True)
+    model = known.open(styles, **options)
+    return model, _scaled(loaded, style_scale, model.encode_style if encode else None)
+
+
+def _load(source: Picture, size: int | None, keep_alpha: bool) -> Tensor:
+    """Read a picture, with its opacity if it is transparent anywhere."""
+    picture = load_image(source, size=size, alpha=keep_alpha)
+    opaque = picture.shape[1] == 4 and bool(picture[:, 3].min() > 1 - 0.5 / 255)
+    return picture[:, :3].contiguous() if opaque else picture
+
+
 def _scaled(
     paintings: list[Tensor], style_scale: float, encode: Callable[[Tensor], Any] | None
 ) -> Callable[[Tensor], list[Any]]:
     """Make a function from photograph to the paintings at the size that suits it, encoded if `encode` is given."""
-    warned: set[tuple[int, ...]] = set()
 
     @lru_cache(maxsize=SIZES_KEPT * len(paintings))
     def read(number: int, side: int) -> Any:
         painting = paintings[number]
         if side != min(painting.shape[2:]):
-            painting = load_image(painting, size=side)
+            painting = load_image(painting, size=side, alpha=True)
         return painting if encode is None else encode(painting)
 
     def scale(photograph: Tensor) -> list[Any]:
         content = photograph.shape[2:]
-        warn_of_small_styles(paintings, photograph, style_scale, warned)
         sides = [min(scaled_size(painting.shape[2:], content, style_scale)) for painting in paintings]
         return [read(number, side) for number, side in enumerate(sides)]
 
     return scale
 
 
-def _fit_masks(masks: Any, method: str, styles: int, photograph: Tensor) -> tuple[dict[str, Tensor], Tensor | None]:
+def _fit_masks(
+    masks: Any, open_regions: bool, styles: int, photograph: Tensor
+) -> tuple[dict[str, Tensor], Tensor | None]:
     """Return masks as an option of the method's call, and, if they are files, which part of every pixel they cover."""
     if masks is None:
         return {}, None
@@ -184,31 +181,8 @@ def _fit_masks(masks: Any, method: str, styles: int, photograph: Tensor) -> tupl
     if not isinstance(masks, (list, tuple)):
         return {"mask": masks}, None
     regions = read_masks(masks, styles, (photograph.shape[2], photograph.shape[3]))  # (K, H, W)
-    if method == "gatys":  # which knows regions that have no style
+    if open_regions:
         return {"mask": regions}, None
     total = regions.sum(0)
     # the others paint every pixel, with parts that have the sum 1
     return {"mask": torch.where(total > 0, regions / total, 1 / styles)}, total.clamp(max=1)
-
-
-def _open_arbitrary(kind: type[ArbitraryStyle], *, weights: Any = None, encoder: Any = "vgg19_mini") -> ArbitraryStyle:
-    return kind.from_checkpoint(kind.method if weights is None else weights, encoder=encoder)
-
-
-def _open_johnson(styles: list[Any], keep_color: str | None) -> Johnson:
-    """The network of a style: shipped, by name, or trained by the user, by file."""
-    shipped = ", ".join(Johnson.styles()) or "none yet"
-    if keep_color == "coral":
-        raise ValueError("keep_color='coral' changes the style picture, and johnson has none: take 'luminance'")
-    if len(styles) != 1:
-        raise ValueError(f"johnson paints in one style at a time, got {len(styles)}; shipped styles: {shipped}")
-    (style,) = styles
-    if isinstance(style, (str, os.PathLike)) and Path(style).suffix.lower() in SUFFIXES:
-        return Johnson.from_checkpoint(style)
-    if not isinstance(style, str) or (style not in Johnson.styles() and Path(style).suffix):
-        what = repr(os.fspath(style)) if isinstance(style, (str, os.PathLike)) else f"a {type(style).__name__}"
-        raise ValueError(
-            f"a Johnson network is trained for one style, so style is the name of a shipped one ({shipped}) or a "
-            f"weights file, not a picture: got {what}"
-        )
-    return Johnson.pretrained(style)

@@ -9,18 +9,19 @@ deviations, attention) is not computed in tiles at all: the encoder's maps are p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from nstlib.checks import is_exporting
 
-Maps = Mapping[str, Tensor]
+FeatureMaps = Mapping[str, Tensor]
 """Name -> `(B, C, h, w)`, each a whole number of times smaller than the picture."""
 
 
-def fill_up(picture: Tensor, multiple: int, least: int = 1) -> Tensor:
+def pad_to_multiple(picture: Tensor, multiple: int, least: int = 1) -> Tensor:
     """The picture, mirrored at its right and lower border until its sides are multiples, and not under `least`.
 
     Args:
@@ -32,7 +33,7 @@ def fill_up(picture: Tensor, multiple: int, least: int = 1) -> Tensor:
         `(B, C, H', W')`, the picture itself if it fits.
 
     Example:
-        >>> fill_up(torch.tensor([[[[0, 1, 2]]]]), 4)[0, 0].tolist()
+        >>> pad_to_multiple(torch.tensor([[[[0, 1, 2]]]]), 4)[0, 0].tolist()
         [[0, 1, 2, 1], [0, 1, 2, 1], [0, 1, 2, 1], [0, 1, 2, 1]]
     """
     for dim in (2, 3):
@@ -45,13 +46,15 @@ def fill_up(picture: Tensor, multiple: int, least: int = 1) -> Tensor:
         if exporting or wanted != side:
             # 0 1 2 3 2 1 0 1 ...: back and forth as often as it takes, and 0 0 0 ... for a single pixel
             period = 2 * (side - 1) if exporting else max(1, 2 * (side - 1))
-            position = torch.arange(wanted, device=picture.device) % period
+            position = torch.arange(wanted, device=picture.device)
+            if not exporting:  # PyTorch can't write a remainder by a symbol as ONNX, and the least size needs none
+                position = position % period
             picture = picture.index_select(dim, torch.minimum(position, period - position).clamp(max=side - 1))
     return picture
 
 
 def crop(picture: Tensor, height: int, width: int) -> Tensor:
-    """Undo `fill_up`: the upper left part of a picture.
+    """Undo `pad_to_multiple`: the upper left part of a picture.
 
     Args:
         picture: `(B, C, H, W)`.
@@ -65,16 +68,22 @@ def crop(picture: Tensor, height: int, width: int) -> Tensor:
 
 
 def in_tiles(
-    function: Callable[[Maps], Maps], maps: Maps, size: tuple[int, int], tile: int, reach: int
+    function: Callable[[FeatureMaps], FeatureMaps],
+    maps: FeatureMaps,
+    size: Sequence[int],
+    tile: float,
+    reach: int,
+    stride: int = 1,
 ) -> dict[str, Tensor]:
-    """`function(maps)`, computed in tiles.
+    """Return `function(maps)`, computed in tiles if the picture has more pixels than a tile.
 
     Args:
         function: maps of a window -> other maps of it. Convolutions, pooling, enlarging; nothing that looks at all of it.
         maps: of the whole picture.
-        size: height and width of the whole picture in pixels: multiples of the stride of every map.
-        tile: side of a tile in pixels: a multiple of every stride.
-        reach: how far the function sees, in pixels: a multiple of every stride.
+        size: height and width of the whole picture in pixels. If they aren't multiples of the stride, no tiles are cut.
+        tile: side of a tile in pixels, at least the stride; infinity computes all at once.
+        reach: how far the function sees, in pixels.
+        stride: the largest stride of any map: tiles are cut at multiples of it.
 
     Returns:
         The maps that the function gives, of the whole picture.
@@ -85,21 +94,27 @@ def in_tiles(
         >>> torch.allclose(in_tiles(blur, picture, (32, 48), 16, 1)["blurred"], blur(picture)["blurred"])
         True
     """
+    if math.isinf(tile) or size[0] * size[1] <= tile**2 or any(side % stride for side in size):
+        return dict(function(maps))
+    tile, reach = int(tile) // stride * stride, -(-reach // stride) * stride
     whole: dict[str, Tensor] = {}
     for (top, bottom, above, below), (left, right, before, after) in _windows(size, tile, reach):
-        window = {
-            name: _cut(one, size[0] // one.shape[2], (above, below), (before, after)) for name, one in maps.items()
+        window = {  # a map of one position holds for the whole picture
+            name: one
+            if one.shape[2:] == (1, 1)
+            else _cut(one, size[0] // one.shape[2], (above, below), (before, after))
+            for name, one in maps.items()
         }
         for name, one in function(window).items():
-            stride = (below - above) // one.shape[2]
+            step = (below - above) // one.shape[2]
             if name not in whole:
-                whole[name] = one.new_empty(*one.shape[:2], size[0] // stride, size[1] // stride)
-            target = _cut(whole[name], stride, (top, bottom), (left, right))
-            target.copy_(_cut(one, stride, (top - above, bottom - above), (left - before, right - before)))
+                whole[name] = one.new_empty(*one.shape[:2], size[0] // step, size[1] // step)
+            target = _cut(whole[name], step, (top, bottom), (left, right))
+            target.copy_(_cut(one, step, (top - above, bottom - above), (left - before, right - before)))
     return whole
 
 
-def _windows(size: tuple[int, int], tile: int, reach: int) -> Iterator[tuple[tuple[int, int, int, int], ...]]:
+def _windows(size: Sequence[int], tile: int, reach: int) -> Iterator[tuple[tuple[int, int, int, int], ...]]:
     """For every tile, vertically and horizontally: its ends, and the ends of its window."""
     sides = [
         [

@@ -39,15 +39,15 @@ SUFFIXES = (".safetensors", ".pth", ".pt", ".model")
 
 SHIPPED = {
     "vgg19_mini": "87805c77170d9a6d64e5deb802e4a314ad42e672461fab0e86ad7c638cc73232",
-    "adain": "364b596bbec4d812d7025390dc0f6aab5db943e26d10d337d6b439115c8ebc57",
-    "sanet": "5d773d4cc9160cff7fb58037c98fd06f2a5694f96912bab7625ee8cb75675b31",
-    "adaattn": "35f789644c2c84bbfdc43ab2670dbe8fda52d99665f59f0ac208312692cf5363",
-    "johnson_cypresses": "0f38cc3200c1f0b1f660c408e9ef2e89711fcc9be533145fa0266534befb3c77",
-    "johnson_glass": "d211adb1a098a7f74004f1cd84cb1e115d08df7720e4e8619ee6d71688ddb3ec",
-    "johnson_kirifuri": "c5869d66da9898def0a359e48b8a016780b384ba9b81d78a244904660da5df82",
-    "johnson_mosaic": "e218996b7ee24ace231609732706737569b41a513244a0c06af3f5a46bb741f5",
-    "johnson_swirl": "e16e74555ce0e4b4587728efa6d043215f6be5615b86bcd17fdc041019b3abf9",
-    "johnson_wave": "465d6b9445d7f549c25607c8929ec7c5c1ab4923c73865ff179cd39668b22b52",
+    "adain": "d15bb6c8a5c368e4ffac959e6da96568831dc1ec3b81c843372505ab4aa095dc",
+    "sanet": "2e0045b69c1957a06d29cb40ee50e7349f0a9a89d1b13fc5a59beeaa9686ced0",
+    "adaattn": "51dc106456bab4fd46508d7f003f14642c0f40aefc86bf0c6f72be6736a06065",
+    "johnson_cypresses": "b1840c23e1de2d13d56cd1b4ae64907d6b32d7b8bcec0a543351f9e609cb6522",
+    "johnson_glass": "5e89a705b4ac48997d56a10503a3509ec67d144ce117a865154c6d82eb0dfcfb",
+    "johnson_kirifuri": "cfa8bcbaab50812780f3bbe8380fae33693ae37f8084659fa22aff84ac45d9f2",
+    "johnson_mosaic": "4a146a89bae70780c3f0a79b23ef75a3dc1bff305d9158381f1f22dbf90bb97b",
+    "johnson_swirl": "cff4c12d8eb1ec0e746190621c8504780108c3709e95c50aa60b397f10c3af84",
+    "johnson_wave": "890090a91ce9df5c2a594e7c62616d83a26628f19f02ab8c8c3551f02f18a44d",
 }
 """Files inside the package, `weights/<name>.safetensors`, and their SHA-256."""
 

@@ -32,14 +32,16 @@ SETTINGS: dict[str, dict[str, str]] = {
 """Name -> environment."""
 
 TESTS = (
-    *("adaattn", "adain", "arbitrary", "attention", "backbones", "crops", "decoder", "determinism", "distill"),
+    *("adaattn", "adain", "arbitrary", "attention", "backbones", "conditioned", "crops", "decoder", "determinism"),
     *(
+        "distill",
         "encoder",
         "gatys",
         "johnson",
         "losses",
         "metrics",
         "misuse",
+        "opacity",
         "samples",
         "sanet",
         "stylize",

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nstlib.decoder import condition
+
 DEPTHS = (2, 2, 4, 4, 1)
 
 
@@ -175,3 +177,38 @@ def lively(model: Any) -> Any:
         conv.weight *= 0.2 / model(*pair).std((0, 2, 3))[:, None, None, None]
         conv.bias += 0.5 - model(*pair).mean((0, 2, 3))
     return model
+
+
+def condition_randomly(decoder: Any, conditions: Tensor | None = None, *, size: float = 0.1, seed: int = 11) -> None:
+    """Give a conditioned decoder random weights where it begins with zeros, as if it had been trained.
+
+    Args:
+        decoder: changed in place.
+        conditions: `(N, D, 1, 1)` of some pictures, to standardise by; None draws random numbers around 0.5.
+        size: of the weights.
+        seed: of the weights.
+    """
+    random = torch.Generator().manual_seed(seed)
+
+    def noise(value: Tensor, size: float) -> Tensor:
+        return size * torch.randn(value.shape, generator=random).to(value)
+
+    with torch.no_grad():
+        if conditions is None:
+            decoder.center.copy_(0.5 + noise(decoder.center, 0.1))
+            decoder.spread.copy_(0.2 + noise(decoder.spread, 0.05).abs())
+        else:
+            decoder.center.copy_(conditions.mean(0))
+            decoder.spread.copy_(conditions.std(0) + 0.1)
+        decoder.components.copy_(noise(decoder.components, decoder.components.shape[1] ** -0.5))
+        for value in decoder.modulation.parameters():
+            value += noise(value, size)
+        for block in decoder.blocks:
+            block.conv2.weight += noise(block.conv2.weight, size)
+
+
+def with_random_conditioning(model: Any) -> Any:
+    """Give the conditioned decoder of a model random weights, and what it paints contrast."""
+    conditions = condition(model.encoder(torch.cat([picture(1, 3, 64, 64, seed=seed) for seed in (8, 9, 10)])))
+    condition_randomly(model.decoder, conditions)
+    return lively(model)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nstlib import attention
-from nstlib.attention import attend, mean_and_std
+from nstlib.attention import attend, attention_moments
 from nstlib.losses import moments
 
 ROW = 8 * 20
@@ -105,7 +105,7 @@ def test_gradients_of_only_some_inputs(wanted: tuple[int, ...]) -> None:
 def test_gradcheck(styles: int) -> None:
     inputs = [x.requires_grad_() for x in maps(2, styles)]
     assert torch.autograd.gradcheck(lambda *x: attend(*x, budget=4 * ROW), inputs)
-    assert torch.autograd.gradcheck(lambda *x: mean_and_std(*x, budget=4 * ROW), inputs)
+    assert torch.autograd.gradcheck(lambda *x: attention_moments(*x, budget=4 * ROW), inputs)
 
 
 def test_a_second_gradient_is_refused() -> None:
@@ -118,7 +118,7 @@ def test_a_second_gradient_is_refused() -> None:
 def test_mean_and_std_are_the_formula() -> None:
     inputs = [x.requires_grad_() for x in maps()]
     for index in range(2):
-        found, expected = mean_and_std(*inputs)[index], explicit_mean_and_std(*inputs)[index]
+        found, expected = attention_moments(*inputs)[index], explicit_mean_and_std(*inputs)[index]
         assert found.shape == (2, 2, 3, 5)
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
         pairs = zip(gradients(found, inputs), gradients(expected, inputs), strict=True)
@@ -134,7 +134,7 @@ def test_positions_of_several_styles_can_be_joined() -> None:
     assert torch.equal(attend(query.flatten(2), *joined), attend(query, *joined).flatten(2))
     far = torch.cat([key.flatten(2), torch.full((1, 3, 20), -1e6)], 2)  # a style whose keys nothing matches
     torch.testing.assert_close(attend(query.abs(), far, joined[1]), attend(query.abs(), key, value))
-    for one, two in zip(mean_and_std(query, *joined), mean_and_std(query.flatten(2), *joined), strict=True):
+    for one, two in zip(attention_moments(query, *joined), attention_moments(query.flatten(2), *joined), strict=True):
         assert torch.equal(one.flatten(2), two)
 
 
@@ -159,7 +159,7 @@ def test_half_precision_is_computed_in_float32(dtype: torch.dtype) -> None:
         assert mine.dtype == dtype
         assert torch.isfinite(mine).all()
     large = [300 * torch.ones(1, 2, 2, dtype=dtype) for _ in range(3)]  # 300^2 is more than float16 can hold
-    mean, std = mean_and_std(*large)
+    mean, std = attention_moments(*large)
     assert mean.dtype == std.dtype == dtype
     assert torch.equal(mean, large[2])
     assert not std.any()
@@ -167,7 +167,7 @@ def test_half_precision_is_computed_in_float32(dtype: torch.dtype) -> None:
 
 def test_autocast_does_not_lower_the_precision() -> None:
     inputs = [(3 * x).requires_grad_() for x in maps(dtype=torch.float32)]
-    for call in (attend, lambda *x: torch.cat(mean_and_std(*x), 1)):
+    for call in (attend, lambda *x: torch.cat(attention_moments(*x), 1)):
         expected = call(*inputs)
         expected_gradients = gradients(expected, inputs)
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -194,7 +194,7 @@ def test_centring_keeps_the_digits_of_values_far_from_zero() -> None:
     query, key, value = maps()
     value = 1000 + value
     _, exact = explicit_mean_and_std(query, key, value)
-    mean, std = mean_and_std(query.float(), key.float(), value.float())
+    mean, std = attention_moments(query.float(), key.float(), value.float())
     torch.testing.assert_close(std.double(), exact, rtol=1e-3, atol=0)
     # without centring: squares of a million have 0.06 between neighbouring float32
     plain = (attend(query.float(), key.float(), value.float().square()) - mean.square()).relu().sqrt()
@@ -206,7 +206,7 @@ def test_centring_keeps_the_digits_of_values_far_from_zero() -> None:
 
 def test_flat_attention_sees_the_mean_and_std_of_the_style() -> None:
     query, key, value = maps()
-    mean, std = mean_and_std(torch.zeros_like(query), key, value)
+    mean, std = attention_moments(torch.zeros_like(query), key, value)
     style_mean, style_std = moments(value)  # AdaIN's, with the unbiased variance + 1e-5
     torch.testing.assert_close(mean, style_mean.expand_as(mean), rtol=1e-12, atol=1e-12)
     biased = ((style_std.square() - 1e-5) * 19 / 20).sqrt()
@@ -216,7 +216,7 @@ def test_flat_attention_sees_the_mean_and_std_of_the_style() -> None:
 def test_sharp_attention_picks_the_best_match() -> None:
     value = maps()[2]
     key = 100 * torch.eye(20, dtype=torch.float64).reshape(1, 20, 4, 5).expand(2, -1, -1, -1)
-    mean, std = mean_and_std(key.flip(3), key, value)
+    mean, std = attention_moments(key.flip(3), key, value)
     torch.testing.assert_close(mean, value.flip(3), rtol=1e-12, atol=1e-12)
     assert std.max() < 1e-6  # sqrt of the rounding
 
@@ -225,7 +225,7 @@ def test_sharp_attention_picks_the_best_match() -> None:
 def test_constant_values_have_no_std_and_no_gradient_of_it(shape: tuple[int, ...]) -> None:
     query, key = (x.requires_grad_() for x in (torch.randn(1, 3, 2, 2), torch.randn(1, 3, *shape[2:])))
     value = torch.full(shape, 7.0, requires_grad=True)
-    mean, std = mean_and_std(query, key, value)
+    mean, std = attention_moments(query, key, value)
     assert torch.equal(std, torch.zeros(1, 2, 2, 2))
     torch.testing.assert_close(mean, torch.full((1, 2, 2, 2), 7.0))
     for gradient in torch.autograd.grad(std.sum(), (query, key, value)):
@@ -296,7 +296,7 @@ ERRORS: dict[str, tuple[tuple[Shape, Shape, Shape], str]] = {
 }
 
 
-@pytest.mark.parametrize("form", [attend, mean_and_std])
+@pytest.mark.parametrize("form", [attend, attention_moments])
 @pytest.mark.parametrize("name", ERRORS)
 def test_errors(name: str, form: Callable[..., Any]) -> None:
     shapes, message = ERRORS[name]
@@ -304,7 +304,7 @@ def test_errors(name: str, form: Callable[..., Any]) -> None:
         form(*map(torch.zeros, shapes))
 
 
-@pytest.mark.parametrize("form", [attend, mean_and_std])
+@pytest.mark.parametrize("form", [attend, attention_moments])
 def test_a_budget_of_nothing(form: Callable[..., Any]) -> None:
     with pytest.raises(ValueError, match="at least 1, got 0"):
         form(*maps(), budget=0)

@@ -218,11 +218,11 @@ def test_batch_normalisation_is_folded_into_the_convolutions() -> None:
 def test_gatys_takes_the_layers_that_are_usual_for_a_network() -> None:
     content, style = picture(1, 3, 96, 96, seed=1), picture(1, 3, 96, 96, seed=2)
     gatys = nst.Gatys(encoder("squeezenet1_1"), steps=3, pyramid=1)
-    assert gatys.content_layers == ("fire6",)
-    assert gatys.style_layers == ("relu1", "fire3", "fire5", "fire7", "fire9")
+    assert gatys.loss.content_layers == ("fire6",)
+    assert gatys.loss.style_layers == ("relu1", "fire3", "fire5", "fire7", "fire9")
     result = gatys(content, style, progress=False)
     assert result.history[-1]["total"] < 0.9 * result.history[0]["total"]
-    assert nst.Gatys().content_layers == ("relu4_2",)
+    assert nst.Gatys().loss.content_layers == ("relu4_2",)
     content, style = picture(1, 3, 128, 160, seed=1), picture(1, 3, 100, 90, seed=2)
     result = nst.Gatys(encoder("squeezenet1_1"), steps=4)(content, style, progress=False)  # a pyramid of usual sizes
     assert [entry["size"] for entry in result.history] == [64, 64, 64, 128]

@@ -20,6 +20,8 @@ ROWS = {
     "feedforward": 6,
     "gatys": 5,
     "machine": 2,
+    "memory": 5,
+    "painters": 1,
     "styles": 4,
     "training": 2,
 }

@@ -120,17 +120,17 @@ def test_a_checkpoint_of_a_training_is_read(method: str, ema: float, folders: Pa
         if method == "johnson"
         else AdaINObjective(model)
     )
-    options: dict[str, Any] = {"steps": 2, "batch": 1, "size": 32, "ema": ema, "device": "cpu", "progress": False}
-    nst.train(objective, folders / "photos", paintings, out=tmp_path, **options)
+    options: dict[str, Any] = {"steps": 2, "batch_size": 1, "size": 32, "ema": ema, "device": "cpu", "progress": False}
+    nst.train(objective, folders / "photos", paintings, out_dir=tmp_path, **options)
     again = read(method, tmp_path / "checkpoint-2.pt")
     assert same(
         again, objective.network.state_dict()
     )  # which holds what was saved for use: the average, if there is one
     trained = torch.load(tmp_path / "checkpoint-2.pt", weights_only=True)["network"]
     assert same(again, trained) == (ema == 0)
-    assert again.about["method"] == method
-    assert again.about["steps"] == "2"
-    assert again.about.items() <= load_metadata(tmp_path / "weights.safetensors").items()
+    assert again.metadata["method"] == method
+    assert again.metadata["steps"] == "2"
+    assert again.metadata.items() <= load_metadata(tmp_path / "weights.safetensors").items()
 
 
 # ------------------------------------------------------------------------------------ saved by us
@@ -140,13 +140,13 @@ def test_a_checkpoint_of_a_training_is_read(method: str, ema: float, folders: Pa
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_what_a_model_saves_is_read_again_bit_for_bit(method: str, dtype: torch.dtype, tmp_path: Path) -> None:
     model = new(method).to(dtype)
-    model.about = {"style": "waves", "steps": "12"}
+    model.metadata = {"style": "waves", "steps": "12"}
     path = model.save(tmp_path / "deep" / "mine.safetensors")
     assert path == tmp_path / "deep" / "mine.safetensors"
     again = read(method, path)
     assert same(again, {key: value.float() for key, value in model.network.state_dict().items()})
-    assert again.about["method"] == method
-    assert model.about.items() <= again.about.items()
+    assert again.metadata["method"] == method
+    assert model.metadata.items() <= again.metadata.items()
     assert same(read(method, again.save(tmp_path / "again.safetensors")), again.network.state_dict())
 
 
@@ -164,6 +164,23 @@ def test_weights_are_saved_as_safetensors_alone(method: str, tmp_path: Path) -> 
     with pytest.raises(ValueError, match=r"written as safetensors, got '.*mine\.pth': name it mine\.safetensors"):
         model_of(method).save(tmp_path / "mine.pth")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("method", KINDS)
+def test_a_model_with_a_conditioned_decoder_is_read_as_such(method: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = KINDS[method](ENCODER, conditioned=True)
+    for parameter in model.network.parameters():  # those that begin at 0, too
+        nn.init.normal_(parameter, 0, 0.05)
+    again = read(method, model.save(tmp_path / "mine.safetensors"))
+    assert same(again, model.network.state_dict())
+    pair = torch.rand(1, 3, 32, 40), torch.rand(1, 3, 32, 32)
+    assert torch.equal(again(*pair), model(*pair))
+    other = KINDS[method](ENCODER, conditioned=True)
+    other.init_from(model_of("adain").network.state_dict())
+    assert other.origin.endswith(" of the state dict after ? steps")
+    with pytest.raises(ValueError, match=r"a decoder with weights '.*' can't start one"):
+        new("adain").init_from(KINDS["sanet"](ENCODER, conditioned=True).network.state_dict())
 
 
 class Compiled(nn.Module):
@@ -231,7 +248,7 @@ def test_one_file_or_all_parts_are_asked_for() -> None:
 @EVERY
 def test_weights_of_other_methods_are_told_by_their_keys(method: str) -> None:
     for other in {"johnson", *KINDS} - {method}:
-        words = r"looks like|no network of|no decoder: it lacks|needs \("
+        words = r"looks like|no network of|no decoder: it lacks|needs \(|trained for another method"
         with pytest.raises(ValueError, match=words) as caught:
             read(method, model_of(other).state_dict())
         assert "\n" not in str(caught.value)
@@ -241,9 +258,12 @@ def test_a_training_starts_from_weights_of_any_kind(tmp_path: Path) -> None:
     model = model_of("adain")
     torch.save(model.state_dict(), tmp_path / "mine.pth")
     one, other = new("adain"), new("sanet")
-    one.start_from(tmp_path / "mine.pth")
-    other.start_from(model.network.state_dict())
-    assert (one.start, other.start) == ("weights of mine.pth after ? steps", "decoder of the state dict after ? steps")
+    one.init_from(tmp_path / "mine.pth")
+    other.init_from(model.network.state_dict())
+    assert (one.origin, other.origin) == (
+        "weights of mine.pth after ? steps",
+        "decoder of the state dict after ? steps",
+    )
     decoder = model.network["decoder"].state_dict()
     for follower in (one, other):
         assert all(torch.equal(value, decoder[key]) for key, value in follower.network["decoder"].state_dict().items())
@@ -315,7 +335,7 @@ def test_files_that_hold_no_weights_are_told_in_one_sentence(kind: str, tmp_path
     readers = [functools.partial(read, method) for method in ("johnson", *KINDS)]
     for name in ("w.pth", "w.t7", "w.safetensors"):
         write(tmp_path / name)
-        for reader in (*readers, nst.Encoder, new("adain").start_from):
+        for reader in (*readers, nst.Encoder, new("adain").init_from):
             with pytest.raises(OSError, match=rf"^{name} can't be read as weights: .*{words}") as caught:
                 reader(tmp_path / name)
             assert "\n" not in str(caught.value)

@@ -22,9 +22,9 @@ import nstlib as nst
 from nstlib.adaattn import AdaAttNObjective
 from nstlib.adain import AdaINObjective
 from nstlib.johnson import JohnsonObjective, TransformerNet
+from nstlib.objective import Objective
 from nstlib.sanet import SANetObjective
 from nstlib.stylize import METHODS, stylize
-from nstlib.training import Objective
 from nstlib.weights import load_file, save_file
 
 STATE = torchvision_state(random_convs())
@@ -40,7 +40,7 @@ def model(method: str) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(4)
         if method == "gatys":
-            return nst.Gatys(STATE, steps=3, pyramid=2, start="noise", seed=5)
+            return nst.Gatys(STATE, steps=3, pyramid=2, init="noise", seed=5)
         if method == "johnson":
             return nst.Johnson(TransformerNet(width=2))
         return lively(ANY[method][0](STATE))
@@ -90,7 +90,7 @@ def test_the_same_twice_and_nothing_touched(method: str) -> None:
 
 def test_other_seeds_give_other_pictures() -> None:
     content, style = picture(1, 3, 32, 32), picture(1, 3, 32, 32, seed=1)
-    one, other = (nst.Gatys(STATE, steps=1, start="noise", seed=seed) for seed in (0, 1))
+    one, other = (nst.Gatys(STATE, steps=1, init="noise", seed=seed) for seed in (0, 1))
     assert not torch.equal(paint(one, content, style), paint(other, content, style))
 
 
@@ -115,14 +115,14 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.mark.parametrize("method", ["johnson", *ANY])
 def test_a_training_gives_the_same_bits_and_touches_nothing(method: str, folders: list[Path], tmp_path: Path) -> None:
-    options: dict[str, Any] = {"steps": 3, "batch": 1, "size": 32, "device": "cpu", "progress": False, "ema": 0.5}
+    options: dict[str, Any] = {"steps": 3, "batch_size": 1, "size": 32, "device": "cpu", "progress": False, "ema": 0.5}
     style = None if method == "johnson" else folders[1]
     files = []
     for number in range(2):
         torch.manual_seed(number)
         chosen = objective(method)
         before = state_of_the_program()
-        result = nst.train(chosen, folders[0], style, out=tmp_path / str(number), seed=3, **options)
+        result = nst.train(chosen, folders[0], style, out_dir=tmp_path / str(number), seed=3, **options)
         assert state_of_the_program() == before
         files.append(
             [
@@ -131,7 +131,7 @@ def test_a_training_gives_the_same_bits_and_touches_nothing(method: str, folders
             ]
         )
     assert files[0] == files[1]
-    other = nst.train(objective(method), folders[0], style, out=tmp_path / "other", seed=4, **options)
+    other = nst.train(objective(method), folders[0], style, out_dir=tmp_path / "other", seed=4, **options)
     found = load_file(other.weights), load_file(result.weights)
     assert any(not torch.equal(found[0][key], found[1][key]) for key in found[0])
 
@@ -209,14 +209,23 @@ def test_a_training_in_a_thread_works_and_leaves_the_others_alone(folders: list[
     def work() -> None:
         chosen = objective("johnson")
         results.append(
-            nst.train(chosen, folders[0], steps=2, batch=1, size=32, out=tmp_path / "a", device="cpu", progress=False)
+            nst.train(
+                chosen, folders[0], steps=2, batch_size=1, size=32, out_dir=tmp_path / "a", device="cpu", progress=False
+            )
         )
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
     nst.train(
-        objective("johnson"), folders[0], steps=2, batch=1, size=32, out=tmp_path / "b", device="cpu", progress=False
+        objective("johnson"),
+        folders[0],
+        steps=2,
+        batch_size=1,
+        size=32,
+        out_dir=tmp_path / "b",
+        device="cpu",
+        progress=False,
     )
     assert results[0].finished
     assert results[0].weights.read_bytes() == (tmp_path / "b" / "weights.safetensors").read_bytes()
@@ -257,6 +266,7 @@ def filled(height: int, width: int, fill: str | float, seed: int) -> Tensor:
     style_fill=fills,
     seed=st.integers(0, 9),
     dtype=st.sampled_from([torch.float32, torch.float64, torch.float16, torch.bfloat16]),
+    opacities=st.tuples(*[st.sampled_from([None, 0.0, 0.5, 1.0, "smooth", "one pixel", "stripes"])] * 2),
 )
 def test_any_picture_gives_a_picture(
     method: str,
@@ -266,10 +276,17 @@ def test_any_picture_gives_a_picture(
     style_fill: str | float,
     seed: int,
     dtype: torch.dtype,
+    opacities: tuple[str | float | None, str | float | None],
 ) -> None:
     if method == "gatys":  # which says so of smaller ones: test_gatys.py
         size = (max(16, size[0]), max(16, size[1]))
-    content, style = filled(*size, content_fill, seed).to(dtype), filled(*style_size, style_fill, seed + 1).to(dtype)
+    content, style = (
+        torch.cat([filled(*sides, fill, seed), *([] if opacity is None else [filled(*sides, opacity, seed)[:, :1]])], 1)
+        for sides, fill, seed, opacity in zip(
+            (size, style_size), (content_fill, style_fill), (seed, seed + 1), opacities, strict=True
+        )
+    )
+    content, style = content.to(dtype), style.to(dtype)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", ".*it is used at its own size")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import distiller
 import pytest
 import torch
 from networks import random_convs, torchvision_state
@@ -127,7 +128,7 @@ def test_the_command_makes_an_encoder(
     ]
     if not whole:
         arguments += ["--squeezenet", str(tmp_path / "squeezenet.safetensors")]
-    distill.main([*arguments, "--from-scratch"] if scratch else arguments)
+    distiller.main([*arguments, "--from-scratch"] if scratch else arguments)
     printed = capsys.readouterr().out
     assert "4 pictures to train on, 1 to stop by, 1 to measure on" in printed
     assert ("prune conv1_1" in printed) is not scratch
@@ -142,15 +143,15 @@ def test_the_command_makes_an_encoder(
 
 def test_a_stopped_run_continues_to_the_same_weights(tmp_path: Path, folder: Path) -> None:
     save_file(torchvision_state(random_convs((8, 8, 10, 12, 10))), tmp_path / "teacher.safetensors")
-    teachers = distill.Teachers(tmp_path / "teacher.safetensors", None)
-    train, stop, _ = distill.load_folders([folder], 2, 40)
+    teachers = distiller.Teachers(tmp_path / "teacher.safetensors", None)
+    train, stop, _ = distiller.load_folders([folder], 2, 40)
 
     def run(checkpoint: Path, steps: int) -> distill.Student:
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            sample = distill.random_crops(train, 4, 32, torch.Generator().manual_seed(0))
+            sample = distiller.random_crops(train, 4, 32, torch.Generator().manual_seed(0))
             student = distill.Student(distill.prune(teachers.convs, WIDTHS, sample), WIDTHS)
-            distill.distil(
+            distiller.distil(
                 student, teachers, train, stop, max_steps=steps, batch=2, size=32, learning_rate=1e-3,
                 checkpoint=checkpoint, check_every=2,
             )  # fmt: skip
@@ -165,12 +166,12 @@ def test_a_stopped_run_continues_to_the_same_weights(tmp_path: Path, folder: Pat
 
 def test_training_ends_when_the_loss_is_flat(tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_file(torchvision_state(random_convs((8, 8, 10, 12, 10))), tmp_path / "teacher.safetensors")
-    teachers = distill.Teachers(tmp_path / "teacher.safetensors", None)
-    train, stop, _ = distill.load_folders([folder], 2, 40)
+    teachers = distiller.Teachers(tmp_path / "teacher.safetensors", None)
+    train, stop, _ = distiller.load_folders([folder], 2, 40)
     with torch.random.fork_rng():
         student = distill.Student({}, WIDTHS)
         # too small a rate to learn anything: three plateaus follow at once
-        distill.distil(
+        distiller.distil(
             student, teachers, train, stop, max_steps=60, batch=1, size=32, learning_rate=1e-6,
             checkpoint=tmp_path / "flat.pt", check_every=1, patience=1,
         )  # fmt: skip
@@ -180,6 +181,6 @@ def test_training_ends_when_the_loss_is_flat(tmp_path: Path, folder: Path, capsy
 def test_missing_teachers_and_pictures_are_named(tmp_path: Path, folder: Path) -> None:
     save_file(torchvision_state(random_convs()[:8]), tmp_path / "teacher.safetensors")
     with pytest.raises(ValueError, match=r"ends before relu4_1: name a SqueezeNet"):
-        distill.Teachers(tmp_path / "teacher.safetensors", None)
+        distiller.Teachers(tmp_path / "teacher.safetensors", None)
     with pytest.raises(ValueError, match=r"holds 6 pictures, and 6 of them are to be held out"):
-        distill.load_folders([folder], 6)
+        distiller.load_folders([folder], 6)

@@ -238,6 +238,11 @@ def test_layers_behind_the_deepest_wanted_are_not_run(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("mode", ["replicate", "reflect"])
-def test_padding_place_by_place_is_padding(mode: Literal["replicate", "reflect"]) -> None:
+def test_padding_is_the_same_where_it_is_compiled(
+    mode: Literal["replicate", "reflect"], monkeypatch: pytest.MonkeyPatch
+) -> None:
     conv, x = PaddedConv(2, 3, 5, padding=2, padding_mode=mode), torch.rand(2, 2, 6, 3)
-    assert torch.equal(conv._pad_by_places(x), F.pad(x, (2, 2, 2, 2), mode=mode))
+    expected = F.conv2d(F.pad(x, (2, 2, 2, 2), mode=mode), conv.weight, conv.bias)
+    assert torch.equal(conv(x), expected)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    assert torch.equal(conv(x), expected)

@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from networks import normalised_state, picture, random_convs, torchvision_state
 from torch import Tensor
 
 import nstlib as nst
-from nstlib.gatys import Result, _Canvas, _take_step
+from nstlib.gatys import Result
+from nstlib.opacity import split_opacity
 
+STATE = torchvision_state(random_convs())
 SMALL: dict[str, Any] = {"steps": 12, "pyramid": 1}
 
 
@@ -42,8 +46,8 @@ def test_the_first_losses_are_the_papers(content: Tensor, style: Tensor) -> None
         content_weight=2,
         style_weight=5,
         tv_weight=7,
-        relative=False,
-        start=start,
+        normalize_losses=False,
+        init=start,
         steps=1,
     )
     encoder = nst.Encoder(layers=[*layers, "relu2_2"])
@@ -65,12 +69,18 @@ def test_the_first_losses_are_the_papers(content: Tensor, style: Tensor) -> None
 
 def test_the_total_is_the_weighted_sum_and_layers_count_alike(content: Tensor, style: Tensor) -> None:
     weights: dict[str, Any] = {"content_weight": 2.0, "style_weight": 5.0, "tv_weight": 300.0}
-    result = paint(content, style, start="noise", steps=1, style_layers=("relu1_1", "relu2_1"), **weights)
+    result = paint(content, style, init="noise", steps=1, style_layers=("relu1_1", "relu2_1"), **weights)
     found = result.losses
     terms = [2 * found["content"], 5 * found["style"], 300 * found["tv"]]
     assert min(terms) > 0.01 * sum(terms)  # or nobody would notice
     assert found["total"] == pytest.approx(sum(terms), rel=1e-5)
     assert found["style"] == pytest.approx((found["style/relu1_1"] + found["style/relu2_1"]) / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+def test_the_norm_of_the_total_variation_can_be_chosen(norm: Any, content: Tensor) -> None:
+    result = paint(content, None, encoder=STATE, style_weight=0, content_layers=["relu2_1"], tv_norm=norm, steps=1)
+    assert result.history[0]["tv"] == pytest.approx(nst.total_variation(content, norm=norm).item(), rel=1e-5)
 
 
 def test_small_weights_take_the_same_way(content: Tensor, style: Tensor) -> None:
@@ -85,11 +95,11 @@ def test_relative_losses_are_the_papers_over_their_value_at_zero(content: Tensor
     options: dict[str, Any] = {
         "content_layers": ("relu2_2",),
         "style_layers": ("relu3_1",),
-        "start": "noise",
+        "init": "noise",
         "steps": 1,
     }
-    exact = paint(content, style, relative=False, **options).history[0]
-    relative = paint(content, style, relative=True, **options).history[0]
+    exact = paint(content, style, normalize_losses=False, **options).history[0]
+    relative = paint(content, style, normalize_losses=True, **options).history[0]
     encoder = nst.Encoder(layers=["relu2_2", "relu3_1"])
     features = encoder(content)["relu2_2"]
     gram = nst.gram_matrix(encoder(F.interpolate(style, (64, 64), mode="bicubic", antialias=True))["relu3_1"])
@@ -129,8 +139,8 @@ def test_in_bfloat16_all_but_the_last_steps_have_features_of_half_precision(cont
     gatys = nst.Gatys(precision="bfloat16", steps=20, pyramid=1)
     gatys.encoder.convs["conv5_1"].register_forward_hook(lambda module, x, y: kinds.append(y.dtype))
     result = gatys(content, style, progress=False)
-    assert kinds[2:] == [torch.bfloat16] * 18 + [torch.float32] * 2  # after the targets of both pictures
-    assert kinds[:2] == [torch.float32] * 2
+    # the style's Gram matrices come first; the content is not read so deep
+    assert kinds == [torch.float32] + [torch.bfloat16] * 18 + [torch.float32] * 2
     assert result.picture.dtype == torch.float32
     # the best is one of the last two, whose losses are exact
     assert result.losses["total"] == min(entry["total"] for entry in result.history[-2:])
@@ -148,17 +158,30 @@ def test_losses_of_half_precision_are_not_compared_with_the_last_ones(content: T
     assert result.losses["total"] == min(last) > result.history[0]["total"]
 
 
-def test_a_tenth_of_a_cycle_a_pixel_is_neither_slowed_nor_hastened() -> None:
-    w = _Canvas(torch.zeros(1, 3, 20, 20), 0.5).w
-    assert w is not None
-    found = [w[0, 2].item(), w[2, 0].item(), w[0, 8].item(), w[0, 0].item()]
-    # 2, 2 and 8 cycles in 20 px; that of none counts as one
-    assert found == pytest.approx([1, 1, 0.5, 2**0.5])
+@pytest.mark.parametrize("preconditioner", [0.0, 0.4, 1.0])
+def test_the_first_step_of_lbfgs_goes_down_the_gradient_in_coordinates_of_frequencies(preconditioner: float) -> None:
+    """x = first + irfft(w rfft(z)) with w = (f / 0.1)^-p, where no waves at all count as one in the picture."""
+    content, style = picture(1, 3, 24, 20).double(), picture(1, 3, 20, 20, seed=1).double()
+    first = torch.full_like(content, 0.5)
+    gatys = nst.Gatys(STATE, init=first, steps=2, pyramid=1, preconditioner=preconditioner).double()
+    moved = gatys(content, style, progress=False).picture - first  # the second step has the lower loss
+
+    x = first.clone().requires_grad_()
+    loss = gatys.loss
+    terms = loss.weigh(loss(x, loss.read_content(content), loss.read_styles([F.interpolate(style, (20, 20))])))
+    (gradient,) = torch.autograd.grad(torch.stack([*terms.values()]).sum() * x.numel(), x)
+    fy, fx = torch.fft.fftfreq(24).double()[:, None], torch.fft.rfftfreq(20).double()[None]
+    w = ((fy.square() + fx.square()).sqrt().clamp(min=1 / 24) / 0.1) ** -preconditioner
+    along = torch.fft.irfft2(w * torch.fft.rfft2(gradient), s=(24, 20))
+    # PyTorch's first step: along the negative gradient, with a sum of absolute values of 1
+    expected = torch.fft.irfft2(w * torch.fft.rfft2(-along / along.abs().sum()), s=(24, 20))
+    assert moved.abs().max() > 1e-4
+    assert (moved - expected).abs().max() < 1e-6 * expected.abs().max()
 
 
 def test_the_same_seed_gives_the_same_picture_and_leaves_the_global_state_alone(content: Tensor, style: Tensor) -> None:
     state = torch.random.get_rng_state()
-    first, second, other = (paint(content, style, start="noise", seed=seed).picture for seed in (1, 1, 2))
+    first, second, other = (paint(content, style, init="noise", seed=seed).picture for seed in (1, 1, 2))
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
     assert torch.equal(torch.random.get_rng_state(), state)
@@ -171,15 +194,49 @@ def test_inputs_are_left_as_they_were(content: Tensor, style: Tensor) -> None:
     assert torch.equal(style, before[1])
 
 
-@pytest.mark.parametrize("start", ["content", "noise", "style"])
-def test_start_points(content: Tensor, style: Tensor, start: str) -> None:
-    result = paint(content, style, start=start, steps=1, style_scale=2.0)
-    if start == "content":
-        torch.testing.assert_close(result.picture, content)
-    elif start == "style":
-        assert F.mse_loss(result.picture, F.interpolate(style, (64, 96))) < 0.02
+@pytest.mark.parametrize("init", ["content", "noise", "style", "picture"])
+def test_a_run_begins_with_what_init_names(content: Tensor, style: Tensor, init: str) -> None:
+    given = picture(1, 3, 64, 96)
+    found = paint(content, style, init=given if init == "picture" else init, steps=1).picture
+    if init == "noise":
+        assert found.mean().item() == pytest.approx(0.5, abs=0.05)
+        assert found.std().item() == pytest.approx(12**-0.5, abs=0.05)  # of numbers between 0 and 1, all alike
     else:
-        assert result.picture.std() > 0.25
+        scaled = F.interpolate(style, (64, 96), mode="bicubic", antialias=True).clamp(0, 1)
+        expected = {"content": content, "style": scaled, "picture": given}[init]
+        assert torch.equal(found, expected)
+
+
+def test_every_content_of_a_batch_may_have_a_start_of_its_own(style: Tensor) -> None:
+    content, init = picture(2, 3, 32, 40), picture(2, 3, 32, 40, seed=1)
+    assert torch.equal(paint(content, style, encoder=STATE, init=init, steps=1).picture, init)
+    assert torch.equal(paint(content, style, encoder=STATE, init=init[:1], steps=1).picture, init[[0, 0]])
+
+
+@pytest.fixture
+def on_no_device() -> Iterator[None]:
+    """As under `torch.set_default_device("cuda")`, on every machine: what forgets to say where it is holds no numbers."""
+    torch.set_default_device("meta")
+    yield
+    torch.set_default_device(None)
+
+
+def test_the_default_device_of_pytorch_doesnt_matter(request: pytest.FixtureRequest) -> None:
+    content, style = picture(1, 3, 40, 32), picture(1, 3, 32, 32, seed=1)
+
+    def painted() -> list[Tensor]:
+        options: dict[str, Any] = {"pyramid": 1, "steps": 2, "init": "noise"}
+        mixed = {"style_weights": [1, 2]}
+        return [
+            paint(content, style, encoder=STATE, **options).picture,
+            paint(content, [style, style.flip(3)], mixed, encoder=STATE, optimizer="adam", **options).picture,
+            nst.Encoder(weights="random", layers=["relu1_1"])(content)["relu1_1"],
+        ]
+
+    expected = painted()
+    request.getfixturevalue("on_no_device")
+    for one, other in zip(painted(), expected, strict=True):
+        assert torch.equal(one, other)
 
 
 def test_several_styles_share_by_weight(content: Tensor, style: Tensor) -> None:
@@ -206,16 +263,16 @@ def test_a_mask_puts_each_style_in_its_region(content: Tensor) -> None:
 
 
 def test_without_style_it_reconstructs_and_without_content_it_makes_texture(content: Tensor, style: Tensor) -> None:
-    inverted = paint(content, None, style_weight=0, content_layers=("relu2_1",), start="noise", steps=40)
+    inverted = paint(content, None, style_weight=0, content_layers=("relu2_1",), init="noise", steps=40)
     assert F.mse_loss(inverted.picture, content) < 0.02
-    texture = paint(content, style, content_layers=(), start="noise", steps=40)
+    texture = paint(content, style, content_layers=(), init="noise", steps=40)
     assert texture.losses["content"] == 0
     assert texture.losses["style"] < 0.1 * texture.history[0]["style"]
 
 
 def test_noise_leaves_no_grain_at_the_finer_scales() -> None:
     style = nst.samples.style("glass", 128)
-    options: dict[str, Any] = {"content_layers": (), "start": "noise", "steps": 30}
+    options: dict[str, Any] = {"content_layers": (), "init": "noise", "steps": 30}
     roughness = [
         nst.total_variation(paint(style, style, pyramid=pyramid, **options).picture).item() for pyramid in (1, 2)
     ]
@@ -270,16 +327,109 @@ def test_a_leap_too_far_is_taken_back() -> None:
     assert min(totals) < 0.2 * totals[0]
 
 
-def test_a_batch_and_odd_sizes() -> None:
-    batch = torch.rand(2, 3, 37, 65, generator=torch.Generator().manual_seed(0))
-    result = paint(batch, torch.rand(1, 3, 50, 41, generator=torch.Generator().manual_seed(1)))
-    assert result.picture.shape == batch.shape
+@pytest.mark.parametrize("options", [{}, {"init": "noise", "optimizer": "adam"}], ids=["lbfgs", "adam"])
+def test_a_batch_gives_for_every_picture_exactly_what_it_gives_alone(options: dict[str, Any]) -> None:
+    """Also where sizes are odd. One L-BFGS for all of them would couple what they have in common."""
+    batch, style = torch.cat([picture(2, 3, 66, 75), torch.ones(1, 3, 66, 75)]), picture(1, 3, 50, 41, seed=1)
+    settings: dict[str, Any] = {"encoder": STATE, "pyramid": [1, 1], "steps": 12, "style_scale": 0.5, **options}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nstlib.gatys.LEAST_SIDE", 32)
+        together = paint(batch, style, **settings)
+        alone = [paint(one, style, **settings) for one in batch.split(1)]
+    assert torch.equal(together.picture, torch.cat([result.picture for result in alone]))
+    assert [entry["size"] for entry in together.history] == [33] * 6 + [66] * 6
+    for number, entry in enumerate(together.history):
+        for term in ("total", "content", "style", "tv"):
+            assert entry[term] == pytest.approx(sum(result.history[number][term] for result in alone) / 3)
+    assert together.losses.keys() == alone[0].losses.keys()
+    for term, loss in together.losses.items():
+        assert loss == pytest.approx(sum(result.losses[term] for result in alone) / 3)
+
+
+def test_one_picture_of_a_batch_may_fail_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch, style = torch.cat([picture(1, 3, 64, 64), torch.ones(1, 3, 64, 64)]), picture(1, 3, 64, 64, seed=1)
+    gatys = nst.Gatys(STATE, pyramid=2, steps=8)
+    monkeypatch.setattr("nstlib.gatys.LEAST_SIDE", 32)
+    expected = gatys(batch[:1], style, progress=False)
+    forward = gatys.loss.forward
+
+    def fail(x: Tensor, *targets: Any) -> dict[str, Tensor]:
+        return {name: term * (math.inf if x.mean() > 0.8 else 1) for name, term in forward(x, *targets).items()}
+
+    monkeypatch.setattr(gatys.loss, "forward", fail)
+    with pytest.warns(UserWarning, match=r"no longer finite at step (1|6): kept the best"):
+        result = gatys(batch, style, progress=False)
+    assert torch.equal(result.picture[:1], expected.picture)
+    torch.testing.assert_close(result.picture[1:], batch[1:])
+    assert [entry["total"] for entry in result.history] == [entry["total"] for entry in expected.history]
+    assert result.losses == expected.losses
+
+
+# ---------------------------------------------------------------- transparency
+
+
+def cut_out(height: int, width: int, hidden: float) -> Tensor:
+    """A picture, `(1, 4, H, W)`, whose right half is transparent and has the colour `hidden`, with an edge of half."""
+    opacity = torch.ones(1, 1, height, width)
+    opacity[..., width // 2 :] = 0
+    opacity[..., width // 2] = 0.5
+    colors = torch.where(opacity == 0, hidden, picture(1, 3, height, width))
+    return torch.cat([colors, opacity], 1)
+
+
+@pytest.mark.parametrize("init", ["content", "noise"])
+def test_colours_under_transparent_pixels_make_no_difference(init: str) -> None:
+    style = cut_out(40, 40, 0.3)
+    options: dict[str, Any] = {"encoder": STATE, "init": init, "pyramid": 2, "steps": 6}
+    black, white = (paint(cut_out(64, 72, hidden), style, **options).picture for hidden in (0.0, 1.0))
+    assert black.shape == (1, 4, 64, 72)
+    assert torch.equal(black, white)
+    assert torch.equal(black[:, 3:], cut_out(64, 72, 0.0)[:, 3:])
+    other = paint(cut_out(64, 72, 0.0), cut_out(40, 40, 0.9), **options).picture
+    assert torch.equal(black, other)
+    on_the_way = [result.picture for result in nst.Gatys(**options).iterate(cut_out(64, 72, 0.0), style, every=2)]
+    assert all(one.shape[1] == 4 for one in on_the_way)
+
+
+def test_what_is_transparent_counts_in_no_statistic() -> None:
+    """Gram matrices of the visible positions alone, for content and style, written out in float64."""
+    content, style = cut_out(32, 32, 0.2).double(), cut_out(32, 32, 0.9).double()
+    first = picture(1, 3, 32, 32, seed=3).double()
+    gatys = nst.Gatys(STATE, style_layers=["relu2_1"], content_weight=0, normalize_losses=False, init=first, steps=1)
+    found = gatys.double()(content, style, progress=False).history[0]["style"]
+    encoder = nst.Encoder(STATE, ["relu2_1"]).double()
+    opacity = F.avg_pool2d(content[:, 3:], 2).flatten()
+    grams = []
+    for colors in (first, split_opacity(style)[0]):
+        f = encoder(colors)["relu2_1"][0].flatten(1)
+        grams.append((f * opacity) @ f.T / opacity.sum())
+    assert found == pytest.approx((grams[0] - grams[1]).square().mean().item() / 4, rel=1e-9)
+
+
+@pytest.mark.parametrize("styles", [1, 2])
+def test_an_opaque_picture_is_painted_as_one_without_opacity(styles: int) -> None:
+    content, opaque = picture(1, 3, 32, 40).double(), torch.ones(1, 1, 32, 40)
+    given = [picture(1, 3, 32, 32, seed=seed).double() for seed in range(1, styles + 1)]
+    gatys = nst.Gatys(STATE, steps=4).double()
+    expected = gatys(content, given, progress=False)
+    found = gatys(torch.cat([content, opaque], 1), given, progress=False)
+    torch.testing.assert_close(found.picture[:, :3], expected.picture, rtol=0, atol=1e-6)
+    assert found.losses["total"] == pytest.approx(expected.losses["total"], rel=1e-6)
+
+
+@pytest.mark.parametrize("encoder", ["resnet18", "vgg_normalised"])
+def test_masks_fit_networks_that_round_sizes_up(encoder: str) -> None:
+    color = torch.eye(3)[:, :, None, None], torch.zeros(3)
+    state: Any = normalised_state(random_convs(), color) if encoder == "vgg_normalised" else encoder
+    model = nst.Encoder(state, weights="random" if encoder == "resnet18" else None)
+    gatys = nst.Gatys(model, content_layers=(), style_layers=model.layers, steps=1)
+    assert gatys(cut_out(65, 71, 0.0), picture(1, 3, 65, 65), progress=False).picture.shape == (1, 4, 65, 71)
 
 
 def test_constant_pictures_give_no_nan() -> None:
     for value in (0.0, 0.5, 1.0):
         grey = torch.full((1, 3, 32, 32), value)
-        result = paint(grey, grey, start="noise")
+        result = paint(grey, grey, init="noise")
         assert torch.isfinite(result.picture).all()
 
 
@@ -294,20 +444,19 @@ def test_an_encoder_can_be_shared(content: Tensor, style: Tensor) -> None:
 
 
 def test_lbfgs_remembers_no_more_than_history_size(content: Tensor, style: Tensor) -> None:
-    """L-BFGS keeps at most `history_size` pairs."""
-    gatys = nst.Gatys(history_size=3, **SMALL)
-    canvas, optimizer = gatys._begin(content)
-    objective = gatys._objective(content, [style], None, torch.ones(1), (64, 96))
-    for _ in range(8):
-        _take_step(optimizer, objective, canvas)
-    assert len(optimizer.state[canvas.z]["old_dirs"]) == 3
+    """Three steps are enough for the first four: the fifth is the first that would look back at a fourth."""
+    few, many = (
+        [entry["total"] for entry in paint(content, style, history_size=size, steps=6).history] for size in (3, 20)
+    )
+    assert few[:5] == many[:5]
+    assert few[5] != many[5]
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"optimizer": "sgd"}, "no optimizer 'sgd'.*lbfgs, adam"),
-        ({"start": "nois"}, "did you mean 'noise'"),
+        ({"init": "nois"}, "no init 'nois'; did you mean 'noise'"),
         ({"steps": 0}, "steps must be a whole number of at least 1, got 0"),
         ({"steps": 1.5}, "steps must be a whole number"),
         ({"style_weight": -1}, "style_weight must be a number of at least 0"),
@@ -318,7 +467,7 @@ def test_lbfgs_remembers_no_more_than_history_size(content: Tensor, style: Tenso
         ({"layer_weights": {"relu1_1": math.inf}}, "finite sum above 0"),
         ({"layer_weights": {"relu1_1": math.nan}}, "finite sum above 0"),
         ({"style_scale": 0}, r"style_scale must lie in \(0, 100\], got 0"),
-        ({"smoothness": 2}, r"smoothness must lie in \[0, 1\]"),
+        ({"preconditioner": 2}, r"preconditioner must lie in \[0, 1\]"),
         ({"style_layers": ("relu1_9",)}, "no layer 'relu1_9'"),
     ],
 )
@@ -346,5 +495,10 @@ def test_wrong_pictures_are_named(content: Tensor, style: Tensor, call: dict[str
 
 
 def test_a_start_of_another_size_is_named(content: Tensor, style: Tensor) -> None:
-    with pytest.raises(ValueError, match=r"start is \(1, 3, 8, 8\)"):
-        paint(content, style, start=torch.rand(1, 3, 8, 8))
+    for init in (torch.rand(1, 3, 8, 8), torch.rand(2, 3, 64, 96)):
+        with pytest.raises(
+            ValueError, match=r"init is \(\d, 3, \d+, \d+\), and must be one picture as large as content"
+        ):
+            paint(content, style, init=init)
+    with pytest.raises(ValueError, match="init='style' needs a style picture"):
+        paint(content, None, init="style", style_weight=0)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 import nstlib as nst
 from nstlib import weights
-from nstlib.training import load_checkpoint
+from nstlib.training.state import load_checkpoint
 
 CONVS = random_convs((2, 2, 2, 2, 2))
 OURS = {

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import os
 import signal
@@ -18,7 +19,8 @@ import nstlib as nst
 from nstlib.batch import paint_folder
 from nstlib.cli import main
 from nstlib.johnson import JohnsonObjective, Norm, TransformerNet
-from nstlib.stylize import painter
+from nstlib.opacity import split_opacity
+from nstlib.stylize import make_stylizer
 from nstlib.weights import SHIPPED, save_file
 
 
@@ -172,6 +174,68 @@ def test_batch_normalisation_learns_and_then_uses_statistics() -> None:
     assert network.get_buffer("norm1.num_batches_tracked") == 1
 
 
+def test_part_of_the_strength_blends_with_the_photograph_pixel_by_pixel() -> None:
+    model, content = nst.Johnson(shake(TransformerNet(2)).double()), picture(1, 3, 24, 20).double()
+    painted = model.stylize(content)
+    torch.testing.assert_close(model.stylize(content, alpha=0.3), 0.3 * painted + 0.7 * content)
+    assert torch.equal(model.stylize(content, alpha=0), content)
+    with pytest.raises(ValueError, match=r"alpha must lie in \[0, 1\], got 1\.5"):
+        model.stylize(content, alpha=1.5)
+
+
+# ---------------------------------------------------------------- transparency
+
+
+def cut_out(hidden: float, *, edge: float = 0.5) -> Tensor:
+    """A picture, `(1, 4, 40, 96)`, whose right two thirds are transparent and have the colour `hidden`."""
+    opacity = torch.ones(1, 1, 40, 96)
+    opacity[..., 32:], opacity[..., 32] = 0, edge
+    return torch.cat([torch.where(opacity == 0, hidden, picture(1, 3, 40, 96)), opacity], 1)
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_colours_under_transparent_pixels_make_no_difference(norm: Norm) -> None:
+    model = nst.Johnson(shake(TransformerNet(2, norm=norm)))
+    for alpha in (1.0, 0.5):
+        black, white = (model.stylize(cut_out(hidden), alpha=alpha) for hidden in (0.0, 1.0))
+        assert black.shape == (1, 4, 40, 96)
+        assert torch.equal(black, white)
+        assert torch.equal(black[:, 3:], cut_out(0.0)[:, 3:])
+
+
+def test_what_is_transparent_counts_in_no_statistic() -> None:
+    """Against the network written with weighted means and variances."""
+    content, model = cut_out(0.0).double(), nst.Johnson(shake(TransformerNet(2)).double())
+    colors, opacity = split_opacity(content)[0], content[:, 3:]
+
+    class Weighted(nn.Module):
+        def __init__(self, norm: nn.InstanceNorm2d) -> None:
+            super().__init__()
+            self.norm = norm
+
+        def forward(self, x: Tensor) -> Tensor:
+            w = F.avg_pool2d(opacity, opacity.shape[3] // x.shape[3])
+            mean = (w * x).sum((2, 3), keepdim=True) / w.sum()
+            var = (w * (x - mean).square()).sum((2, 3), keepdim=True) / w.sum()
+            gamma, beta = (parameter[:, None, None] for parameter in (self.norm.weight, self.norm.bias))
+            return gamma * (x - mean) / (var + self.norm.eps).sqrt() + beta
+
+    textbook = copy.deepcopy(model.network)
+    for name, module in [*textbook.named_modules()]:
+        if isinstance(module, nn.InstanceNorm2d):
+            parent, _, child = name.rpartition(".")
+            setattr(textbook.get_submodule(parent), child, Weighted(module))
+    with torch.no_grad():
+        expected = textbook(colors).clamp(0, 1)
+    torch.testing.assert_close(model.stylize(content)[:, :3], expected, rtol=0, atol=1e-9)
+
+
+def test_an_opaque_picture_is_painted_as_one_without_opacity() -> None:
+    model, content = nst.Johnson(shake(TransformerNet(2)).double()), picture(1, 3, 26, 35).double()
+    painted = model.stylize(torch.cat([content, torch.ones_like(content[:, :1])], 1))
+    torch.testing.assert_close(painted[:, :3], model.stylize(content))
+
+
 def test_a_network_names_wrong_options() -> None:
     with pytest.raises(ValueError, match="width must be a whole number of at least 1, got 0"):
         TransformerNet(0)
@@ -191,16 +255,16 @@ def test_the_objective_is_that_of_gatys() -> None:
     painted = objective.sample(content, None)
     gatys = nst.Gatys(
         content_layers=["relu2_1"],
-        style_layers=objective.style_layers,
+        style_layers=objective.loss.style_layers,
         content_weight=2,
         style_weight=7,
         tv_weight=3,
-        start=painted,
+        init=painted,
         pyramid=1,
         steps=1,
     )
     first = gatys(content, style, progress=False).history[0]
-    terms = objective.loss(painted, content)
+    terms = objective.terms(painted, content)
     assert terms["content"].item() == pytest.approx(2 * first["content"], rel=1e-4)
     assert terms["style"].item() == pytest.approx(7 * first["style"], rel=1e-4)
     assert terms["tv"].item() == pytest.approx(3 * first["tv"], rel=1e-4)
@@ -321,7 +385,7 @@ def test_our_own_files_come_back_with_what_they_say(norm: Norm, tmp_path: Path) 
     network = shake(TransformerNet(4, norm=norm)).eval()
     path = save_file(tmp_path / "w.safetensors", network.state_dict(), {"method": "johnson", "style": "x"}, half=False)
     model = nst.Johnson.from_checkpoint(path)
-    assert model.about["style"] == "x"
+    assert model.metadata["style"] == "x"
     assert model.network.norm == norm
     assert not model.training
     content = picture(1, 3, 20, 24)
@@ -387,7 +451,7 @@ def test_shipped_styles_go_by_their_names(shipped: TransformerNet) -> None:
     assert nst.Johnson.styles() == ["stars"]
     content = nst.samples.content("cat", 65)
     expected = nst.Johnson(shipped).stylize(content)
-    assert nst.Johnson.pretrained("stars").about["style"] == "stars"
+    assert nst.Johnson.pretrained("stars").metadata["style"] == "stars"
     painted = nst.stylize(content, style="stars", method="johnson", device="cpu")
     assert (painted - expected).abs().max() < 0.02  # half precision on disk
     with pytest.raises(ValueError, match=r"no Johnson network is shipped for the style 'star'; did you mean 'stars'\?"):
@@ -399,16 +463,16 @@ def test_shipped_styles_go_by_their_names(shipped: TransformerNet) -> None:
 @pytest.mark.parametrize("style", nst.Johnson.styles())
 def test_what_is_shipped_paints_its_style(style: str) -> None:
     johnson = nst.Johnson.pretrained(style)
-    about = johnson.about
+    about = johnson.metadata
     assert about["style"] == style
-    assert {"painting", "data", "steps", "losses", "encoder_fingerprint", "start"} <= set(about)
+    assert {"painting", "data", "steps", "losses", "encoder_fingerprint"} <= set(about)
     content = nst.samples.content("astronaut", 128)
     painted = johnson.stylize(content)
     assert painted.shape == content.shape
     if style in nst.samples.style_names():
         size = min(int(side) for side in about["style_size"].split(" x "))
         objective = JohnsonObjective(johnson.network, nst.samples.style(style, size))
-        before, after = (objective.loss(picture, content)["style"].item() for picture in (content, painted))
+        before, after = (objective.terms(picture, content)["style"].item() for picture in (content, painted))
         assert after < 0.7 * before
     # every picture of one colour is painted without a blaze: instance normalisation divides by almost nothing there
     flat = johnson.stylize(torch.full((1, 3, 64, 64), 0.5))
@@ -539,7 +603,7 @@ def test_the_model_of_a_folder_is_made_once(shipped: TransformerNet, monkeypatch
         return make(source)
 
     monkeypatch.setattr(nst.Johnson, "from_checkpoint", counted)
-    paint = painter("stars", method="johnson", device="cpu")
+    paint = make_stylizer("stars", method="johnson", device="cpu")
     for _ in range(3):
         paint(picture(1, 3, 16, 16))
     assert len(made) == 1
@@ -611,10 +675,10 @@ def test_the_weights_of_the_terms_are_1_2_and_1_unless_said_otherwise() -> None:
     about = objective.describe()
     assert [about[f"{term}_weight"] for term in ("content", "style", "tv")] == ["1.0", "2.0", "1.0"]
     picture, content = torch.rand(2, 1, 3, 32, 32)
-    terms = objective.loss(picture, content)
+    terms = objective.terms(picture, content)
     plain = JohnsonObjective(
         TransformerNet(width=2), torch.rand(1, 3, 32, 32), content_weight=1, style_weight=1, tv_weight=1
     )
     plain.load_state_dict(objective.state_dict())  # the same Gram matrices
     for term, weight in (("content", 1), ("style", 2), ("tv", 1)):
-        assert terms[term].item() == pytest.approx(weight * plain.loss(picture, content)[term].item()), term
+        assert terms[term].item() == pytest.approx(weight * plain.terms(picture, content)[term].item()), term

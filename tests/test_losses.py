@@ -12,10 +12,15 @@ import torch
 from torch import Tensor
 
 from nstlib.losses import (
+    adain,
     content_loss,
     gram_matrix,
+    mean_variance_norm,
     moments,
+    moments_distance,
     moments_loss,
+    normalize_weights,
+    squared_error,
     style_loss,
     sum_content,
     sum_style,
@@ -146,6 +151,57 @@ def test_moments_are_the_formula() -> None:
         assert std[b, c].item() == pytest.approx(math.sqrt(variance + 1e-5), rel=1e-12)
 
 
+def test_moments_with_opacity_are_the_formula() -> None:
+    f, opacity = features(2, 3, 4, 5), features(2, 1, 4, 5, seed=1).abs().clamp(max=1)
+    mean, std = moments(f, opacity)
+    for b, c in itertools.product(range(2), range(3)):
+        values, weights = f[b, c].flatten().tolist(), opacity[b, 0].flatten().tolist()
+        total = sum(weights)
+        mu = sum(w * value for w, value in zip(weights, values, strict=True)) / total
+        squares = sum(w * (value - mu) ** 2 for w, value in zip(weights, values, strict=True))
+        variance = squares / (total - 1)
+        assert mean[b, c].item() == pytest.approx(mu, rel=1e-12, abs=1e-12)
+        assert std[b, c].item() == pytest.approx(math.sqrt(variance + 1e-5), rel=1e-12)
+
+
+def test_moments_count_what_is_seen_alone() -> None:
+    f, opacity = features(2, 3, 4, 6), torch.zeros(1, 1, 4, 6, dtype=torch.float64)
+    opacity[..., :2] = 1
+    seen = moments(f[..., :2])
+    f[..., 2:] = 1e6
+    for found, expected in zip(moments(f, opacity), seen, strict=True):
+        same(found, expected)
+    same(moments(f, 0.01 * opacity)[0], seen[0])  # however little it is
+    for found, expected in zip(moments(f, torch.ones_like(opacity)), moments(f), strict=True):
+        same(found, expected)
+    assert all(moment.isfinite().all() for moment in moments(f, torch.zeros_like(opacity)))
+
+
+def test_normalised_features_have_no_moments_of_their_own() -> None:
+    f = features(2, 3, 4, 5)
+    mean, std = moments(f)
+    same(mean_variance_norm(f), (f - mean) / std)
+    opacity = features(2, 1, 4, 5, seed=1).abs().clamp(max=1)
+    mean, std = moments(f, opacity)
+    same(mean_variance_norm(f, opacity), (f - mean) / std)
+    half = mean_variance_norm(f.half())
+    assert half.dtype == torch.float16
+    torch.testing.assert_close(half.double(), mean_variance_norm(f), rtol=0, atol=0.01)
+
+
+def test_adain_gives_the_moments_of_the_style() -> None:
+    """Huang & Belongie, eq. (8)."""
+    f, style, opacity = features(2, 3, 8, 8), 2 + 3 * features(1, 3, 5, 6, seed=1), torch.ones(1, 1, 8, 8).double()
+    mean, std = moments(style)
+    own_mean, own_std = moments(f)
+    painted = adain(f, mean, std)
+    same(painted, std * (f - own_mean) / own_std + mean)
+    same(moments(painted)[0], mean.expand(2, 3, 1, 1))
+    torch.testing.assert_close(moments(painted)[1], std.expand(2, 3, 1, 1), rtol=1e-4, atol=0)
+    opacity[..., 3:] = 0
+    same(adain(f, mean, std, opacity)[..., :3], adain(f[..., :3], mean, std))
+
+
 def test_moments_forget_where_and_follow_scale_and_shift() -> None:
     f = 10 * features(1, 3, 8, 8)
     order = torch.randperm(64, generator=torch.Generator().manual_seed(1))
@@ -167,6 +223,29 @@ def test_the_moments_loss_is_the_formula() -> None:
             mean, std = x.mean(1) - y.mean(1), (x.var(1) + 1e-5).sqrt() - (y.var(1) + 1e-5).sqrt()
             wanted += (mean.square().mean() + std.square().mean()).item() / 2
     assert moments_loss(f, a, layers).item() == pytest.approx(wanted, rel=1e-12)
+    each = [
+        moments_loss({key: x[i][None] for key, x in f.items()}, {key: y[i][None] for key, y in a.items()}, layers)
+        for i in range(2)
+    ]
+    same(moments_distance(f, a, layers), torch.stack(each))
+    one = {key: value[:1] for key, value in a.items()}  # a style that all share
+    same(moments_distance(f, one, layers)[0], moments_distance(f, a, layers)[0])
+
+
+def test_the_squared_error_is_the_mean_of_every_picture() -> None:
+    f, p = features(2, 3, 4, 5), features(2, 3, 4, 5, seed=1)
+    same(squared_error(f, p), torch.stack([(f[i] - p[i]).square().mean() for i in (0, 1)]))
+    assert squared_error(1000 * f.half(), -1000 * f.half()).dtype == torch.float32
+
+
+def test_weights_of_styles_have_the_sum_1() -> None:
+    same(normalize_weights([1, 3], 2), torch.tensor([0.25, 0.75]))
+    same(normalize_weights(None, 4), torch.full((4,), 0.25))
+    for wrong in ([1], [1, -1], [0, 0], [1, math.inf], [1, math.nan]):
+        with pytest.raises(ValueError, match="2 styles need 2 style_weights of at least 0, not all of them 0"):
+            normalize_weights(wrong, 2)
+    with pytest.raises(TypeError, match="style_weights must be a list of 2 numbers, one per style, got 'ab'"):
+        normalize_weights("ab", 2)  # type: ignore[arg-type]
 
 
 def test_moments_of_flat_features_have_a_gradient() -> None:
@@ -264,6 +343,9 @@ DIFFERENTIABLE: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "gram": lambda f, p: gram_matrix(f),
     "gram, mask": lambda f, p: gram_matrix(f, p[:, :1].abs()),
     "moments": lambda f, p: moments(f),
+    "moments, opacity": lambda f, p: moments(f, p[:, :1].abs()),
+    "mvn": lambda f, p: mean_variance_norm(f),
+    "adain": lambda f, p: adain(f, *moments(p)),
     "content": content_loss,
     "content, mean": lambda f, p: content_loss(f, p, reduction="mean"),
     "style": lambda f, p: style_loss(gram_matrix(f), gram_matrix(p)),
@@ -354,10 +436,10 @@ def test_relative_losses_are_1_for_features_of_zero_whatever_the_level(level: fl
 def test_without_relative_the_sums_are_the_papers() -> None:
     random = torch.Generator().manual_seed(0)
     features, targets = ({"relu1_1": torch.rand(1, 3, 5, 7, generator=random)} for _ in range(2))
-    total, _ = sum_content(features, targets, relative=False)
+    total, _ = sum_content(features, targets, normalize_losses=False)
     assert total.item() == pytest.approx(content_loss(features["relu1_1"], targets["relu1_1"]).item())
     grams = {"relu1_1": gram_matrix(targets["relu1_1"])}
-    total, _ = sum_style(features, grams, {"relu1_1": 2.0}, relative=False)
+    total, _ = sum_style(features, grams, {"relu1_1": 2.0}, normalize_losses=False)
     assert total.item() == pytest.approx(2 * style_loss(gram_matrix(features["relu1_1"]), grams["relu1_1"]).item())
 
 
@@ -367,7 +449,9 @@ def test_regions_count_by_their_shares() -> None:
     grams = {"relu1_1": gram_matrix(torch.rand(2, 3, 4, 4, generator=random))}
     masks = torch.zeros(2, 1, 4, 4)
     masks[0, :, :1], masks[1, :, 1:] = 1, 1
-    total, _ = sum_style(features, grams, {"relu1_1": 1.0}, relative=False, masks={"relu1_1": masks}, shares=[0.2, 0.7])
+    total, _ = sum_style(
+        features, grams, {"relu1_1": 1.0}, normalize_losses=False, masks={"relu1_1": masks}, shares=[0.2, 0.7]
+    )
     one, other = (
         style_loss(gram_matrix(features["relu1_1"], masks[k][None]), grams["relu1_1"][k][None]).item() for k in (0, 1)
     )

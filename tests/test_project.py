@@ -94,6 +94,18 @@ def test_conda_asks_for_what_pyproject_asks_for() -> None:
     assert wanted_by_conda() == wanted_by_pyproject()
 
 
+def test_pre_commit_runs_the_ruff_of_the_project() -> None:
+    (hooks,) = read_yaml(".pre-commit-config.yaml")["repos"]
+    assert hooks["rev"].replace("v", "==") == wanted_by_pyproject()["ruff"]
+
+
+def test_workflows_run_the_oldest_versions_that_pyproject_promises() -> None:
+    oldest = json.dumps(read_yaml(".github/workflows/tests.yml")["jobs"]["oldest"])
+    assert f'"python-version": "{PROJECT["requires-python"].removeprefix(">=")}"' in oldest
+    for name in ("torch", "torchvision"):
+        assert f"{name}{wanted_by_pyproject()[name].replace('>=', '==')}.*" in oldest
+
+
 def test_conda_installs_the_package_itself() -> None:
     groups = [group["pip"] for group in read_yaml("environment.yml")["dependencies"] if isinstance(group, dict)]
     assert "-e ." in groups[0]

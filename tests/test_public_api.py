@@ -1,4 +1,7 @@
-"""The public names and how they are called, written down: what changes here changes for users too."""
+"""The public names and how they are called, written down: what changes here changes for users too.
+
+python tests/test_public_api.py > tests/public_api.txt    after a change that is meant
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,13 @@ from nstlib.cli import main
 SNAPSHOT = Path(__file__).with_name("public_api.txt")
 
 COMMANDS = {
-    "stylize": "--help --style --out --each --size --method --keep-color --device --quiet --style-scale --style-weights "
-    "--mask --encoder --alpha --weights --tile --content-weight --style-weight --tv-weight --content-layers --style-layers "
-    "--layer-weights --init --steps --save-every --pyramid --optimizer --learning-rate --history-size --precision --pooling "
-    "--seed",
-    "train": "--help --style --content --out --preset --steps --batch --size --seed --save-every --sample-every --device "
-    "--quiet --learning-rate --schedule --clip --ema --precision --compile --workers --encoder --start --style-weight "
+    "stylize": "--help --style --out --each --size --method --keep-color --keep-alpha --device --quiet --style-scale "
+    "--style-weights --mask --encoder --alpha --weights --tile --content-weight --style-weight --tv-weight "
+    "--content-layers --style-layers --layer-weights --init --steps --save-every --pyramid --optimizer "
+    "--learning-rate --history-size --precision --pooling --seed",
+    "train": "--help --style --content --out-dir --preset --steps --batch-size --size --seed --save-every --sample-every "
+    "--device --quiet --crop-scale --color-augmentation --balance-folders --workers --learning-rate --schedule --warmup "
+    "--max-grad-norm --ema --precision --compile --encoder --init-from --decoder --balance --style-weight "
     "--content-weight --tv-weight --content-layers --style-size --width --norm --name",
     "samples": "--help --out --size --quiet",
 }
@@ -58,7 +62,7 @@ def public(name: str) -> Iterator[str]:
 
 
 def test_the_public_names_and_their_arguments_are_those_written_down() -> None:
-    """If this fails on purpose, write the new lines into tests/public_api.txt, and tell the users."""
+    """If this fails on purpose, write the file anew, and tell the users."""
     found = [line for name in nst.__all__ for line in public(name)]
     assert found == SNAPSHOT.read_text().splitlines()
 
@@ -83,3 +87,7 @@ def test_the_options_of_the_command_line_are_those_written_down(
     assert options[::2] == COMMANDS[command].split()
     for name, text in zip(options[2::2], options[3::2]):  # all but --help
         assert re.search(r"\(default:|\(needed", text), f"{name} doesn't tell its default"
+
+
+if __name__ == "__main__":
+    print("\n".join(line for name in nst.__all__ for line in public(name)))

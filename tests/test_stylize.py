@@ -9,7 +9,8 @@ import torch
 
 import nstlib as nst
 from nstlib.cli import main
-from nstlib.stylize import METHODS, painter
+from nstlib.registry import METHODS
+from nstlib.stylize import make_stylizer
 from nstlib.weights import load_file, load_metadata, save_file
 
 QUICK: dict[str, Any] = {"steps": 3, "progress": False}
@@ -100,7 +101,7 @@ def test_help_teaches(arguments: list[str], capsys: pytest.CaptureFixture[str]) 
 
 @pytest.mark.parametrize("method", ["adain", "sanet", "adaattn"])
 def test_own_weights_of_any_style_methods_paint(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kind = METHODS[method]
+    kind = METHODS[method].model
     torch.manual_seed(0)
     model = kind()
     path = save_file(tmp_path / "mine.safetensors", model.network.state_dict(), {"method": method}, half=False)
@@ -120,7 +121,7 @@ def test_own_weights_of_any_style_methods_paint(method: str, tmp_path: Path, mon
         return encode(self, style)
 
     monkeypatch.setattr(kind, "encode_style", count)
-    paint = painter(styles[0], **options)
+    paint = make_stylizer(styles[0], **options)
     for name, size in (("cat", 48), ("coffee", 64), ("rocket", 48), ("coffee", 64), ("cat", 32), ("cat", 64)):
         paint(nst.samples.content(name, size))
     assert read == [48, 64, 32]  # once for each size of photographs
@@ -148,17 +149,19 @@ def test_the_command_line_trains_and_paints_any_style(
     for name in ("cat", "coffee"):
         nst.save_image(nst.samples.content(name, 64), tmp_path / "photos" / f"{name}.png")
     nst.save_image(nst.samples.style("swirl", 64), tmp_path / "paintings" / "swirl.png")
-    train = ["train", method, "--content", str(tmp_path / "photos"), "--out", str(tmp_path / "run"), "-q"]
-    small = ["--steps", "2", "--batch", "1", "--size", "32", "--style"]
+    train = ["train", method, "--content", str(tmp_path / "photos"), "--out-dir", str(tmp_path / "run"), "-q"]
+    small = ["--steps", "2", "--batch-size", "1", "--size", "32", "--style"]
     assert main([*train, *small, str(tmp_path / "paintings"), "--style-weight", "3"]) == (
         1 if method == "adaattn" else 0
     )
     if method == "adaattn":  # whose loss has other terms
-        assert capsys.readouterr().err == "nst: adaattn takes no --style-weight; its options are --encoder, --start\n"
+        assert capsys.readouterr().err == (
+            "nst: adaattn takes no --style-weight; its options are --encoder, --init-from, --decoder, --balance\n"
+        )
         assert main([*train, *small, str(tmp_path / "paintings")]) == 0
     weights = tmp_path / "run" / "weights.safetensors"
-    about = load_metadata(weights)
-    assert (about["method"], about["encoder"], about["start"]) == (method, "vgg19_mini", "random weights")
+    metadata = load_metadata(weights)
+    assert (metadata["method"], metadata["encoder"], metadata["init"]) == (method, "vgg19_mini", "random weights")
     out = tmp_path / "out.png"
     paint = ["stylize", "cat", "wave", "--method", method, "--weights", str(weights), "-o", str(out), "--size", "48"]
     assert main([*paint, "--alpha", "0.5", "--style-scale", "1.5"]) == 0
@@ -171,14 +174,14 @@ def test_the_command_line_trains_and_paints_any_style(
 def test_the_command_line_starts_from_trained_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nst.save_image(nst.samples.content("cat", 64), tmp_path / "photos" / "cat.png")
     train = ["train", "johnson", "--content", str(tmp_path / "photos"), "-q", "--style", "ink", "--style-size", "64"]
-    small = ["--steps", "1", "--batch", "1", "--size", "32"]
-    assert main([*train, *small, "--out", str(tmp_path / "run"), "--start", "wave", "--name", "brush"]) == 0
-    about = load_metadata(tmp_path / "run" / "weights.safetensors")
-    assert (about["style"], about["width"]) == ("brush", "16")
-    assert about["start"].startswith("wave after ")
+    small = ["--steps", "1", "--batch-size", "1", "--size", "32"]
+    assert main([*train, *small, "--out-dir", str(tmp_path / "run"), "--init-from", "wave", "--name", "brush"]) == 0
+    metadata = load_metadata(tmp_path / "run" / "weights.safetensors")
+    assert (metadata["style"], metadata["width"]) == ("brush", "16")
+    assert metadata["init"].startswith("wave after ")
     begun = nst.Johnson.pretrained("wave").network.state_dict()
     moved = load_file(tmp_path / "run" / "weights.safetensors")
     assert (begun["res1.conv1.weight"] - moved["res1.conv1.weight"]).abs().max() < 3e-3  # one step of 0.001
     capsys.readouterr()
-    assert main([*train, *small, "--out", str(tmp_path / "b"), "--start", "wave", "--width", "8"]) == 1
-    assert "--start wave is a network of width 16: leave --width out" in capsys.readouterr().err
+    assert main([*train, *small, "--out-dir", str(tmp_path / "b"), "--init-from", "wave", "--width", "8"]) == 1
+    assert "--init-from wave is a network of width 16: leave --width out" in capsys.readouterr().err

@@ -29,6 +29,7 @@ PAGES = {
     "Path": PYTHON + "pathlib.html#pathlib.Path",
     "Tensor": TORCH + "tensors.html#torch.Tensor",
     "Module": TORCH + "generated/torch.nn.Module.html",
+    "Conv2d": TORCH + "generated/torch.nn.Conv2d.html",
     "Generator": TORCH + "generated/torch.Generator.html",
     "device": TORCH + "tensor_attributes.html#torch.device",
     "dtype": TORCH + "tensor_attributes.html#torch.dtype",

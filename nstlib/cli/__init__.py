@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from nstlib import __version__
-from nstlib.checks import nearest
+from nstlib.checks import suggest
 from nstlib.cli import samples, stylize, train
 from nstlib.cli.parsing import UsageError, sentences
 
@@ -52,7 +52,7 @@ def _run(words: list[str]) -> int:
         print(f"nstlib {__version__}")
         return 0
     if words[0] not in COMMANDS:
-        raise UsageError(f"no command {words[0]!r}{nearest(words[0], tuple(COMMANDS))}")
+        raise UsageError(f"no command {words[0]!r}{suggest(words[0], tuple(COMMANDS))}")
     command = COMMANDS[words[0]]
     options = command.parser().parse(words[1:])
     quiet = "quiet" in options

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from tqdm.auto import tqdm
 
 from nstlib import samples
-from nstlib.checks import nearest
+from nstlib.checks import suggest
 
 Options = argparse.Namespace
 Say = Callable[[str], object]
@@ -39,8 +39,8 @@ class Parser(argparse.ArgumentParser):
         shown = "" if default is None else f" (default: {default})"
         if "type" in settings:
             settings.setdefault("metavar", {int: "N", float: "X"}.get(settings["type"]))
-        self.flags += flags
-        (group or self).add_argument(*flags, help=help + shown, default=argparse.SUPPRESS, **settings)
+        action = (group or self).add_argument(*flags, help=help + shown, default=argparse.SUPPRESS, **settings)
+        self.flags += action.option_strings
 
     def parse(self, words: Sequence[str]) -> Options:
         """Return what was given; raise `UsageError` for words that don't belong to the command."""
@@ -91,6 +91,6 @@ def sample(source: str, size: int | None) -> Any:
     if not re.search(r"[./\\:]", source):
         known = (*samples.content_names(), *samples.style_names())
         raise ValueError(
-            f"no picture {source!r}: there is no such file here, nor a sample of that name{nearest(source, known)}"
+            f"no picture {source!r}: there is no such file here, nor a sample of that name{suggest(source, known)}"
         )
     return source

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from argparse import BooleanOptionalAction
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -13,14 +14,16 @@ from torch import Tensor
 
 from nstlib.backbones import layers_of
 from nstlib.batch import paint_folder
-from nstlib.checks import check_option, check_whole
+from nstlib.checks import check_int, check_option
 from nstlib.cli.parsing import Options, Parser, Say, UsageError, check_taken, flag, sample, sentences
 from nstlib.files import check_writable, expand_home, same_place
-from nstlib.gatys import Gatys, Result, Start
+from nstlib.gatys import Gatys, Init, Result
 from nstlib.image import WRITABLE, check_target, load_image, save_image
 from nstlib.interrupts import noted_interrupts
+from nstlib.opacity import split_opacity
 from nstlib.progress import can_draw_bars
-from nstlib.stylize import METHODS, OPTIONS, painter
+from nstlib.registry import METHODS
+from nstlib.stylize import make_stylizer
 from nstlib.video import VIDEOS, is_video, paint_video
 
 SUMMARY = "paint a photograph in the style of a painting"
@@ -46,7 +49,7 @@ at the end, and the exit status is 1. Videos need: pip install "nstlib[video]"
 """
 
 _GATYS = inspect.signature(Gatys).parameters
-LIBRARY_NAMES = {"init": "start", "save_every": "callback"}
+LIBRARY_NAMES = {"save_every": "callback"}
 """Option -> the name that it has in the library, where that is another."""
 
 
@@ -117,7 +120,7 @@ METHOD_OPTIONS: dict[str, tuple[Any, str, object]] = {
 
 def _taken_by(method: str) -> list[str]:
     """Return the options of a method, in the order of the help."""
-    library = [name for part in OPTIONS[method] for name in part]
+    library = (*METHODS[method].model_options, *METHODS[method].picture_options)
     return [name for name in METHOD_OPTIONS if LIBRARY_NAMES.get(name, name) in library]
 
 
@@ -149,6 +152,13 @@ def parser() -> Parser:
     stylize.option("--size", type=int, help="short side of the result in pixels", default="the photograph's own")
     stylize.option("--method", help=f"one of: {', '.join(METHODS)}", default="gatys")
     stylize.option("--keep-color", help="keep the photograph's colours: luminance or coral", default="no")
+    stylize.option(
+        "--keep-alpha",
+        action=BooleanOptionalAction,
+        help="keep the transparency of photographs: what is transparent, in paintings too, is neither painted nor counted. "
+        "JPEG has none. --no-keep-alpha lays transparent pictures on white",
+        default="on",
+    )
     stylize.option("--device", help="cpu, cuda or mps", default="a GPU if there is one")
     stylize.option("-q", "--quiet", action="store_true", help="print errors only", default="off")
     groups: dict[str, Any] = {}
@@ -194,14 +204,16 @@ def run(options: Options, say: Say) -> int:
 
     quiet, size = "quiet" in given, given.get("size")
     progress = not quiet and can_draw_bars()
-    shared = {name: given[name] for name in ("size", "keep_color", "device") if name in given}
+    shared = {name: given[name] for name in ("size", "keep_color", "keep_alpha", "device") if name in given}
     common = _read_options(chosen, content, size, kind)
     paints = []
     for job in jobs:  # all paintings are read before the first picture is painted
-        paintings = job.styles if method == "johnson" else [sample(style, None) for style in job.styles]
+        paintings = [sample(style, None) if METHODS[method].takes_pictures else style for style in job.styles]
         if "save_every" in chosen:
             common["callback"] = _save_along(chosen["save_every"], job.out)
-        paints.append(painter(paintings, method=method, progress=progress and kind == "picture", **shared, **common))
+        paints.append(
+            make_stylizer(paintings, method=method, progress=progress and kind == "picture", **shared, **common)
+        )
 
     status = 0
     with noted_interrupts() as interrupted:
@@ -264,18 +276,18 @@ def _read_options(chosen: Mapping[str, Any], content: str, size: int | None, kin
             raise ValueError(f"--layer-weights needs one number for each of {names}: {len(layers)}, got {len(weights)}")
         options["layer_weights"] = dict(zip(layers, weights))
     if "save_every" in chosen:
-        check_whole("--save-every", chosen["save_every"], 1)
+        check_int("--save-every", chosen["save_every"], 1)
     if kind != "picture" and "save_every" in chosen:
         raise ValueError(f"--save-every is for one photograph, and '{content}' is a {kind}")
     init = chosen.get("init", "content")
-    if init not in get_args(Start):
+    if init not in get_args(Init):
         if not Path(init).exists() and not Path(init).suffix:
-            check_option("init", init, get_args(Start))
+            check_option("init", init, get_args(Init))
         if kind != "picture":
             raise ValueError(f"--init takes a picture for one photograph only, and '{content}' is a {kind}")
         photograph = load_image(sample(content, size), size=size)
-        first = F.interpolate(load_image(init, size=None), photograph.shape[2:], mode="bicubic", antialias=True)
-        options[LIBRARY_NAMES["init"]] = first.clamp(0, 1)
+        first, _ = split_opacity(load_image(init, size=None, alpha=True))
+        options["init"] = F.interpolate(first, photograph.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
     return options
 
 

@@ -10,26 +10,24 @@ from typing import Any
 
 import torch
 
-from nstlib.adaattn import AdaAttN, AdaAttNObjective
-from nstlib.adain import AdaIN, AdaINObjective
-from nstlib.arbitrary import ArbitraryStyle, Trainer
-from nstlib.checks import check_option, nearest
-from nstlib.cli.parsing import Options, Parser, Say, UsageError, check_taken, sample
+from nstlib.checks import check_option, suggest
+from nstlib.cli.parsing import Options, Parser, Say, UsageError, check_taken, flag, sample
 from nstlib.encoder import Encoder
 from nstlib.files import check_writable, expand_home
 from nstlib.image import load_image
 from nstlib.johnson import Johnson, JohnsonObjective, TransformerNet
-from nstlib.sanet import SANet, SANetObjective
-from nstlib.training import PRESETS, Objective, train
+from nstlib.objective import Objective
+from nstlib.registry import METHODS
+from nstlib.training import PRESETS, TrainingOptions, train
 
 SUMMARY = "train a network on a folder of photographs"
 
 HELP = """\
 Train a network on a folder of photographs. Examples:
 
-  nst train johnson --style painting.jpg --content photos/ --out run/ --steps 10000
-  nst train johnson --style swirl --content photos/ --out run/ --preset smoke       a minute on a CPU: does it all work?
-  torchrun --nproc-per-node 4 -m nstlib train johnson --style painting.jpg --content photos/ --out run/ --batch 16
+  nst train johnson --style painting.jpg --content photos/ --out-dir run/ --steps 10000
+  nst train johnson --style swirl --content photos/ --out-dir run/ --preset smoke       a minute on a CPU: does it all work?
+  torchrun --nproc-per-node 4 -m nstlib train johnson --style painting.jpg --content photos/ --out-dir run/ --batch-size 16
 
 johnson learns one painting: afterwards, any picture takes one forward pass. At the start you read how many pictures will
 be seen, after 20 steps how long it will take. In run/ you find
@@ -43,32 +41,59 @@ Too little style: raise --style-weight. Broader strokes: raise --style-size. Pho
 thousands of them; a file that can't be read is named and skipped.
 """
 
-ARBITRARY: dict[str, tuple[type[ArbitraryStyle], type[Trainer]]] = {
-    "adain": (AdaIN, AdaINObjective),
-    "sanet": (SANet, SANetObjective),
-    "adaattn": (AdaAttN, AdaAttNObjective),
+ARBITRARY: dict[str, tuple[type[Any], type[Any]]] = {
+    name: (method.model, method.objective)
+    for name, method in METHODS.items()
+    if method.objective is not None and method.takes_pictures
 }
-"""Methods that take any painting, and what they are trained by."""
+"""Methods that take any painting and are trained -> model, objective."""
 
 TAKEN: dict[str, tuple[str, ...]] = {
     "johnson": (
-        *("encoder", "start", "style_weight", "content_weight", "tv_weight", "content_layers", "style_size"),
+        *("encoder", "init_from", "style_weight", "content_weight", "tv_weight", "content_layers", "style_size"),
         *("width", "norm", "name"),
     ),
     **{
-        method: ("encoder", "start", *(f"{term}_weight" for term in ("style", "content") if term in objective.weights))
+        method: (
+            *("encoder", "init_from", "decoder", "balance"),
+            *(f"{term}_weight" for term in ("style", "content") if term in objective.weights),
+        )
         for method, (_, objective) in ARBITRARY.items()
     },
 }
 """Method -> the options that make what it is trained by."""
 
-_TRAIN = inspect.signature(train).parameters
+LOOP: dict[str, tuple[Any, ...]] = {
+    "steps": (int, "steps in all", "needed without a preset"),
+    "batch_size": (int, "pictures per step, over all processes together"),
+    "size": (int, "side of the crops in pixels"),
+    "seed": (int, "of the first weights, the order of the pictures, and the crops"),
+    "save_every": (int, "steps between checkpoints"),
+    "sample_every": (int, "steps between sample sheets"),
+    "crop_scale": (
+        None,
+        "smallest and largest side of a crop, as a share of the short side; 0.4 1 shows more of few files",
+    ),
+    "color_augmentation": (float, "share of the pictures whose colours are changed; 0.5 helps networks for any style"),
+    "balance_folders": (bool, "draw as many pictures from every folder, however many it holds"),
+    "workers": (int, "processes that load pictures", "4 for a GPU, else 0"),
+    "learning_rate": (float, "Adam's"),
+    "schedule": (str, "constant, cosine, linear_end, or adain: lr / (1 + 5e-5 step)"),
+    "warmup": (int, "steps over which the learning rate rises"),
+    "max_grad_norm": (float, "clip gradients to this norm; try 1 if the loss jumps", "no"),
+    "ema": (float, "average the weights with this decay, 0.999 say", "0, off"),
+    "precision": (str, "float32, bfloat16 or float16: faster on a GPU"),
+    "compile": (bool, "use torch.compile: minutes to begin with, then faster"),
+}
+"""Option of the training loop -> its type, help, and what to call its default if not by its value."""
+
+_TRAIN = {**inspect.signature(train).parameters, **inspect.signature(TrainingOptions).parameters}
 _JOHNSON = inspect.signature(JohnsonObjective).parameters
 
 
 def parser() -> Parser:
     """Return the parser of this command."""
-    usage = "nst train METHOD --style PAINTING --content PHOTOGRAPHS --out RUN --steps N [options]"
+    usage = "nst train METHOD --style PAINTING --content PHOTOGRAPHS --out-dir RUN --steps N [options]"
     command = Parser("train", usage, HELP)
     command.add_argument("method", nargs="*", metavar="METHOD", help=f"one of: {', '.join(TAKEN)}")
     option = command.option
@@ -76,33 +101,32 @@ def parser() -> Parser:
         "--style", nargs="+", help="of johnson: the painting, a file or a sample's name; else folders of them (needed)"
     )
     option("--content", nargs="+", type=Path, help="folders of photographs (needed)")
-    option("--out", type=expand_home, help="folder of the run; with a checkpoint in it, it goes on (needed)")
+    option("--out-dir", type=expand_home, help="folder of the run; with a checkpoint in it, it goes on (needed)")
     option("--preset", help="smoke: a small network for 40 steps, to see that all works", default="none")
-    option("--steps", type=int, help="steps in all (needed without a preset)")
-    option("--batch", type=int, help="pictures per step, over all processes together", default=_TRAIN["batch"].default)
-    option("--size", type=int, help="side of the crops in pixels", default=_TRAIN["size"].default)
-    option("--seed", type=int, help="of the first weights, the order and the crops", default=_TRAIN["seed"].default)
-    option("--save-every", type=int, help="steps between checkpoints", default=_TRAIN["save_every"].default)
-    option("--sample-every", type=int, help="steps between sample sheets", default=_TRAIN["sample_every"].default)
+    for name in ("steps", "batch_size", "size", "seed", "save_every", "sample_every"):
+        _add_loop_option(command, name)
     option("--device", help="cpu, cuda or mps", default="a GPU if there is one")
     option("-q", "--quiet", action="store_true", help="print errors only", default="off")
-
+    group = command.add_argument_group("pictures")
+    for name in ("crop_scale", "color_augmentation", "balance_folders", "workers"):
+        _add_loop_option(command, name, group)
     group = command.add_argument_group("the optimiser")
-    option("--learning-rate", type=float, help="Adam's", default=_TRAIN["learning_rate"].default, group=group)
-    option("--schedule", help="constant, cosine, or adain: lr / (1 + 5e-5 step)", default="constant", group=group)
-    option("--clip", type=float, help="clip gradients to this norm; try 1 if the loss jumps", default="no", group=group)
-    option("--ema", type=float, help="average the weights with this decay, 0.999 say", default="0, off", group=group)
-    option("--precision", help="float32, bfloat16 or float16: faster on a GPU", default="float32", group=group)
-    option(
-        "--compile",
-        action="store_true",
-        help="use torch.compile: minutes to begin with, then faster",
-        default="off",
-        group=group,
-    )
-    option("--workers", type=int, help="processes that load pictures", default="4 for a GPU, else 0", group=group)
+    for name in ("learning_rate", "schedule", "warmup", "max_grad_norm", "ema", "precision", "compile"):
+        _add_loop_option(command, name, group)
     _add_method_options(command)
     return command
+
+
+def _add_loop_option(command: Parser, name: str, group: Any = None) -> None:
+    """Add an option of the training loop, with its default."""
+    kind, help, *shown = LOOP[name]
+    default = shown[0] if shown else _TRAIN[name].default
+    settings: dict[str, Any] = {"type": kind}
+    if kind is bool:
+        settings, default = {"action": "store_true"}, "off"
+    elif isinstance(default, tuple):
+        settings, default = {"type": float, "nargs": 2, "metavar": ("LEAST", "MOST")}, "{:g} {:g}".format(*default)
+    command.option(flag(name), help=help, default=default, group=group, **settings)
 
 
 def _add_method_options(command: Parser) -> None:
@@ -111,16 +135,26 @@ def _add_method_options(command: Parser) -> None:
     group = command.add_argument_group("options of all methods")
     option("--encoder", help="vgg19_mini, vgg19, vgg16 or a weights file", default="vgg19_mini", group=group)
     option(
-        "--start",
+        "--init-from",
         help="begin with trained weights, which takes a fraction of the steps: a file, for johnson also a shipped style, "
         "for sanet and adaattn also adain, whose decoder they take",
         default="random weights",
         group=group,
     )
+    group = command.add_argument_group("options of adain, sanet and adaattn")
+    option(
+        "--decoder",
+        help="conditioned: it is told the painting's statistics; plain: the papers'",
+        default="plain",
+        group=group,
+    )
+    option("--balance", type=float, help="how much pairs that lie far apart count less", default=0, group=group)
     group = command.add_argument_group("options of johnson, adain and sanet")
     for term, help in (("style", "more is more painting, less photograph"), ("content", "more is more photograph")):
         weights = {"johnson": _JOHNSON[f"{term}_weight"].default}
-        weights |= {method: kind.weights[term] for method, (_, kind) in ARBITRARY.items() if term in kind.weights}
+        weights |= {
+            method: objective.weights[term] for method, (_, objective) in ARBITRARY.items() if term in objective.weights
+        }
         default = ", ".join(f"{method} {weight:g}" for method, weight in weights.items())
         option(f"--{term}-weight", type=float, help=help, default=default, group=group)
     group = command.add_argument_group("options of johnson")
@@ -146,18 +180,19 @@ def run(options: Options, say: Say) -> int:
         raise UsageError(f"train takes one method, one of {', '.join(TAKEN)}; got {' '.join(options.method) or 'none'}")
     (method,) = options.method
     check_option("method", method, tuple(TAKEN))
-    for name, what in (("content", "folders of photographs"), ("out", "the folder of the run")):
+    for name, what in (("content", "folders of photographs"), ("out_dir", "the folder of the run")):
         if name not in given:
-            raise UsageError(f"name {what} with --{name}")
+            raise UsageError(f"name {what} with --{name.replace('_', '-')}")
     if "preset" in given:
         check_option("preset", options.preset, tuple(PRESETS))
     loop = {**PRESETS.get(given.get("preset", ""), {}), **{name: given[name] for name in _TRAIN if name in given}}
+    loop |= {"crop_scale": tuple(loop["crop_scale"])} if "crop_scale" in loop else {}
     if "steps" not in loop:
         raise ValueError("how long to train is not said: give --steps, 10000 for instance, or --preset smoke")
     known = dict.fromkeys(name for taken in TAKEN.values() for name in taken)
     chosen = {name: given[name] for name in known if name in given}
     check_taken(method, chosen, TAKEN[method])
-    check_writable(options.out, folder=True)
+    check_writable(options.out_dir, folder=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(given.get("seed", 0))  # of the first weights
         styles = given.get("style", [])
@@ -179,12 +214,13 @@ def _objective(method: str, styles: Sequence[str], chosen: Mapping[str, Any], *,
             f"{method} sees a new painting at every step: name folders of paintings with --style, got {list(styles)}"
         )
     kind, objective = ARBITRARY[method]
-    model = kind(Encoder(chosen.get("encoder", "vgg19_mini")))
-    if "start" in chosen:
-        _check_start(chosen["start"], tuple(ARBITRARY))
-        model.start_from(chosen["start"])
+    check_option("decoder", chosen.get("decoder", "plain"), ("plain", "conditioned"))
+    model = kind(Encoder(chosen.get("encoder", "vgg19_mini")), conditioned=chosen.get("decoder") == "conditioned")
+    if "init_from" in chosen:
+        _check_init_from(chosen["init_from"], tuple(ARBITRARY))
+        model.init_from(chosen["init_from"])
     weights = {name.removesuffix("_weight"): value for name, value in chosen.items() if name.endswith("_weight")}
-    return objective(model, **weights)
+    return objective(model, balance=chosen.get("balance", 0.0), **weights)
 
 
 def _johnson(styles: Sequence[str], chosen: dict[str, Any], *, small: bool) -> Objective:
@@ -193,24 +229,24 @@ def _johnson(styles: Sequence[str], chosen: dict[str, Any], *, small: bool) -> O
     size = chosen.pop("style_size", 256)
     painting = load_image(sample(styles[0], size), size=size)
     name = chosen.pop("name", Path(styles[0]).stem)
-    width, norm, start = chosen.pop("width", None), chosen.pop("norm", None), chosen.pop("start", None)
+    width, norm, start = chosen.pop("width", None), chosen.pop("norm", None), chosen.pop("init_from", None)
     if start is None:
         network = TransformerNet((8 if small else 32) if width is None else width, norm=norm or "instance")
         return JohnsonObjective(network, painting, name=name, **chosen)
-    _check_start(start, Johnson.styles())
+    _check_init_from(start, Johnson.styles())
     shipped = start in Johnson.styles() and not Path(start).exists()
     begun = (Johnson.pretrained if shipped else Johnson.from_checkpoint)(start)
     for option, given, found in (("width", width, begun.network.width), ("norm", norm, begun.network.norm)):
         if given not in (None, found):
-            raise ValueError(f"--start {start} is a network of {option} {found}: leave --{option} out")
-    known_as = {**{"style": Path(start).name, "steps": "?"}, **begun.about}
-    chosen["start"] = f"{known_as['style']} after {known_as['steps']} steps"
+            raise ValueError(f"--init-from {start} is a network of {option} {found}: leave --{option} out")
+    known_as = {**{"style": Path(start).name, "steps": "?"}, **begun.metadata}
+    chosen["init_from"] = f"{known_as['style']} after {known_as['steps']} steps"
     return JohnsonObjective(begun.network, painting, name=name, **chosen)
 
 
-def _check_start(start: str, shipped: Sequence[str]) -> None:
+def _check_init_from(start: str, shipped: Sequence[str]) -> None:
     """Check that the weights to begin with are a file, or shipped under this name."""
     if start not in shipped and not Path(start).exists() and not Path(start).suffix:
         raise ValueError(
-            f"no weights {start!r}: there is no such file, and none are shipped under that name{nearest(start, shipped)}"
+            f"no weights {start!r}: there is no such file, and none are shipped under that name{suggest(start, shipped)}"
         )

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from nstlib.checks import check_whole
+from nstlib.checks import check_int
 
 __all__ = ["content", "content_names", "style", "style_names"]
 
@@ -121,7 +121,7 @@ def style(name: str, size: int | None = 256) -> Tensor:
     from nstlib.image import load_image
 
     file = files("nstlib.samples").joinpath(f"{_known(name, style_names(), 'painting')}.webp")
-    size = None if size is None else check_whole("size", size, 1, SIDE)
+    size = None if size is None else check_int("size", size, 1, SIDE)
     with file.open("rb") as stream, Image.open(stream) as image:
         return load_image(image, size=size)
 

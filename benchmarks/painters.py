@@ -1,0 +1,135 @@
+"""How good are the pictures of AdaIN, SANet and AdaAttN? One yardstick for all, on pictures that no training saw.
+
+    python benchmarks/painters.py --photos FOLDER --paintings FOLDER --vgg19 vgg19_to_relu3_4.safetensors
+    python benchmarks/painters.py                            the package's own pictures, judged by vgg19_mini alone
+    python benchmarks/painters.py --methods adain=FILE       other weights than the shipped ones
+    python benchmarks/painters.py --quick                    two pairs, small: does it run?
+
+Photograph i of the last of one folder is painted by `nst.stylize` with its defaults in the style of painting i of the last
+of the other. Columns:
+
+    closed      1 - D(result, painting) / D(photograph, painting), D: Gram matrices at relu1_1, 2_1, 3_1 and 3_4, each
+                layer relative to the painting's; the mean of every pair's own share, and the mean of the worst five
+    content     |F - P|^2 / |P|^2 at relu3_4, F and P: features of result and photograph
+    palette     as closed, D: sliced Wasserstein distance of the colours at 64 x 64 pixels
+    PSNR        of the picture that alpha = 0 gives, in dB, against the photograph
+    loss        of AdaIN's terms (content + 10 x moments, vgg19_mini), and how many times less 150 steps of Adam on the
+                pixels of that picture reach
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from common import print_head, print_row, square
+from torch import Tensor
+
+import nstlib as nst
+from nstlib.losses import adain, moments, moments_loss
+from nstlib.metrics import content_distance, style_distance
+
+LAYERS = ["relu1_1", "relu2_1", "relu3_1", "relu3_4"]
+MOMENTS = ["relu1_1", "relu2_1", "relu3_1", "relu4_1"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path)
+    parser.add_argument("--paintings", type=Path)
+    parser.add_argument("--vgg19", type=Path, help="weights of VGG19, at least to relu3_4")
+    parser.add_argument("--methods", nargs="*", default=["adain", "sanet", "adaattn"])
+    parser.add_argument("--sizes", nargs="*", type=int, default=[256, 512])
+    parser.add_argument("--pairs", type=int, default=50)
+    parser.add_argument("--steps", type=int, default=150, help="of Adam, for the loss that pixels can reach")
+    parser.add_argument("--sheets", type=Path, help="folder for contact sheets")
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    if options.quick:
+        options.pairs, options.sizes, options.steps, options.methods = 2, [64], 3, ["adain"]
+    judges = {"vgg19_mini": nst.Encoder(layers=LAYERS)}
+    if options.vgg19:
+        judges["VGG19"] = nst.Encoder(options.vgg19, LAYERS)
+    print_head("method", "size", "judge", "closed", "worst five", "content", "palette", "PSNR", "loss", "pixels reach")
+    for size in options.sizes:
+        contents = read(options.photos, nst.samples.content, nst.samples.content_names(), options.pairs, size)
+        styles = read(options.paintings, nst.samples.style, nst.samples.style_names(), options.pairs, size)
+        for method in options.methods:
+            name, _, weights = method.partition("=")
+            given = {"weights": weights} if weights else {}
+            results = [nst.stylize(c, s, method=name, **given) for c, s in zip(contents, styles)]
+            copies = [nst.stylize(c, s, method=name, alpha=0.0, **given) for c, s in zip(contents, styles)]
+            psnr = torch.stack([10 * torch.log10(1 / (a - b).square().mean()) for a, b in zip(copies, contents)]).mean()
+            losses = [reach(*three, options.steps) for three in list(zip(results, contents, styles))[:8]]
+            ends = [f"{sum(loss[0] for loss in losses) / len(losses):.2f}"]
+            ends += [f"{sum(loss[0] for loss in losses) / sum(loss[1] for loss in losses):.1f} times less"]
+            for judge, encoder in judges.items():
+                rows = torch.tensor(
+                    [measure(*three, encoder) for three in zip(results, contents, styles)]
+                )  # (pairs, 3)
+                closed, content, palette = rows.mean(0).tolist()
+                worst = rows[:, 0].sort().values[:5].mean().item()
+                cells = [f"{value:.3f}" for value in (closed, worst, content, palette)]
+                print_row(name, size, judge, *cells, f"{psnr:.1f}", *ends)
+            if options.sheets:
+                draw(options.sheets / f"{name}_{size}.jpg", contents, styles, results)
+
+
+def read(folder: Path | None, sample: object, names: tuple[str, ...], count: int, size: int) -> list[Tensor]:
+    """Return the middle squares of the last pictures of a folder, or of the package's own."""
+    if folder is None:
+        assert callable(sample)
+        return [square(sample(names[i % len(names)], size), size) for i in range(count)]
+    return [square(nst.load_image(file, size=size), size) for file in sorted(folder.iterdir())[-count:]]
+
+
+def measure(result: Tensor, content: Tensor, style: Tensor, judge: nst.Encoder) -> list[float]:
+    """Return closed share, content distance and palette share of one pair."""
+    gap, left = (style_distance(picture, style, encoder=judge) for picture in (content, result))
+    lost = content_distance(result, content, encoder=judge, layers=["relu3_4"])
+    colors, kept = (palette_distance(picture, style) for picture in (content, result))
+    return [(1 - left / gap).item(), lost.item(), (1 - kept / colors).item()]
+
+
+def palette_distance(picture: Tensor, style: Tensor) -> Tensor:
+    """Return the sliced Wasserstein distance of the colours of two pictures at 64 x 64 pixels."""
+    directions = F.normalize(torch.randn(3, 64, generator=torch.Generator().manual_seed(0)), dim=0)
+    one, other = (
+        (F.interpolate(x, (64, 64), mode="area").flatten(2).mT @ directions).sort(1).values for x in (picture, style)
+    )
+    return (one - other).abs().mean()
+
+
+def reach(result: Tensor, content: Tensor, style: Tensor, steps: int) -> tuple[float, float]:
+    """Return AdaIN's loss of a picture, and what steps of Adam on its pixels bring it down to."""
+    encoder = nst.Encoder(layers=MOMENTS)
+    with torch.no_grad():
+        c, s = encoder(content), encoder(style)
+        target = adain(c["relu4_1"], *moments(s["relu4_1"]))
+    x = result.clone().requires_grad_()
+    optimizer = torch.optim.Adam([x], lr=0.02)
+    losses = []
+    for _ in range(steps + 1):
+        features = encoder(x)
+        loss = F.mse_loss(features["relu4_1"], target) + 10 * moments_loss(features, s, MOMENTS)
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        with torch.no_grad():
+            x.clamp_(0, 1)
+    return losses[0], min(losses)
+
+
+def draw(path: Path, contents: list[Tensor], styles: list[Tensor], results: list[Tensor]) -> None:
+    """Lay out photograph, painting and result, ten pairs a sheet, in columns."""
+    rows = [
+        torch.cat([F.pad(one, (2, 2, 2, 2), value=1.0) for one in row[:10]], 3) for row in (contents, styles, results)
+    ]
+    nst.save_image(torch.cat(rows, 2), path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+"""Folders of pictures as a data set of random crops.
+
+Sample p of a run is a function of (seed, p): no state is kept that a stopped run could lose, and any number of processes
+may load samples in any order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
+
+from nstlib.image import load_image
+from nstlib.training.options import TrainingOptions
+
+Folder = str | os.PathLike[str]
+
+
+def list_folders(folders: Folder | Sequence[Folder]) -> list[list[Path]]:
+    """Return the files of every folder, sorted by name; at least one of each can be read as a picture.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: no such folder.
+        ValueError: no folder, or one without a picture that can be read.
+    """
+    chosen = [folders] if isinstance(folders, (str, os.PathLike)) else list(folders)
+    if not chosen:
+        raise ValueError("no folder of pictures was named; one at least is needed")
+    return [_list_pictures(Path(folder)) for folder in chosen]
+
+
+def _list_pictures(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        kind = NotADirectoryError if folder.exists() else FileNotFoundError
+        raise kind(f"'{folder}' is no folder, and training reads a folder of pictures")
+    listed = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    files = sorted(path for path in listed if path.is_file())
+    if not files:
+        inside = f"{len(listed)} folders; name those" if listed else "nothing"
+        raise ValueError(f"no readable picture in '{folder}': it holds {inside}")
+    reasons = []
+    for file in files:
+        try:
+            load_image(file)
+        except (OSError, ValueError) as error:
+            reasons.append(str(error))
+        else:
+            return files
+    raise ValueError(f"no readable picture in '{folder}': all {len(files)} files fail, as the first: {reasons[0]}")
+
+
+def fingerprint(folders: Sequence[Sequence[Path]]) -> str:
+    """Return how many files there are, and a hash of their names, which decide the order."""
+    names = [file.name for files in folders for file in files]
+    return (
+        f"{len(names)} files, {hashlib.sha256(os.fsencode(chr(10).join(names))).hexdigest()[:8]}" if names else "none"
+    )
+
+
+@dataclass
+class Sample:
+    """One sample `(3, S, S)`, or a batch `(B, 3, S, S)`, and the files that could not be read for it, with the reason."""
+
+    content: Tensor
+    style: Tensor | None
+    broken: dict[str, str]
+
+    def pin_memory(self) -> Sample:
+        """Called by the DataLoader, so that copies to a GPU need not be waited for."""
+        return Sample(self.content.pin_memory(), None if self.style is None else self.style.pin_memory(), self.broken)
+
+    def to(self, device: torch.device) -> Sample:
+        content, style = (
+            None if x is None else x.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+            for x in (self.content, self.style)
+        )
+        assert content is not None
+        return Sample(content, style, self.broken)
+
+
+class Crops(Dataset[Sample]):
+    """Random crops of pictures, half of them mirrored: sample p of a run is a function of (seed, p).
+
+    Every file comes once before any comes again, in an order that is shuffled anew each time.
+
+    Args:
+        content: files of photographs, by folder.
+        style: files of paintings, by folder; may be empty.
+        options: those of the run.
+        first: samples `first` to `first + count` of the run are those of this data set.
+        count: their number.
+    """
+
+    def __init__(
+        self,
+        content: Sequence[Sequence[Path]],
+        style: Sequence[Sequence[Path]],
+        options: TrainingOptions,
+        *,
+        first: int = 0,
+        count: int,
+    ) -> None:
+        self.options, self.first, self.count = options, first, count
+        # kind -> lists of files that are drawn from in turn
+        self.lists = [
+            [list(files) for files in folders]
+            if options.balance_folders
+            else [[file for files in folders for file in files]]
+            for folders in (content, style)
+        ]
+        self.unreadable: dict[str, str] = {}
+        self.orders: dict[tuple[int, int], tuple[int, np.ndarray]] = {}
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Sample:
+        broken: dict[str, str] = {}
+        content = self.crop(0, self.first + index, broken)
+        return Sample(content, self.crop(1, self.first + index, broken) if any(self.lists[1]) else None, broken)
+
+    def crop(self, kind: int, position: int, broken: dict[str, str]) -> Tensor:
+        """Return `(3, S, S)`; kind 0 is content, 1 is style."""
+        options = self.options
+        random = np.random.default_rng((options.seed, kind, 1, position))
+        side = math.ceil(options.size / random.uniform(*options.crop_scale))
+        picture = self._load(kind, position, side, broken)  # (3, H, W)
+        top, left = (int(random.integers(length - options.size + 1)) for length in picture.shape[1:])
+        crop = picture[:, top : top + options.size, left : left + options.size]
+        crop = crop.flip(2) if random.random() < 0.5 else crop
+        if random.random() < options.color_augmentation:
+            return change_colors(crop, random)
+        return crop.clone()  # not a view: it would carry all of the picture
+
+    def _load(self, kind: int, position: int, side: int, broken: dict[str, str]) -> Tensor:
+        """Return the picture of a position; in place of a file that can't be read comes the next."""
+        turn, which = divmod(position, len(self.lists[kind]))
+        files = self.lists[kind][which]
+        times_through, place = divmod(turn, len(files))
+        if self.orders.get((kind, which), (-1,))[0] != times_through:
+            order = np.random.default_rng((self.options.seed, kind, 0, times_through)).permutation(len(files))
+            self.orders[kind, which] = times_through, order
+        order = self.orders[kind, which][1]
+        for i in range(len(files)):
+            file = files[order[(place + i) % len(files)]]
+            if str(file) in self.unreadable:
+                continue
+            try:
+                return load_image(file, size=side)[0]
+            except (OSError, ValueError) as error:
+                self.unreadable[str(file)] = broken[str(file)] = str(error)
+        raise ValueError(f"none of the {len(files)} files beside '{files[0]}' can be read any more")
+
+
+def change_colors(picture: Tensor, random: np.random.Generator) -> Tensor:
+    """Return a picture `(3, H, W)` whose colours a random affine map has changed, clamped to [0, 1].
+
+    Hue is turned about the grey axis, channels change places, saturation (0.5 to 2.2 times), contrast (0.7 to 1.4 times)
+    and brightness (up to 0.12 more or less) are scaled, each of them in some of the pictures.
+    """
+    matrix, shift, grey = np.eye(3), 0.0, np.full((3, 3), 1 / 3)
+    if random.random() < 0.6:
+        # Rodrigues: R = I + sin(a) K + (1 - cos(a)) K^2, a rotation by a about (1, 1, 1) / sqrt(3)
+        angle = random.uniform(-math.pi, math.pi)
+        k = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
+        matrix = np.eye(3) + math.sin(angle) * k + (1 - math.cos(angle)) * k @ k
+    if random.random() < 0.3:
+        matrix = matrix[random.permutation(3)]
+    if random.random() < 0.6:
+        # grey + s (color - grey)
+        matrix = (grey + math.exp(random.uniform(math.log(0.5), math.log(2.2))) * (np.eye(3) - grey)) @ matrix
+    if random.random() < 0.5:
+        # 1/2 + c (color - 1/2)
+        contrast = math.exp(random.uniform(math.log(0.7), math.log(1.4)))
+        matrix, shift = contrast * matrix, 0.5 * (1 - contrast)
+    if random.random() < 0.5:
+        shift += random.uniform(-0.12, 0.12)
+    colors = torch.from_numpy(matrix).to(picture) @ picture.flatten(1) + shift  # (3, HW)
+    return colors.clamp(0, 1).view_as(picture)
+
+
+def collate(samples: Sequence[Sample]) -> Sample:
+    """Samples `(3, S, S)` -> a batch `(B, 3, S, S)`."""
+    styles = [sample.style for sample in samples if sample.style is not None]
+    broken = {file: reason for sample in samples for file, reason in sample.broken.items()}
+    return Sample(torch.stack([sample.content for sample in samples]), torch.stack(styles) if styles else None, broken)
+
+
+def load_batches(crops: Crops, device: torch.device, *, rank: int, world: int) -> Iterator[Sample]:
+    """Yield the batches of this process, on its device."""
+    options, on_gpu = crops.options, device.type == "cuda"
+    workers = options.workers
+    if workers is None:
+        workers = min(4, os.cpu_count() or 1) if on_gpu else 0
+    loader = DataLoader(
+        crops,
+        batch_size=options.batch_size // world,
+        sampler=DistributedSampler(crops, world, rank, shuffle=False),  # sample p goes to process p mod world
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=on_gpu,
+        worker_init_fn=_ignore_interrupts,
+        generator=torch.Generator(),  # else it would draw from the global state
+    )
+    try:
+        for samples in loader:
+            yield samples.to(device)
+    except (OSError, ValueError) as error:
+        text = str(error).strip()
+        if "in DataLoader worker process" not in text:
+            raise
+        raise type(error)(text.splitlines()[-1].partition(": ")[2]) from error  # without the other process' traceback
+
+
+def _ignore_interrupts(worker: int) -> None:
+    """Let only the loop answer Ctrl-C, which reaches the processes that load pictures too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,119 @@
+"""The options of a training run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from nstlib.checks import check_int, check_number, check_option
+
+Schedule = Literal["constant", "cosine", "adain", "linear_end"]
+Precision = Literal["float32", "bfloat16", "float16"]
+
+PRESETS: dict[str, dict[str, Any]] = {"smoke": {"steps": 40, "batch_size": 2, "size": 64}}
+"""Options by name. `smoke` shows in under a minute on a CPU that everything works; its pictures are no good."""
+
+FREE = ("steps", "compile", "save_every", "sample_every", "workers")
+"""Options that may change when a run goes on, because they do not decide what the weights become."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """What a run can be told. `nst.train` takes these as keyword arguments.
+
+    Attributes:
+        steps: steps in all. A finished run goes on when this is raised; schedules are those of the new number.
+        batch_size: pictures per step, over all processes together.
+        size: side of the random crops in pixels, after they were scaled.
+        crop_scale: smallest and largest side of a crop, as a share of the picture's short side. `(0.4, 1)` makes more of a
+            small collection, because the same painting is seen from near and from far.
+        color_augmentation: share of photographs and paintings, from 0 to 1, whose colours are changed at random: hue,
+            saturation, contrast, brightness, and the order of the channels. A network for any painting that has seen a few
+            hundred of them has seen few colours, and 0.5 helps it; one that learns a single painting needs none.
+        balance_folders: draw as many pictures from every folder of a list, however many it holds. Use one folder for each
+            painter, and no painter outweighs the others.
+        learning_rate: Adam's.
+        schedule: `"constant"`; `"cosine"`, to zero at the last step; `"linear_end"`, constant and then straight to zero over
+            the last fifth of the run; or `"adain"`, lr / (1 + 5e-5 i) at step i.
+        warmup: steps over which the learning rate rises from zero.
+        max_grad_norm: the norm that gradients are clipped to; None doesn't clip.
+        precision: `"float32"`, or `"bfloat16"` or `"float16"` for automatic mixed precision.
+        compile: compile the objective with `torch.compile`.
+        ema: decay of a moving average of the weights, such as 0.999. It is then the average that is saved for use and that
+            paints the sample sheets. 0 is none.
+        seed: decides the order of the pictures, the crops and their colours. The network's first weights are the caller's.
+        save_every: steps between checkpoints.
+        sample_every: steps between sample sheets.
+        workers: processes that load pictures; None is 0 on a CPU, and up to 4 for a GPU.
+
+    Raises:
+        ValueError: an option out of its range.
+
+    Example:
+        >>> options = TrainingOptions(steps=100, ema=0.999)
+        >>> options.batch_size, options.ema
+        (4, 0.999)
+    """
+
+    steps: int
+    batch_size: int = 4
+    size: int = 256
+    crop_scale: tuple[float, float] = (0.9, 0.9)
+    color_augmentation: float = 0.0
+    balance_folders: bool = False
+    learning_rate: float = 1e-3
+    schedule: Schedule = "constant"
+    warmup: int = 0
+    max_grad_norm: float | None = None
+    precision: Precision = "float32"
+    compile: bool = False
+    ema: float = 0.0
+    seed: int = 0
+    save_every: int = 500
+    sample_every: int = 500
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        given: dict[str, Any] = {name: value for name, value in vars(self).items() if value is not None}
+        checked: dict[str, Any] = {}
+        for name in ("steps", "batch_size", "size", "save_every", "sample_every", "warmup", "seed", "workers"):
+            if name in given:
+                checked[name] = check_int(name, given[name], 0 if name in ("warmup", "seed", "workers") else 1)
+        for name in ("learning_rate", "max_grad_norm"):
+            if name in given:
+                checked[name] = check_number(name, given[name], 0, above=True)
+        checked["ema"] = check_number("ema", self.ema, 0, 0.999999)
+        checked["color_augmentation"] = check_number("color_augmentation", self.color_augmentation, 0, 1)
+        least = check_number("the smallest crop_scale", self.crop_scale[0], 0.05, 1)
+        checked["crop_scale"] = least, check_number("the largest crop_scale", self.crop_scale[1], least, 1)
+        vars(self).update(checked)  # Python's own numbers, whatever kind they were
+        check_option("schedule", self.schedule, get_args(Schedule))
+        check_option("precision", self.precision, get_args(Precision))
+
+    def describe(self) -> dict[str, str]:
+        """Return the options that decide what the weights become."""
+        return {
+            name: f"{value:.12g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
+            for name, value in asdict(self).items()
+            if name not in FREE
+        }
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of step 0, 1, ...
+
+        Example:
+            >>> options = TrainingOptions(steps=4, learning_rate=1.0, schedule="cosine")
+            >>> [round(options.rate(step), 2) for step in range(4)]
+            [1.0, 0.85, 0.5, 0.15]
+        """
+        factor = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+        if self.schedule == "cosine":
+            # (1 + cos(pi i / n)) / 2
+            factor *= (1 + math.cos(math.pi * step / self.steps)) / 2
+        elif self.schedule == "linear_end":
+            factor *= min(1.0, 5 * (1 - step / self.steps))
+        elif self.schedule == "adain":
+            # 1 / (1 + 5e-5 i), Huang & Belongie's
+            factor /= 1 + 5e-5 * step
+        return self.learning_rate * factor

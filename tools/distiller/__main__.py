@@ -1,0 +1,3 @@
+from distiller import main
+
+main()
