@@ -255,7 +255,7 @@ def test_wrong_options_are_named(photos: Path, tmp_path: Path) -> None:
     for options, words in cases:
         with pytest.raises(ValueError, match=words):
             run(Tint(), photos, tmp_path, **options)
-    with pytest.raises(TypeError, match="an objective derives from nst.Objective"):
+    with pytest.raises(TypeError, match=r"an objective derives from nst\.Objective"):
         nst.train(len, photos, steps=1, out_dir=tmp_path)  # type: ignore[arg-type]
 
 
