@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from nstlib.encoder import Encoder
 from nstlib.losses import gram_matrix, normalize_weights, sum_content, sum_style, total_variation
-from nstlib.opacity import opacity_at, split_opacity
+from nstlib.opacity import opacity_at
 
 
 @dataclass
@@ -97,7 +97,8 @@ class PerceptualLoss(nn.Module):
         """Return the Gram matrices of K paintings.
 
         Args:
-            styles: K paintings `(1, 3, h, w)`, or `(1, 4, h, w)` with their opacity, of any sizes.
+            styles: K paintings `(1, 3, h, w)`, or `(1, 4, h, w)` with their opacity, of any sizes. Where a painting is
+                transparent, its colours are those that `split_opacity` gives.
             shares: `(K,)`, how much of each; None is equal parts.
             mask: `(K, 1, H, W)`, where each applies in the picture. None mixes all of them everywhere, and `(1, 1, H, W)`
                 mixes them in one region.
@@ -112,9 +113,8 @@ class PerceptualLoss(nn.Module):
         return StyleTargets(grams, mask, shares)
 
     def _read_grams(self, style: Tensor) -> dict[str, Tensor]:
-        colors, opacity = split_opacity(style)
-        features = self.encoder(colors, self.style_layers)
-        seen = opacity_at(opacity, features)
+        features = self.encoder(style[:, :3], self.style_layers)
+        seen = opacity_at(style[:, 3:] if style.shape[1] == 4 else None, features)
         return {layer: gram_matrix(one, seen[layer]) for layer, one in features.items()}
 
     def forward(self, picture: Tensor, contents: Mapping[str, Tensor], styles: StyleTargets) -> dict[str, Tensor]:
