@@ -78,6 +78,18 @@ def test_a_kept_style_has_what_the_decoder_is_told(method: str) -> None:
 
 
 @EVERY
+def test_only_what_is_read_as_a_style_takes_the_memory_of_all_layers(method: str) -> None:
+    """relu1_1 of a big photograph is larger than the photograph, and only its moments are needed, below full strength."""
+    model, read = model_of(method), []
+    kept = model.encode_style(STYLE)
+    hook = model.encoder.register_forward_pre_hook(lambda module, inputs: read.append("relu1_1" in inputs[1]))
+    for alpha in (1.0, 0.5):
+        model(CONTENT, kept, alpha)
+    hook.remove()
+    assert read == [method == "adaattn", True]  # AdaAttN's keys need it in any case
+
+
+@EVERY
 def test_alpha_moves_the_condition_from_the_photographs_to_the_paintings(method: str) -> None:
     model = model_of(method)
     own, other = condition_of(model, CONTENT), condition_of(model, STYLE)
