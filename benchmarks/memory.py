@@ -1,6 +1,6 @@
 """How many bytes of memory does a pixel cost, with each method?
 
-    python benchmarks/memory.py            prints the table of nstlib.memory.BYTES_PER_PIXEL
+    python benchmarks/memory.py            prints the table of nstlib.utils.memory.BYTES_PER_PIXEL
     python benchmarks/memory.py --quick    small pictures: does it run?
 
 Every measurement is the growth of a fresh process (its peak less what it held before), photograph and painting of the same
@@ -14,7 +14,7 @@ from common import growth, in_fresh_process, make_parser, print_head, print_row,
 
 import nstlib as nst
 from nstlib.johnson import Johnson, TransformerNet
-from nstlib.memory import BYTES_PER_PIXEL
+from nstlib.utils.memory import BYTES_PER_PIXEL
 
 ARBITRARY = {"adain": nst.AdaIN, "sanet": nst.SANet, "adaattn": nst.AdaAttN}
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 import nstlib as nst
 from nstlib.arbitrary import ArbitraryStyle, Code, register_arbitrary
-from nstlib.tiling import FeatureMaps
+from nstlib.utils.tiling import FeatureMaps
 
 
 def power(matrix: Tensor, exponent: float) -> Tensor:

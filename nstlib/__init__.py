@@ -28,14 +28,14 @@ from nstlib.adaattn import AdaAttN, AdaAttNObjective
 
 # isort: on
 from nstlib import metrics, samples
-from nstlib.color import match_color
 from nstlib.encoder import Encoder
-from nstlib.image import load_image, save_image, to_numpy, to_pil
 from nstlib.losses import content_loss, gram_matrix, moments, style_loss, total_variation
 from nstlib.objective import Objective
-from nstlib.show import show
 from nstlib.stylize import stylize
 from nstlib.training import train
+from nstlib.utils.color import match_color
+from nstlib.utils.image import load_image, save_image, to_numpy, to_pil
+from nstlib.utils.show import show
 
 __version__ = "0.1.0"
 

@@ -34,7 +34,7 @@ from nstlib.arbitrary_objective import ArbitraryObjective
 from nstlib.attention import attention_moments
 from nstlib.fusion import FeatureFusion, init_identity_
 from nstlib.losses import mean_variance_norm, moments_distance, squared_error
-from nstlib.tiling import FeatureMaps
+from nstlib.utils.tiling import FeatureMaps
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 LEVELS = ("relu3_1", "relu4_1", "relu5_1")

@@ -24,7 +24,7 @@ from torch import Tensor
 from nstlib.arbitrary import ArbitraryStyle, Code, register_arbitrary
 from nstlib.arbitrary_objective import ArbitraryObjective
 from nstlib.losses import adain, moments, moments_distance, squared_error
-from nstlib.tiling import FeatureMaps
+from nstlib.utils.tiling import FeatureMaps
 
 __all__ = ["AdaIN", "AdaINObjective", "adain"]
 

@@ -30,15 +30,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.checkpoints import check_encoder, load_weights, read_decoder, read_model, save_weights
-from nstlib.checks import check_int, check_mask, check_number, check_picture
 from nstlib.decoder import STAGES, ConditionedDecoder, Decoder, condition
 from nstlib.encoder import Encoder, as_encoder
 from nstlib.losses import adain, moments, normalize_weights
-from nstlib.memory import enough_memory
-from nstlib.opacity import opacity_at, select_opaque, split_opacity
 from nstlib.registry import Method, register
-from nstlib.tiling import FeatureMaps, crop, in_tiles, pad_to_multiple
+from nstlib.utils.checkpoints import check_encoder, load_weights, read_decoder, read_model, save_weights
+from nstlib.utils.checks import check_int, check_mask, check_number, check_picture
+from nstlib.utils.memory import enough_memory
+from nstlib.utils.opacity import opacity_at, select_opaque, split_opacity
+from nstlib.utils.tiling import FeatureMaps, crop, in_tiles, pad_to_multiple
 from nstlib.weights import Source, read_checkpoint
 
 TILE = 512

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from nstlib.arbitrary import ArbitraryStyle
-from nstlib.checks import check_number, check_weights
 from nstlib.decoder import ConditionedDecoder, condition
 from nstlib.encoder import as_encoder
 from nstlib.losses import moments_distance
 from nstlib.objective import Objective
-from nstlib.tiling import FeatureMaps
+from nstlib.utils.checks import check_number, check_weights
+from nstlib.utils.tiling import FeatureMaps
 
 
 class ArbitraryObjective(Objective):

@@ -31,8 +31,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nstlib.checks import is_exporting
 from nstlib.losses import no_autocast
+from nstlib.utils.checks import is_exporting
 
 BUDGET = 16 * 2**20
 """Bytes of A held at a time: large enough for fast matrix products, small enough for a processor's cache."""
@@ -174,7 +174,7 @@ def _reserve(q: Tensor, k: Tensor, rows: int) -> Tensor:
 
 def _parts(q: Tensor, memory: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """All queries in turn, as many at a time as the memory has rows, with the rows for them."""
-    end = 1 if q.is_meta else q.shape[1]  # where nothing is computed (nstlib.memory), one part stands for all
+    end = 1 if q.is_meta else q.shape[1]  # where nothing is computed (nstlib.utils.memory), one part stands for all
     for start in range(0, end, len(memory)):
         stop = min(start + len(memory), q.shape[1])
         yield slice(start, stop), memory[: stop - start]

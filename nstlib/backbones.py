@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nstlib.checks import suggest
+from nstlib.utils.checks import suggest
 from nstlib.weights import Network, compare_keys, download, fingerprint, load_network, parse_network, read_checkpoint
 
 LEAST = 64

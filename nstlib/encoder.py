@@ -21,8 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nstlib.backbones import BACKBONES, Graph, layers_of, load_layer_sequence
-from nstlib.checks import check_int, check_layers, check_option, suggest
 from nstlib.losses import no_autocast
+from nstlib.utils.checks import check_int, check_layers, check_option, suggest
 from nstlib.weights import Network, Padding, fingerprint, imagenet_color
 
 Pooling = Literal["max", "average", "l2"]

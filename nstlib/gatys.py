@@ -35,7 +35,11 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from nstlib.backbones import layers_of
-from nstlib.checks import (
+from nstlib.encoder import Encoder, Pooling, as_encoder
+from nstlib.losses import normalize_weights
+from nstlib.perceptual import PerceptualLoss, StyleTargets
+from nstlib.registry import Method, register
+from nstlib.utils.checks import (
     check_int,
     check_layers,
     check_mask,
@@ -44,14 +48,10 @@ from nstlib.checks import (
     check_picture,
     check_weights,
 )
-from nstlib.encoder import Encoder, Pooling, as_encoder
-from nstlib.losses import normalize_weights
-from nstlib.memory import enough_memory
-from nstlib.opacity import split_opacity
-from nstlib.perceptual import PerceptualLoss, StyleTargets
-from nstlib.progress import can_draw_bars
-from nstlib.registry import Method, register
-from nstlib.scale import scaled_size
+from nstlib.utils.memory import enough_memory
+from nstlib.utils.opacity import split_opacity
+from nstlib.utils.progress import can_draw_bars
+from nstlib.utils.scale import scaled_size
 from nstlib.weights import Padding
 
 Optimizer = Literal["lbfgs", "adam"]

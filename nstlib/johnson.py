@@ -31,16 +31,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.checkpoints import check_method, load_weights, looks_like, save_weights, translate_johnson
-from nstlib.checks import check_int, check_layers, check_number, check_option, check_weights, suggest
 from nstlib.encoder import Encoder, PaddedConv, as_encoder
-from nstlib.image import check_picture
-from nstlib.memory import enough_memory
 from nstlib.objective import Objective
-from nstlib.opacity import split_opacity
 from nstlib.perceptual import PerceptualLoss, StyleTargets
 from nstlib.registry import Method, register
-from nstlib.tiling import crop, pad_to_multiple
+from nstlib.utils.checkpoints import check_method, load_weights, looks_like, save_weights, translate_johnson
+from nstlib.utils.checks import check_int, check_layers, check_number, check_option, check_weights, suggest
+from nstlib.utils.image import check_picture
+from nstlib.utils.memory import enough_memory
+from nstlib.utils.opacity import split_opacity
+from nstlib.utils.tiling import crop, pad_to_multiple
 from nstlib.weights import SHIPPED, SUFFIXES, Source, read_checkpoint
 
 Norm = Literal["instance", "batch"]

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from nstlib.encoder import Encoder
 from nstlib.losses import gram_matrix, normalize_weights, sum_content, sum_style, total_variation
-from nstlib.opacity import opacity_at
+from nstlib.utils.opacity import opacity_at
 
 
 @dataclass

@@ -29,7 +29,7 @@ from nstlib.arbitrary_objective import ArbitraryObjective
 from nstlib.attention import attend
 from nstlib.fusion import FeatureFusion
 from nstlib.losses import mean_variance_norm, moments_distance, squared_error
-from nstlib.tiling import FeatureMaps
+from nstlib.utils.tiling import FeatureMaps
 
 LEVELS = ("relu4_1", "relu5_1")
 

@@ -10,12 +10,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from nstlib.checks import check_names, check_number, check_option, choose_device
-from nstlib.color import match_color
-from nstlib.image import load_image
-from nstlib.masks import read_masks
 from nstlib.registry import METHODS, Method
-from nstlib.scale import scaled_size
+from nstlib.utils.checks import check_names, check_number, check_option, choose_device
+from nstlib.utils.color import match_color
+from nstlib.utils.image import load_image
+from nstlib.utils.masks import read_masks
+from nstlib.utils.scale import scaled_size
 
 Picture = str | os.PathLike[str] | Tensor | Any
 """Whatever `load_image` takes: a path, a URL, a PIL picture, an array or a tensor."""
@@ -58,7 +58,7 @@ def stylize(
             - `style_weights` (all but Johnson): one number per painting, how much of each; None is equal parts.
             - `mask` (all but Johnson): which region takes which painting. Either a tensor `(K, H, W)` for K paintings, as
               the method's class takes it, or files that are scaled to the photograph: one grey picture per painting, or
-              one map of colours; see `nstlib.masks.read_masks`. What no grey mask covers stays a photograph.
+              one map of colours; see `nstlib.utils.masks.read_masks`. What no grey mask covers stays a photograph.
             - `alpha` (all but Gatys): strength in [0, 1]. AdaIN, SANet and AdaAttN blend the features of painting and
               photograph; Johnson blends its result with the photograph, pixel by pixel.
             - `weights` (AdaIN, SANet, AdaAttN): a file of trained weights instead of those in the package.

@@ -26,13 +26,13 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from nstlib.animations import ANIMATIONS, AnimationWriter, Clip, Frame, open_animation
-from nstlib.files import make_folder, same_place
-from nstlib.interrupts import noted_interrupts
-from nstlib.progress import can_draw_bars
+from nstlib.utils.animations import ANIMATIONS, AnimationWriter, Clip, Frame, open_animation
+from nstlib.utils.files import make_folder, same_place
+from nstlib.utils.interrupts import noted_interrupts
+from nstlib.utils.progress import can_draw_bars
 
 if TYPE_CHECKING:
-    from nstlib.movies import MovieWriter
+    from nstlib.utils.movies import MovieWriter
 
 VIDEOS = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm")
 """Suffixes of video files."""
@@ -173,7 +173,7 @@ def _check_paths(source: Path, out: Path) -> None:
 def _open(source: Path) -> Clip:
     if source.suffix.lower() in ANIMATIONS:
         return open_animation(source)
-    from nstlib.movies import open_movie
+    from nstlib.utils.movies import open_movie
 
     return open_movie(source)
 
@@ -181,7 +181,7 @@ def _open(source: Path) -> Clip:
 def _writer(out: Path, kept: Path, clip: Clip) -> AnimationWriter | MovieWriter:
     if out.suffix.lower() in ANIMATIONS:
         return AnimationWriter(out, kept, clip)
-    from nstlib.movies import MovieWriter
+    from nstlib.utils.movies import MovieWriter
 
     return MovieWriter(out, kept, clip)
 

@@ -29,7 +29,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from nstlib.files import describe_head, expand_home, write_atomically
+from nstlib.utils.files import describe_head, expand_home, write_atomically
 
 FORMAT = 1
 """The newest format of our own files that this version reads (`format_version` in their metadata)."""

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 import nstlib as nst
 from nstlib.adain import AdaINObjective
 from nstlib.cli import main
-from nstlib.files import describe_head
 from nstlib.johnson import JohnsonObjective, TransformerNet
+from nstlib.utils.files import describe_head
 from nstlib.weights import imagenet_color, load_file, load_metadata, read_checkpoint, save_file
 
 ENCODER = torchvision_state(random_convs())

@@ -18,10 +18,10 @@ from torch import Tensor
 
 import nstlib as nst
 from nstlib.cli import main
-from nstlib.files import check_writable
-from nstlib.masks import read_masks
 from nstlib.registry import METHODS
 from nstlib.stylize import make_stylizer
+from nstlib.utils.files import check_writable
+from nstlib.utils.masks import read_masks
 
 
 @pytest.fixture

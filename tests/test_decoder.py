@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from networks import TextbookAdaAttNDecoder, condition_randomly, picture, relative_error, textbook_decoder
 from torch import Tensor
 
-from nstlib.checkpoints import read_decoder, translate_decoder
 from nstlib.decoder import DECODER_REACH_PX, STAGES, UP, ConditionedDecoder, Decoder, condition, modulate
 from nstlib.losses import moments
+from nstlib.utils.checkpoints import read_decoder, translate_decoder
 from nstlib.weights import Checkpoint
 
 SMALL = (4, 6, 8, 10)

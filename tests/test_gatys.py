@@ -13,7 +13,7 @@ from torch import Tensor
 
 import nstlib as nst
 from nstlib.gatys import Result
-from nstlib.opacity import split_opacity
+from nstlib.utils.opacity import split_opacity
 
 STATE = torchvision_state(random_convs())
 SMALL: dict[str, Any] = {"steps": 12, "pyramid": 1}

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_image import chunk, encode, one_sentence, png, smooth, write
 
-from nstlib.image import check_picture, load_image, match_color, save_image
+from nstlib.utils.image import check_picture, load_image, match_color, save_image
 
 SEEDED = settings(deadline=None, derandomize=True, database=None)
 """The same examples each time: a test that fails today fails tomorrow."""

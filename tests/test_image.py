@@ -20,7 +20,7 @@ from PIL import Image, ImageCms, ImageFile
 from torch import Tensor
 
 from nstlib import load_image, save_image, to_numpy, to_pil
-from nstlib.image import check_picture
+from nstlib.utils.image import check_picture
 
 # Four corners that no rotation or reflection maps to each other, on 12 x 8 pixels (wide).
 RED, GREEN, BLUE, YELLOW = (230, 20, 20), (20, 200, 40), (30, 40, 220), (240, 220, 30)

@@ -16,11 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import nstlib as nst
-from nstlib.batch import paint_folder
 from nstlib.cli import main
 from nstlib.johnson import JohnsonObjective, Norm, TransformerNet
-from nstlib.opacity import split_opacity
 from nstlib.stylize import make_stylizer
+from nstlib.utils.batch import paint_folder
+from nstlib.utils.opacity import split_opacity
 from nstlib.weights import SHIPPED, save_file
 
 

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import nstlib as nst
-from nstlib import memory
-from nstlib.batch import paint_folder
 from nstlib.cli import main
 from nstlib.johnson import TransformerNet
-from nstlib.memory import BYTES_PER_PIXEL, enough_memory
 from nstlib.registry import METHODS
 from nstlib.stylize import make_stylizer
+from nstlib.utils import memory
+from nstlib.utils.batch import paint_folder
+from nstlib.utils.memory import BYTES_PER_PIXEL, enough_memory
 
 CPU = torch.device("cpu")
 

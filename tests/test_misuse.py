@@ -20,13 +20,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 import nstlib as nst
-from nstlib.checks import choose_device
 from nstlib.cli import main
 from nstlib.johnson import JohnsonObjective, TransformerNet
 from nstlib.metrics import content_distance, style_distance
 from nstlib.objective import Objective
 from nstlib.training import train
 from nstlib.training.data import Crops
+from nstlib.utils.checks import choose_device
 from nstlib.weights import load_file, save_file
 
 C = torch.rand(1, 3, 32, 40, generator=torch.Generator().manual_seed(0))

@@ -14,8 +14,8 @@ from nstlib.adaattn import AdaAttN
 from nstlib.adain import AdaIN
 from nstlib.arbitrary import ArbitraryStyle
 from nstlib.losses import mean_variance_norm, moments
-from nstlib.opacity import opacity_at, select_opaque, split_opacity
 from nstlib.sanet import SANet
+from nstlib.utils.opacity import opacity_at, select_opaque, split_opacity
 
 METHODS: dict[str, type[ArbitraryStyle]] = {"adain": AdaIN, "sanet": SANet, "adaattn": AdaAttN}
 EVERY = pytest.mark.parametrize("method", METHODS)

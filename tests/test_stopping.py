@@ -20,10 +20,10 @@ from PIL import Image
 from torch import Tensor
 
 import nstlib as nst
-from nstlib.batch import paint_folder
-from nstlib.files import write_atomically
 from nstlib.johnson import TransformerNet
 from nstlib.training.state import list_checkpoints, load_checkpoint
+from nstlib.utils.batch import paint_folder
+from nstlib.utils.files import write_atomically
 from nstlib.weights import load_file, load_metadata, save_file
 
 KILLS = 6
@@ -337,7 +337,7 @@ def test_a_disk_that_cant_be_written_to_ends_a_folder_at_once(
     def full(path: Path, data: Any) -> Path:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("nstlib.image.write_atomically", full)
+    monkeypatch.setattr("nstlib.utils.image.write_atomically", full)
     with pytest.raises(OSError, match=os.strerror(number)):
         paint_folder(tmp_path / "photos", tmp_path / "out", paint, progress=False)
     assert seen == ["a.png"]

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nstlib.tiling import FeatureMaps, crop, in_tiles, pad_to_multiple
+from nstlib.utils.tiling import FeatureMaps, crop, in_tiles, pad_to_multiple
 
 
 def blur(maps: FeatureMaps) -> dict[str, Tensor]:

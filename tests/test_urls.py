@@ -97,7 +97,7 @@ BAD: dict[str, tuple[Answer, type[Exception], str]] = {
     "chunks beyond the limit": (
         answer(CHUNKED, chunked(*[bytes(5000)] * 50, b"")),
         ValueError,
-        "holds more than 0.1 MB; find a smaller copy or raise nstlib.files.URL_MAX_BYTES",
+        "holds more than 0.1 MB; find a smaller copy or raise nstlib.utils.files.URL_MAX_BYTES",
     ),
     "a body without end": (pour, ValueError, "holds more than 0.1 MB"),
     "nothing": (answer("HTTP/1.1 204 No Content\n\n"), OSError, "is empty"),
@@ -181,7 +181,7 @@ def port() -> Iterator[int]:
 def site(port: int, monkeypatch: pytest.MonkeyPatch) -> str:
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("nstlib.files.URL_MAX_BYTES", 100_000)
+    monkeypatch.setattr("nstlib.utils.files.URL_MAX_BYTES", 100_000)
     return f"http://127.0.0.1:{port}/"
 
 
@@ -202,7 +202,7 @@ def test_bad_answers_are_one_sentence(name: str, site: str) -> None:
 
 
 def test_silence_has_an_end(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nstlib.files.URL_TIMEOUT", 0.2)
+    monkeypatch.setattr("nstlib.utils.files.URL_TIMEOUT", 0.2)
     with pytest.raises(OSError, match=r"cannot be loaded \(timed out\)"):
         load_image(site + "silent")
 

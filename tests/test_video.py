@@ -18,8 +18,8 @@ from test_johnson import TransformerNet
 from torch import Tensor
 
 import nstlib as nst
-from nstlib.batch import paint_folder
 from nstlib.cli import main
+from nstlib.utils.batch import paint_folder
 from nstlib.video import VIDEOS, is_video, paint_video
 from nstlib.weights import save_file
 

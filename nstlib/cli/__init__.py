@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from nstlib import __version__
-from nstlib.checks import suggest
 from nstlib.cli import samples, stylize, train
 from nstlib.cli.parsing import UsageError, sentences
+from nstlib.utils.checks import suggest
 
 COMMANDS: dict[str, ModuleType] = {"stylize": stylize, "train": train, "samples": samples}
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from tqdm.auto import tqdm
 
 from nstlib import samples
-from nstlib.checks import suggest
+from nstlib.utils.checks import suggest
 
 Options = argparse.Namespace
 Say = Callable[[str], object]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from nstlib import samples
 from nstlib.cli.parsing import Options, Parser, Say
-from nstlib.files import expand_home
-from nstlib.image import save_image
+from nstlib.utils.files import expand_home
+from nstlib.utils.image import save_image
 
 SUMMARY = "list or write the sample pictures"
 

@@ -13,17 +13,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nstlib.backbones import layers_of
-from nstlib.batch import paint_folder
-from nstlib.checks import check_int, check_option
 from nstlib.cli.parsing import Options, Parser, Say, UsageError, check_taken, flag, sample, sentences
-from nstlib.files import check_writable, expand_home, same_place
 from nstlib.gatys import Gatys, Init, Result
-from nstlib.image import WRITABLE, check_target, load_image, save_image
-from nstlib.interrupts import noted_interrupts
-from nstlib.opacity import split_opacity
-from nstlib.progress import can_draw_bars
 from nstlib.registry import METHODS
 from nstlib.stylize import make_stylizer
+from nstlib.utils.batch import paint_folder
+from nstlib.utils.checks import check_int, check_option
+from nstlib.utils.files import check_writable, expand_home, same_place
+from nstlib.utils.image import WRITABLE, check_target, load_image, save_image
+from nstlib.utils.interrupts import noted_interrupts
+from nstlib.utils.opacity import split_opacity
+from nstlib.utils.progress import can_draw_bars
 from nstlib.video import VIDEOS, is_video, paint_video
 
 SUMMARY = "paint a photograph in the style of a painting"

@@ -10,15 +10,15 @@ from typing import Any
 
 import torch
 
-from nstlib.checks import check_option, suggest
 from nstlib.cli.parsing import Options, Parser, Say, UsageError, check_taken, flag, sample
 from nstlib.encoder import Encoder
-from nstlib.files import check_writable, expand_home
-from nstlib.image import load_image
 from nstlib.johnson import Johnson, JohnsonObjective, TransformerNet
 from nstlib.objective import Objective
 from nstlib.registry import METHODS
 from nstlib.training import PRESETS, TrainingOptions, train
+from nstlib.utils.checks import check_option, suggest
+from nstlib.utils.files import check_writable, expand_home
+from nstlib.utils.image import load_image
 
 SUMMARY = "train a network on a folder of photographs"
 

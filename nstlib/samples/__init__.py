@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from nstlib.checks import check_int
+from nstlib.utils.checks import check_int
 
 __all__ = ["content", "content_names", "style", "style_names"]
 
@@ -62,7 +62,7 @@ def content(name: str, size: int | None = 256) -> Tensor:
         >>> content("cat", size=64).shape
         torch.Size([1, 3, 64, 96])
     """
-    from nstlib.image import load_image
+    from nstlib.utils.image import load_image
 
     file = files("skimage").joinpath("data", _PHOTOGRAPHS[_known(name, content_names(), "photograph")])
     if not file.is_file():
@@ -118,7 +118,7 @@ def style(name: str, size: int | None = 256) -> Tensor:
         >>> style("wave", size=64).shape
         torch.Size([1, 3, 64, 64])
     """
-    from nstlib.image import load_image
+    from nstlib.utils.image import load_image
 
     file = files("nstlib.samples").joinpath(f"{_known(name, style_names(), 'painting')}.webp")
     size = None if size is None else check_int("size", size, 1, SIDE)

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
-from nstlib.image import load_image
 from nstlib.training.options import TrainingOptions
+from nstlib.utils.image import load_image
 
 Folder = str | os.PathLike[str]
 

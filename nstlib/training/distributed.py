@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
-from nstlib.checks import choose_device
+from nstlib.utils.checks import choose_device
 
 _T = TypeVar("_T")
 

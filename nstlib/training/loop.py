@@ -17,15 +17,15 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm.auto import tqdm
 
-from nstlib.files import clear_leftovers, expand_home, same_place
-from nstlib.interrupts import deferred_interrupts
 from nstlib.objective import Objective
-from nstlib.progress import can_draw_bars
 from nstlib.training.data import Crops, Folder, collate, fingerprint, list_folders, load_batches
 from nstlib.training.distributed import broadcast_from_rank0, init_distributed
 from nstlib.training.options import TrainingOptions
 from nstlib.training.reports import write_losses, write_sheet
 from nstlib.training.state import TrainingState, check_settings, load_checkpoint
+from nstlib.utils.files import clear_leftovers, expand_home, same_place
+from nstlib.utils.interrupts import deferred_interrupts
+from nstlib.utils.progress import can_draw_bars
 
 SHEET = 4
 """Pictures on a sample sheet: the first of the run."""

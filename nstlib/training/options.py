@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
-from nstlib.checks import check_int, check_number, check_option
+from nstlib.utils.checks import check_int, check_number, check_option
 
 Schedule = Literal["constant", "cosine", "adain", "linear_end"]
 Precision = Literal["float32", "bfloat16", "float16"]

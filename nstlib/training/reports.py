@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nstlib.files import write_atomically
-from nstlib.image import save_image
+from nstlib.utils.files import write_atomically
+from nstlib.utils.image import save_image
 
 
 def write_losses(history: Sequence[Mapping[str, float]], out: Path) -> None:

@@ -16,8 +16,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from nstlib.files import write_atomically
 from nstlib.training.options import TrainingOptions
+from nstlib.utils.files import write_atomically
 from nstlib.weights import save_file
 
 

@@ -40,7 +40,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.checks import check_int, check_number
 from nstlib.distill import (
     LAYERS,
     PADDING,
@@ -54,9 +53,10 @@ from nstlib.distill import (
     scale,
 )
 from nstlib.encoder import Encoder
-from nstlib.files import write_atomically
-from nstlib.image import load_image
 from nstlib.losses import gram_matrix
+from nstlib.utils.checks import check_int, check_number
+from nstlib.utils.files import write_atomically
+from nstlib.utils.image import load_image
 from nstlib.weights import imagenet_color, load_file, load_network, save_file
 
 PICTURE = 288

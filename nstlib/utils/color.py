@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nstlib.checks import check_option, check_picture
+from nstlib.utils.checks import check_option, check_picture
 
 
 def match_color(picture: Tensor, reference: Tensor, *, method: str = "luminance") -> Tensor:

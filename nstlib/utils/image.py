@@ -21,9 +21,9 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 from torch import Tensor
 
-from nstlib.checks import RANGE_TOLERANCE, channels_last_hint, check_int, check_mask, check_picture, check_range
-from nstlib.color import match_color
-from nstlib.files import describe_head, expand_home, open_source, write_atomically
+from nstlib.utils.checks import RANGE_TOLERANCE, channels_last_hint, check_int, check_mask, check_picture, check_range
+from nstlib.utils.color import match_color
+from nstlib.utils.files import describe_head, expand_home, open_source, write_atomically
 
 __all__ = [
     "check_mask",

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nstlib.decoder import SKIPS, STAGES, ConditionedDecoder, Decoder
 from nstlib.encoder import Encoder
-from nstlib.files import expand_home
+from nstlib.utils.files import expand_home
 from nstlib.weights import Checkpoint, Source, compare_keys, read_checkpoint, save_file, select, strip_wrappers
 
 

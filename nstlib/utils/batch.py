@@ -17,10 +17,10 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from nstlib.files import check_writable, clear_leftovers, same_place
-from nstlib.image import WRITABLE, save_image
-from nstlib.interrupts import noted_interrupts
-from nstlib.progress import can_draw_bars
+from nstlib.utils.files import check_writable, clear_leftovers, same_place
+from nstlib.utils.image import WRITABLE, save_image
+from nstlib.utils.interrupts import noted_interrupts
+from nstlib.utils.progress import can_draw_bars
 from nstlib.video import VIDEOS, is_video, paint_video
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)

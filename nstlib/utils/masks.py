@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nstlib.image import load_image
+from nstlib.utils.image import load_image
 
 NEAR = 48
 """Two colours of a map whose channels differ by no more than this, out of 255, are the same colour: JPEG changes them."""

@@ -24,8 +24,8 @@ import torch.nn.functional as F
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
 from torch import Tensor
 
-from nstlib.animations import Clip, Frame
-from nstlib.files import clear_leftovers, named_errors
+from nstlib.utils.animations import Clip, Frame
+from nstlib.utils.files import clear_leftovers, named_errors
 
 UNTAGGED = 2
 """FFmpeg's AVCOL_SPC_UNSPECIFIED."""

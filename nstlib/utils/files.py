@@ -88,7 +88,9 @@ def _download(url: str) -> bytes:
         raise OSError(f"{url!r} cannot be loaded ({reason}); check the address and the network") from error
     if len(data) > URL_MAX_BYTES:
         limit = f"{URL_MAX_BYTES / 1e6:g} MB"
-        raise ValueError(f"{url!r} holds more than {limit}; find a smaller copy or raise nstlib.files.URL_MAX_BYTES")
+        raise ValueError(
+            f"{url!r} holds more than {limit}; find a smaller copy or raise nstlib.utils.files.URL_MAX_BYTES"
+        )
     return data
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from nstlib.checks import is_exporting
+from nstlib.utils.checks import is_exporting
 
 FeatureMaps = Mapping[str, Tensor]
 """Name -> `(B, C, h, w)`, each a whole number of times smaller than the picture."""

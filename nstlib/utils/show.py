@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nstlib.checks import channels_last_hint
-from nstlib.image import Source, load_image
+from nstlib.utils.checks import channels_last_hint
+from nstlib.utils.image import Source, load_image
 
 
 def show(

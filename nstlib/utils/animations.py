@@ -14,8 +14,8 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from nstlib.files import write_atomically
-from nstlib.image import load_image, save_image
+from nstlib.utils.files import write_atomically
+from nstlib.utils.image import load_image, save_image
 
 ANIMATIONS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG", ".apng": "PNG"}
 """Suffix -> Pillow's name of the format."""
