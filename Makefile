@@ -29,13 +29,13 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv book lab execute test lint types unit notebooks audit test-cpus serve screenshots clean
+.PHONY: help venv book lab execute test lint types unit notebooks audit test-cpus mutants serve screenshots clean
 
 help:
 	@sed -n '1,9s/^# \{0,1\}//p' Makefile
 	@echo 'Parts of make test: lint, types, unit, notebooks, book, audit.'
-	@echo 'Others: venv, test-cpus (the numeric tests as other processors compute), serve (the built site on a local port),'
-	@echo 'screenshots (needs chromium), clean.'
+	@echo 'Others: venv, test-cpus (the numeric tests as other processors compute), mutants (would the tests notice a wrong'
+	@echo 'sign?), serve (the built site on a local port), screenshots (needs chromium), clean.'
 
 venv: $(READY)
 
@@ -101,6 +101,11 @@ audit: $(SITE)/index.html
 test-cpus: $(READY)
 	$(call heading,'numeric tests on other processors')
 	$(BIN)/python tests/cpus.py
+
+# Would the tests notice a wrong sign or factor? Takes half an hour; `MUTANTS=adain` asks for one module.
+mutants: $(READY)
+	$(call heading,'mutants of the losses and methods')
+	$(BIN)/python tests/mutants.py $(MUTANTS)
 
 serve: book
 	$(BIN)/python -m http.server --directory $(SITE) --bind 127.0.0.1 $(PORT)

@@ -30,10 +30,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nstlib.arbitrary import ArbitraryStyle, Code, register_arbitrary
-from nstlib.arbitrary_objective import ArbitraryObjective
+from nstlib.arbitrary_objective import OPAQUE, ArbitraryObjective, Opacity
 from nstlib.attention import attention_moments
 from nstlib.fusion import FeatureFusion, init_identity_
-from nstlib.losses import mean_variance_norm, moments_distance, squared_error
+from nstlib.losses import mean_variance_norm, squared_error
 from nstlib.utils.tiling import FeatureMaps
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -138,7 +138,7 @@ class AdaAttNObjective(ArbitraryObjective):
     Args:
         model: an `AdaAttN` on an encoder that has all `layers`.
         balance: see `nstlib.arbitrary_objective.ArbitraryObjective`.
-        **weights: of the terms `global` (10), `local` (3) and `identity` (0), which is ours: the decoder paints the
+        **weights: of the terms `local` (3), `global` (10) and `identity` (0), which is ours: the decoder paints the
             content's own features, and is compared pixel by pixel.
 
     Example:
@@ -149,18 +149,21 @@ class AdaAttNObjective(ArbitraryObjective):
     """
 
     layers = LAYERS
-    compared = LAYERS[1:]
-    weights: ClassVar[dict[str, float]] = {"global": 10.0, "local": 3.0, "identity": 0.0}
+    style_layers = LAYERS[1:]
+    weights: ClassVar[dict[str, float]] = {"local": 3.0, "global": 10.0, "identity": 0.0}
+
+    def content_target(self, c: FeatureMaps, s: FeatureMaps, opacity: Opacity = OPAQUE) -> dict[str, Tensor]:
+        return {layer: parameter_free_adaattn(c, s, layer, opacity[layer]) for layer in self.style_layers}
 
     def pair_terms(self, c: FeatureMaps, s: FeatureMaps, content: Tensor, style: Tensor) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
         if self.weight["global"] or self.weight["local"]:
             painted = self.encoder(self.paint(c, s))
-            terms["global"] = moments_distance(painted, s, self.compared)
+            # L_gs = sum_l |mean - mean|^2 + |std - std|^2
+            terms["global"] = self.style_distance(painted, s)
         if self.weight["local"]:
-            # |f_l(cs) - AdaAttN*_l(c, s)|^2
-            local = [squared_error(painted[layer], parameter_free_adaattn(c, s, layer)) for layer in self.compared]
-            terms["local"] = torch.stack(local).sum(0)
+            # L_lf = sum_l |f_l(cs) - AdaAttN*_l(c, s)|^2
+            terms["local"] = self.content_distance(painted, self.content_target(c, s))
         if self.weight["identity"]:
             # |g(f(c)) - c|^2
             terms["identity"] = squared_error(self.copy(c), content)
@@ -168,13 +171,16 @@ class AdaAttNObjective(ArbitraryObjective):
 
 
 @torch.no_grad()
-def parameter_free_adaattn(content: Mapping[str, Tensor], style: Mapping[str, Tensor], layer: str) -> Tensor:
+def parameter_free_adaattn(
+    content: Mapping[str, Tensor], style: Mapping[str, Tensor], layer: str, opacity: Tensor | None = None
+) -> Tensor:
     """AdaAttN without parameters: f, g and h are the identity.
 
     Args:
         content: features by layer, `(B, C, H, W)`; all of `relu1_1` ... up to `layer`.
         style: features by layer, `(B or 1, C, h, w)`.
         layer: the layer to change.
+        opacity: `(B or 1, 1, H, W)`, how much each position of the content counts; None counts all alike.
 
     Returns:
         `(B, C, H, W)`, float32 at least: the content's features at the layer in the style.
@@ -183,8 +189,9 @@ def parameter_free_adaattn(content: Mapping[str, Tensor], style: Mapping[str, Te
         {name: one.to(torch.promote_types(one.dtype, torch.float32)) for name, one in maps.items()}
         for maps in (content, style)
     )
-    query, key = (attention_key(resize_to(maps, layer), layer) for maps in (content, style))
-    return adaattn(content[layer], query, key, style[layer])
+    query = attention_key(resize_to(content, layer), layer, opacity)
+    key = attention_key(resize_to(style, layer), layer)
+    return adaattn(content[layer], query, key, style[layer], opacity)
 
 
 def up_to(level: str) -> tuple[str, ...]:

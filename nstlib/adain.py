@@ -22,8 +22,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from nstlib.arbitrary import ArbitraryStyle, Code, register_arbitrary
-from nstlib.arbitrary_objective import ArbitraryObjective
-from nstlib.losses import adain, moments, moments_distance, squared_error
+from nstlib.arbitrary_objective import OPAQUE, ArbitraryObjective, Opacity
+from nstlib.losses import adain, moments, squared_error
 from nstlib.utils.tiling import FeatureMaps
 
 __all__ = ["AdaIN", "AdaINObjective", "adain"]
@@ -69,18 +69,21 @@ class AdaINObjective(ArbitraryObjective):
         ['content', 'style']
     """
 
-    layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+    layers = style_layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
     weights: ClassVar[dict[str, float]] = {"content": 1.0, "style": 10.0, "identity": 0.0}
+
+    def content_target(self, c: FeatureMaps, s: FeatureMaps, opacity: Opacity = OPAQUE) -> dict[str, Tensor]:
+        # t = AdaIN(f(c), f(s))
+        return {"relu4_1": adain(c["relu4_1"], *moments(s["relu4_1"]), opacity["relu4_1"])}
 
     def pair_terms(self, c: FeatureMaps, s: FeatureMaps, content: Tensor, style: Tensor) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
         if self.weight["content"] or self.weight["style"]:
-            t = self.change(c, s)
-            painted = self.encoder(self.model.decoder(t))
+            painted = self.encoder(self.paint(c, s))
             # L_c = |f(g(t)) - t|^2
-            terms["content"] = squared_error(painted["relu4_1"], t["relu4_1"])
+            terms["content"] = self.content_distance(painted, self.content_target(c, s))
             # L_s = sum_l |mean - mean|^2 + |std - std|^2
-            terms["style"] = moments_distance(painted, s, self.layers)
+            terms["style"] = self.style_distance(painted, s)
         if self.weight["identity"]:
             # |g(f(c)) - c|^2
             terms["identity"] = squared_error(self.copy(c), content)

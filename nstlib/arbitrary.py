@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from nstlib.decoder import STAGES, ConditionedDecoder, Decoder, condition
 from nstlib.encoder import Encoder, as_encoder
 from nstlib.losses import adain, moments, normalize_weights
-from nstlib.registry import Method, register
+from nstlib.registry import METHODS, Method, register
 from nstlib.utils.checkpoints import check_encoder, load_weights, read_decoder, read_model, save_weights
 from nstlib.utils.checks import check_int, check_mask, check_number, check_picture
 from nstlib.utils.memory import enough_memory
@@ -271,6 +271,7 @@ class ArbitraryStyle(nn.Module, ABC):
         *,
         style_weights: Sequence[float] | None = None,
         mask: Tensor | None = None,
+        refine: int = 0,
         tile: int = TILE,
         progress: bool = False,
     ) -> Tensor:
@@ -278,6 +279,9 @@ class ArbitraryStyle(nn.Module, ABC):
 
         Args:
             content: as for a call, as are style, alpha, style_weights and mask.
+            refine: how many steps of L-BFGS on the pixels follow, on the loss that the network was trained by. 5 to 20 bring
+                the result much nearer to the painting, and take as long as so many steps of Gatys. They need styles that
+                are pictures.
             tile: side of a tile in pixels; pictures with no more pixels than such a tile are painted whole.
             progress: there is no bar for so short a time.
 
@@ -289,8 +293,13 @@ class ArbitraryStyle(nn.Module, ABC):
         """
         tile = check_int("tile", tile, self.stride)
         check_picture(content, "content", opacity=True)
-        with enough_memory(self.method, content, device=self.encoder.color_bias.device, width=self.encoder.width):
-            return self._paint(content, style, alpha, style_weights, mask, tile).clamp_(0, 1)
+        steps, place = check_int("refine", refine, 0), self.encoder.color_bias.device
+        with enough_memory(self.method, content, device=place, width=self.encoder.width):
+            painted = self._paint(content, style, alpha, style_weights, mask, tile).clamp_(0, 1)
+        if not steps:
+            return painted
+        with enough_memory("gatys", content, device=place, width=self.encoder.width):
+            return self._refine(painted, content, style, alpha, style_weights, mask, steps)
 
     @torch.no_grad()
     def encode_style(self, style: Tensor, *, tile: int = TILE) -> EncodedStyle:
@@ -335,6 +344,32 @@ class ArbitraryStyle(nn.Module, ABC):
             lambda window: {"picture": self.decoder(window)}, changed, size, tile, self.decoder.reach, self.stride
         )
         result = crop(painted["picture"], content.shape[2], content.shape[3])
+        return result if content.shape[1] == 3 else torch.cat([result, content[:, 3:].to(result)], 1)
+
+    def _refine(
+        self,
+        painted: Tensor,
+        content: Tensor,
+        style: Styles,
+        alpha: float | Tensor,
+        style_weights: Sequence[float] | None,
+        mask: Tensor | None,
+        steps: int,
+    ) -> Tensor:
+        """Return pictures whose pixels have taken steps down the loss of the method's objective."""
+        known = METHODS.get(self.method)
+        if known is None or known.objective is None:
+            raise ValueError(f"refine lowers the loss that a method is trained by, and {self.method} has none")
+        styles: Sequence[Any] = style if isinstance(style, (list, tuple)) else [style]
+        if any(isinstance(one, EncodedStyle) for one in styles):
+            raise ValueError("refine compares with the paintings themselves: give pictures in place of encoded styles")
+        objective, refined = known.objective(self), []
+        shares = alpha * self._shares(style_weights, mask, len(styles), content)
+        shares = shares[..., : content.shape[2], : content.shape[3]]
+        for i in range(len(content)):
+            paintings = [one[i : i + 1] if len(one) > 1 else one for one in styles]
+            refined.append(objective.refine(painted[i : i + 1, :3], content[i : i + 1], paintings, shares, steps=steps))
+        result = torch.cat(refined)
         return result if content.shape[1] == 3 else torch.cat([result, content[:, 3:].to(result)], 1)
 
     def encode_features(self, style: FeatureMaps) -> Code:
@@ -478,5 +513,5 @@ def blend(maps: Sequence[FeatureMaps], shares: Tensor) -> dict[str, Tensor]:
 
 def register_arbitrary(model: type[ArbitraryStyle], objective: type[nn.Module] | None = None) -> None:
     """Make a method known to `nst.stylize` by its name, and to `nst train` with its objective."""
-    options = ("weights", "encoder", "style_scale"), ("alpha", "style_weights", "mask", "tile", "progress")
+    options = ("weights", "encoder", "style_scale"), ("alpha", "style_weights", "mask", "refine", "tile", "progress")
     register(model.method, Method(model, lambda styles, **chosen: model.open(**chosen), *options, objective))

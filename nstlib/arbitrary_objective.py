@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from nstlib.arbitrary import ArbitraryStyle
+from nstlib.arbitrary import ArbitraryStyle, blend
 from nstlib.decoder import ConditionedDecoder, condition
 from nstlib.encoder import as_encoder
-from nstlib.losses import moments_distance
+from nstlib.losses import moments_distance, squared_error
 from nstlib.objective import Objective
+from nstlib.pixels import refine
 from nstlib.utils.checks import check_number, check_weights
+from nstlib.utils.opacity import opacity_at, select_opaque, split_opacity
 from nstlib.utils.tiling import FeatureMaps
+
+Opacity = Mapping[str, Tensor | None]
+"""Layer -> how much each position of its map counts, `(1, 1, h, w)` in [0, 1], or None where all count alike."""
+
+OPAQUE: Opacity = defaultdict(lambda: None)
 
 
 class ArbitraryObjective(Objective):
@@ -30,8 +38,11 @@ class ArbitraryObjective(Objective):
     """
 
     layers: ClassVar[tuple[str, ...]]
+    """Layers that the loss reads."""
+    style_layers: ClassVar[tuple[str, ...]]
+    """Those whose moments are compared with the painting's."""
     weights: ClassVar[dict[str, float]]
-    """Term of the loss -> its weight in the paper."""
+    """Term of the loss -> its weight in the paper. The first two are those of content and style."""
 
     def __init__(self, model: ArbitraryStyle, *, balance: float = 0.0, **weights: float) -> None:
         super().__init__()
@@ -51,6 +62,28 @@ class ArbitraryObjective(Objective):
         Terms of weight 0 may be left out.
         """
 
+    @abstractmethod
+    def content_target(self, c: FeatureMaps, s: FeatureMaps, opacity: Opacity = OPAQUE) -> dict[str, Tensor]:
+        """Return what the result is to show at every position: layer -> `(B, C, h, w)`.
+
+        Args:
+            c, s: the encoder's features of photographs and paintings.
+            opacity: layer -> how much each position of the photograph counts, or None.
+        """
+
+    def content_maps(self, features: FeatureMaps) -> dict[str, Tensor]:
+        """Return what is compared with the target, of the features of a result. These are the features themselves."""
+        return dict(features)
+
+    def content_distance(self, painted: FeatureMaps, target: FeatureMaps) -> Tensor:
+        """Return how far results are from their target, `(B,)`: squared differences, summed over layers."""
+        maps = self.content_maps(painted)
+        return torch.stack([squared_error(maps[layer], wanted) for layer, wanted in target.items()]).sum(0)
+
+    def style_distance(self, painted: FeatureMaps, s: FeatureMaps, opacity: Opacity = OPAQUE) -> Tensor:
+        """Return how far results are from the paintings' means and standard deviations, `(B,)`."""
+        return moments_distance(painted, s, self.style_layers, opacity)
+
     def forward(self, content: Tensor, style: Tensor | None) -> dict[str, Tensor]:
         """Return the weighted terms: their sum is to be minimised. Both pictures are `(B, 3, S, S)`."""
         if style is None:
@@ -65,6 +98,57 @@ class ArbitraryObjective(Objective):
             share = 1 / (1 + self.balance * moments_distance(c, s, self.layers)) if self.balance else 1.0  # (B,)
         terms = self.pair_terms(c, s, content, style)
         return {name: self.weight[name] * (share * term).mean() for name, term in terms.items() if self.weight[name]}
+
+    def refine(
+        self, picture: Tensor, content: Tensor, styles: Sequence[Tensor], shares: Tensor, *, steps: int
+    ) -> Tensor:
+        """Lower the loss of a result by steps of L-BFGS on its pixels.
+
+        Args:
+            picture: `(1, 3, H, W)`, what the network painted.
+            content: the photograph, `(1, 3, H, W)`, or `(1, 4, H, W)` with its opacity.
+            styles: K paintings, `(1, 3 or 4, h, w)`.
+            shares: `(K, 1, 1, 1)` or `(K, 1, H, W)`: how much of each, everywhere or at every pixel. If their sum is below
+                1, the photograph itself is one more painting with the rest.
+            steps: how many.
+
+        Returns:
+            `(1, 3, H, W)` in [0, 1].
+        """
+        with torch.no_grad():
+            c, opacity = self._read(content)
+            read = [select_opaque(*self._read(style)) for style in styles]
+            rest = 1 - shares.sum(0, keepdim=True)
+            if (rest > 1e-6).any():
+                read, shares = [*read, select_opaque(c, opacity)], torch.cat([shares, rest])
+            target = blend([self.content_target(c, s, opacity) for s in read], shares)
+            regions = [self._region(share, c, opacity) for share in shares.split(1)]
+        content_weight, style_weight = list(self.weight.values())[:2]
+
+        def loss(x: Tensor) -> Tensor:
+            painted = self.encoder(x, self.layers)
+            # L = content_weight L_c + style_weight sum_k w_k L_s(x, s_k)
+            style = [self.style_distance(painted, s, region) for s, region in zip(read, regions)]
+            weighted = shares.mean((1, 2, 3)) * torch.cat(style)
+            return content_weight * self.content_distance(painted, target) + style_weight * weighted.sum()
+
+        return refine(picture, loss, steps=steps).clamp(0, 1)
+
+    def _read(self, picture: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor | None]]:
+        """Return the features of a picture at the layers of the loss, and the opacity of their positions."""
+        colors, opacity = split_opacity(picture.to(self.encoder.color_bias))
+        features = self.encoder(colors, self.layers)
+        return features, opacity_at(opacity, features)
+
+    def _region(self, share: Tensor, maps: FeatureMaps, opacity: Opacity) -> Opacity:
+        """Return how much every position belongs to a painting that has this share of the pixels, `(1, 1, H, W)`."""
+        if share.shape[2:] == (1, 1):
+            return opacity
+        region: dict[str, Tensor | None] = {}
+        for layer, part in opacity_at(share, maps).items():
+            seen = opacity[layer]
+            region[layer] = part if part is None or seen is None else part * seen
+        return region
 
     @torch.no_grad()
     def prepare(self, batches: Iterator[tuple[Tensor, Tensor | None]]) -> None:

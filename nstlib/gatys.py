@@ -17,6 +17,7 @@ size). `Gatys(pyramid=1, normalize_losses=False, preconditioner=0)` is the paper
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 import numbers
@@ -38,6 +39,7 @@ from nstlib.backbones import layers_of
 from nstlib.encoder import Encoder, Pooling, as_encoder
 from nstlib.losses import normalize_weights
 from nstlib.perceptual import PerceptualLoss, StyleTargets
+from nstlib.pixels import Canvas, make_lbfgs, take_step
 from nstlib.registry import Method, register
 from nstlib.utils.checks import (
     check_int,
@@ -63,9 +65,6 @@ LEAST_SIDE = 64
 
 FLOAT32_TAIL = 0.1
 """In bfloat16, the share of the steps at full size that are taken in float32, at the end."""
-
-MAX_PIXEL_STEP = 0.5
-"""No step of L-BFGS changes a pixel by more than this: without a line search it would leap out of the picture at times."""
 
 
 @dataclass
@@ -397,14 +396,15 @@ class _Run:
         for size, count in self.scales:
             targets = loss.read_content(_resize(self.content, size)), self._read_styles(size)
             self.best, self.start = _enlarge(self.best, self.start, self.first, size), _resize(self.first, size)
-            canvas = _Canvas(self.best, gatys.preconditioner if gatys.optimizer == "lbfgs" else 0.0)
+            canvas = Canvas(self.best, gatys.preconditioner if gatys.optimizer == "lbfgs" else 0.0)
             optimizer = self._make_optimizer(canvas)
             least = math.inf
             halves = self._count_halves(count, last=size == self.scales[-1][0])
             for k in range(count):
                 if k == halves:
                     least = math.inf  # losses in half precision are not to be compared with what comes now
-                before, losses = _take_step(optimizer, loss, targets, canvas, half=k < halves)
+                evaluate = functools.partial(self._evaluate, targets=targets, half=k < halves)
+                before, losses = take_step(optimizer, canvas, evaluate)
                 if not math.isfinite(losses["total"]):
                     warnings.warn(
                         f"the loss was no longer finite at step {done + k + 1}: kept the best picture before it; a smaller "
@@ -417,6 +417,14 @@ class _Run:
                     self.best, self.losses, least = before, losses, losses["total"]
                 yield _Step(size, 16 if k < halves else 32, losses)
             done += count
+
+    def _evaluate(self, x: Tensor, *, targets: tuple[dict[str, Tensor], StyleTargets], half: bool) -> dict[str, Tensor]:
+        """Return the terms of the loss of a picture, and their total."""
+        loss = self.gatys.loss
+        # in half precision, gradients come in the precision of their features by themselves
+        with torch.autocast(x.device.type, torch.bfloat16) if half else nullcontext():
+            terms = loss(x, *targets)
+            return terms | {"total": torch.stack(list(loss.weigh(terms).values())).sum()}
 
     @property
     def picture(self) -> Tensor:
@@ -463,87 +471,17 @@ class _Run:
         noise = torch.rand(1, 3, *self.scales[0][0], generator=random, device="cpu")
         return _resize(noise.to(self.content), size)
 
-    def _make_optimizer(self, canvas: _Canvas) -> torch.optim.Optimizer:
+    def _make_optimizer(self, canvas: Canvas) -> torch.optim.Optimizer:
         rate = self.gatys.learning_rate
         if self.gatys.optimizer == "adam":
             return torch.optim.Adam(canvas.parameters(), lr=rate or 0.02, betas=(0.9, 0.99))
-        # One evaluation a step and no tolerances: we count the steps, and keep the best picture ourselves
-        return torch.optim.LBFGS(
-            canvas.parameters(),
-            lr=rate or 1.0,
-            max_iter=1,
-            history_size=self.gatys.history_size,
-            tolerance_grad=0,
-            tolerance_change=0,
-        )
+        return make_lbfgs(canvas, learning_rate=rate or 1.0, history_size=self.gatys.history_size)
 
     def _count_halves(self, count: int, *, last: bool) -> int:
         """Return how many of the steps at one scale are taken in half precision, before the others."""
         if self.gatys.precision == "float32":
             return 0
         return count - math.ceil(FLOAT32_TAIL * count) if last else count
-
-
-class _Canvas(nn.Module):
-    """The picture as the optimiser sees it: x = first + irfft(w rfft(z)), with w = (f / 0.1)^-preconditioner.
-
-    A step in z is a step in x whose low frequencies count more. The loss is steeper along fine grain than along broad
-    strokes, so L-BFGS needs fewer of these steps (benchmarks/gatys.py). Olah et al. 2017 choose such coordinates for looks.
-    """
-
-    def __init__(self, first: Tensor, preconditioner: float) -> None:
-        super().__init__()
-        # L-BFGS flattens z and its gradient with .view, so both are contiguous whatever the encoder runs in
-        self.first = first.detach().contiguous()
-        self.z = nn.Parameter(torch.zeros_like(self.first))
-        height, width = first.shape[2:]
-        place: dict[str, Any] = {"device": first.device, "dtype": first.dtype}
-        fy, fx = torch.fft.fftfreq(height, **place)[:, None], torch.fft.rfftfreq(width, **place)[None]
-        f = (fy.square() + fx.square()).sqrt().clamp(min=1 / max(height, width))  # (H, W / 2 + 1), cycles per pixel
-        self.w = (f / 0.1) ** -preconditioner if preconditioner else None
-
-    def forward(self) -> Tensor:
-        if self.w is None:
-            return self.first + self.z
-        return self.first + torch.fft.irfft2(self.w * torch.fft.rfft2(self.z), s=self.first.shape[2:])
-
-
-def _take_step(
-    optimizer: torch.optim.Optimizer,
-    loss: PerceptualLoss,
-    targets: tuple[dict[str, Tensor], StyleTargets],
-    canvas: _Canvas,
-    *,
-    half: bool = False,
-) -> tuple[Tensor, dict[str, float]]:
-    """Take one step of the optimiser: return the picture before it, and the terms of its loss."""
-    terms: dict[str, Tensor] = {}
-    pictures: list[Tensor] = []
-
-    def closure() -> float:
-        optimizer.zero_grad(set_to_none=True)
-        x = canvas()
-        pictures.append(x.detach())
-        # gradients then come in the precision of their features by themselves
-        with torch.autocast(x.device.type, torch.bfloat16) if half else nullcontext():
-            terms.update(loss(x, *targets))
-            terms["total"] = torch.stack(list(loss.weigh(terms).values())).sum()
-        # L-BFGS drops steps whose product with the change of gradient is below 1e-10, and the gradient of a mean over
-        # pixels shrinks as the picture grows: so it is given the sum.
-        total = terms["total"] * x[0].numel()
-        total.backward()
-        return total.item()
-
-    before = canvas.z.detach().clone()
-    optimizer.step(closure)
-    if isinstance(optimizer, torch.optim.LBFGS):
-        step = canvas.z.detach() - before
-        longest = step.abs().max().item()
-        if math.isfinite(longest) and longest > MAX_PIXEL_STEP:
-            # take a shorter step the same way, and let the optimiser know how long it was
-            canvas.z.data.copy_(before + step * (MAX_PIXEL_STEP / longest))
-            optimizer.state[canvas.z]["t"] *= MAX_PIXEL_STEP / longest
-    return pictures[0], {name: term.item() for name, term in terms.items()}
 
 
 def _mean(losses: Sequence[Mapping[str, float]]) -> dict[str, float]:

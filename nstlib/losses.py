@@ -319,13 +319,19 @@ def normalize_weights(weights: Sequence[float] | None, styles: int) -> Tensor:
     return shares / shares.sum()
 
 
-def moments_distance(features: Mapping[str, Tensor], targets: Mapping[str, Tensor], layers: Sequence[str]) -> Tensor:
+def moments_distance(
+    features: Mapping[str, Tensor],
+    targets: Mapping[str, Tensor],
+    layers: Sequence[str],
+    opacity: Mapping[str, Tensor | None] | None = None,
+) -> Tensor:
     """How far means and standard deviations of every picture are from the style's, summed over layers.
 
     Args:
         features: layer -> `(B, C, H, W)` of the pictures.
         targets: layer -> `(B or 1, C, h, w)` of the style, of any size.
         layers: which layers to compare.
+        opacity: layer -> how much each position of the pictures counts, as for `moments`; None counts all alike.
 
     Returns:
         `(B,)`, >= 0: the mean over channels of both squared differences.
@@ -333,7 +339,7 @@ def moments_distance(features: Mapping[str, Tensor], targets: Mapping[str, Tenso
     total = []
     for layer in layers:
         # |mean(F) - mean(A)|^2 + |std(F) - std(A)|^2
-        for found, wanted in zip(moments(features[layer]), moments(targets[layer])):
+        for found, wanted in zip(moments(features[layer], (opacity or {}).get(layer)), moments(targets[layer])):
             total.append((found - wanted).square().mean((1, 2, 3)))
     return torch.stack(total).sum(0)
 

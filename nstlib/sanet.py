@@ -25,10 +25,10 @@ import torch
 from torch import Tensor, nn
 
 from nstlib.arbitrary import ArbitraryStyle, Code, register_arbitrary
-from nstlib.arbitrary_objective import ArbitraryObjective
+from nstlib.arbitrary_objective import OPAQUE, ArbitraryObjective, Opacity
 from nstlib.attention import attend
 from nstlib.fusion import FeatureFusion
-from nstlib.losses import mean_variance_norm, moments_distance, squared_error
+from nstlib.losses import mean_variance_norm, squared_error
 from nstlib.utils.tiling import FeatureMaps
 
 LEVELS = ("relu4_1", "relu5_1")
@@ -116,20 +116,25 @@ class SANetObjective(ArbitraryObjective):
         ['content', 'identity1', 'identity2', 'style']
     """
 
-    layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+    layers = style_layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
     weights: ClassVar[dict[str, float]] = {"content": 1.0, "style": 3.0, "identity1": 50.0, "identity2": 1.0}
+
+    def content_target(self, c: FeatureMaps, s: FeatureMaps, opacity: Opacity = OPAQUE) -> dict[str, Tensor]:
+        return {layer: mean_variance_norm(c[layer], opacity[layer]) for layer in LEVELS}
+
+    def content_maps(self, features: FeatureMaps) -> dict[str, Tensor]:
+        return {layer: mean_variance_norm(features[layer]) for layer in LEVELS}
 
     def pair_terms(self, c: FeatureMaps, s: FeatureMaps, content: Tensor, style: Tensor) -> dict[str, Tensor]:
         cs, cc, ss = (self.paint(*pair) for pair in ((c, s), (c, c), (s, s)))
         f_cs, f_cc, f_ss = (self.encoder(picture) for picture in (cs, cc, ss))
-        # L_c = sum_l |mvn(f(cs)) - mvn(f(c))|^2 at relu4_1 and relu5_1
-        kept = [squared_error(mean_variance_norm(f_cs[layer]), mean_variance_norm(c[layer])) for layer in LEVELS]
         # L_identity2 = sum_l |f(cc) - f(c)|^2 + |f(ss) - f(s)|^2
         same = [squared_error(f_cc[layer], c[layer]) + squared_error(f_ss[layer], s[layer]) for layer in self.layers]
         return {
-            "content": torch.stack(kept).sum(0),
+            # L_c = sum_l |mvn(f(cs)) - mvn(f(c))|^2 at relu4_1 and relu5_1
+            "content": self.content_distance(f_cs, self.content_target(c, s)),
             # L_s = sum_l |mean - mean|^2 + |std - std|^2
-            "style": moments_distance(f_cs, s, self.layers),
+            "style": self.style_distance(f_cs, s),
             # L_identity1 = |cc - c|^2 + |ss - s|^2
             "identity1": squared_error(cc, content) + squared_error(ss, style),
             "identity2": torch.stack(same).sum(0),

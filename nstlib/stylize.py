@@ -61,6 +61,8 @@ def stylize(
               one map of colours; see `nstlib.utils.masks.read_masks`. What no grey mask covers stays a photograph.
             - `alpha` (all but Gatys): strength in [0, 1]. AdaIN, SANet and AdaAttN blend the features of painting and
               photograph; Johnson blends its result with the photograph, pixel by pixel.
+            - `refine` (AdaIN, SANet, AdaAttN): how many steps of L-BFGS on the pixels follow, on the loss that the
+              network was trained by. 5 to 20 bring the result much nearer to the painting.
             - `weights` (AdaIN, SANet, AdaAttN): a file of trained weights instead of those in the package.
 
     Returns:
@@ -112,7 +114,9 @@ def make_stylizer(
     styles: list[Any] = list(style) if isinstance(style, (list, tuple)) else [style]
     if not known.takes_pictures and keep_color == "coral":
         raise ValueError(f"keep_color='coral' changes the style picture, and {method} has none: take 'luminance'")
-    model, read_paintings = _open(known, styles, options, keep_alpha, encode=keep_color != "coral")
+    model, read_paintings = _open(
+        known, styles, options, keep_alpha, encode=keep_color != "coral" and not call.get("refine")
+    )
     model.to(chosen)
 
     def paint(content: Picture) -> Tensor:
