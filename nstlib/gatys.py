@@ -206,6 +206,8 @@ class Gatys(nn.Module):
         *,
         mask: Tensor | None = None,
         style_weights: Sequence[float] | None = None,
+        init: Tensor | None = None,
+        steps: int | None = None,
         callback: Callable[[Result], object] | None = None,
         progress: bool = True,
     ) -> Result:
@@ -220,6 +222,8 @@ class Gatys(nn.Module):
                 style layers.
             mask: `(K, H, W)` in [0, 1]: where each of the K styles applies. Scaled along with the content.
             style_weights: K numbers: how much of each style, without a mask. None is equal parts.
+            init: a picture to begin with, in place of the model's own `init`: of a frame of a video, the last result.
+            steps: take so many steps, all at full size, in place of the model's own `steps` and `pyramid`.
             callback: called with the `Result` so far after every step.
             progress: show a progress bar with the losses and the time left.
 
@@ -231,9 +235,11 @@ class Gatys(nn.Module):
             style,
             mask=mask,
             style_weights=style_weights,
+            init=init,
+            steps=steps,
             callback=callback,
             progress=progress,
-            every=self.steps,
+            every=self.steps if steps is None else steps,
         )
         return result
 
@@ -248,6 +254,8 @@ class Gatys(nn.Module):
         *,
         mask: Tensor | None = None,
         style_weights: Sequence[float] | None = None,
+        init: Tensor | None = None,
+        steps: int | None = None,
         callback: Callable[[Result], object] | None = None,
         progress: bool = False,
         every: int = 10,
@@ -262,8 +270,10 @@ class Gatys(nn.Module):
         """
         every = check_int("every", every, 1)
         bias = self.encoder.color_bias  # pictures go where the encoder is, in its precision
-        content, styles, mask, shares = self._check(content, style, mask, style_weights)
-        scales = self._scales(content)
+        start = self.init if init is None else init
+        content, styles, mask, shares = self._check(content, style, mask, style_weights, start)
+        total = self.steps if steps is None else check_int("steps", steps, 1)
+        scales = self._scales(content) if steps is None else [((content.shape[2], content.shape[3]), total)]
         with (
             enough_memory("gatys", content, device=bias.device, width=self.encoder.width),
             tqdm(  # a step costs as much as it has pixels: the bar counts those, and so tells the time left
@@ -273,22 +283,22 @@ class Gatys(nn.Module):
                 bar_format="{desc} {percentage:3.0f}%|{bar}| {remaining}{postfix}",
             ) as bar,
         ):
-            inits: Sequence[Any] = [self.init] * len(content)
-            if isinstance(self.init, Tensor):
-                inits = self.init.to(bias).expand(len(content), -1, -1, -1).split(1)
+            inits: Sequence[Any] = [start] * len(content)
+            if isinstance(start, Tensor):
+                inits = start.to(bias).expand(len(content), -1, -1, -1).split(1)
             # One optimisation for each picture: L-BFGS would choose one curvature and step length for all of them
             runs = [_Run(self, one, init, styles, mask, shares, scales) for one, init in zip(content.split(1), inits)]
             result = Result(torch.cat([run.picture for run in runs]), {})
             begun = time.perf_counter()
             try:
                 for number, all_steps in enumerate(zip(*(run.steps for run in runs), strict=True), 1):
-                    steps = [step for step in all_steps if step is not None]
-                    if not steps:
+                    taken = [step for step in all_steps if step is not None]
+                    if not taken:
                         continue
-                    terms = _mean([step.losses for step in steps])
+                    terms = _mean([step.losses for step in taken])
                     result.picture = torch.cat([run.picture for run in runs])
                     result.losses = _mean([run.losses for run in runs if run.losses])
-                    (height, width), bits = steps[0].size, steps[0].bits
+                    (height, width), bits = taken[0].size, taken[0].bits
                     result.history.append(
                         {
                             "step": number,
@@ -299,11 +309,11 @@ class Gatys(nn.Module):
                         | {name: terms[name] for name in ("total", "content", "style", "tv")}
                     )
                     bar.update(height * width)
-                    bar.set_description(f"{min(height, width)} px, step {number}/{self.steps}", refresh=False)
+                    bar.set_description(f"{min(height, width)} px, step {number}/{total}", refresh=False)
                     bar.set_postfix_str(f"content {terms['content']:.3g}, style {terms['style']:.3g}", refresh=False)
                     if callback is not None:
                         callback(result)
-                    if number % every == 0 and number < self.steps:
+                    if number % every == 0 and number < total:
                         yield replace(result, history=list(result.history))
             except KeyboardInterrupt:
                 pass  # return the best result so far
@@ -311,7 +321,12 @@ class Gatys(nn.Module):
             yield result
 
     def _check(
-        self, content: Tensor, style: Any, mask: Tensor | None, style_weights: Sequence[float] | None
+        self,
+        content: Tensor,
+        style: Any,
+        mask: Tensor | None,
+        style_weights: Sequence[float] | None,
+        init: Init | Tensor,
     ) -> tuple[Tensor, list[Tensor], Tensor | None, Tensor]:
         """Validate the pictures of a run, and bring them where the encoder is: content, styles, mask and shares."""
         bias = self.encoder.color_bias
@@ -324,8 +339,8 @@ class Gatys(nn.Module):
         content = check_picture(content, "content", opacity=True).to(bias)
         given: Sequence[Any] = [] if style is None else list(style) if isinstance(style, (list, tuple)) else [style]
         styles = [check_picture(picture, "style", single=True, opacity=True).to(bias) for picture in given]
-        if isinstance(self.init, Tensor):
-            size, found = content.shape[2:], check_picture(self.init, "init").shape
+        if isinstance(init, Tensor):
+            size, found = content.shape[2:], check_picture(init, "init").shape
             if found[2:] != size or found[0] not in (1, len(content)):
                 raise ValueError(
                     f"init is {tuple(found)}, and must be one picture as large as content, {tuple(size)}, or one for each "
@@ -548,5 +563,6 @@ register(
         tuple(inspect.signature(Gatys).parameters),
         ("mask", "style_weights", "callback", "progress"),
         open_regions=True,
+        video_options=("frame_steps",),
     ),
 )

@@ -422,7 +422,9 @@ class Johnson(nn.Module):
         picture, opacity = split_opacity(content.to(self.network.out.weight))
         # the table of memory is for a width of 16
         with enough_memory("johnson", content, device=picture.device, width=self.network.width / 16):
-            painted = self.network.fast(picture, opacity).clamp_(0, 1)
+            # of a picture that is transparent everywhere, nothing could be counted
+            seen = opacity if opacity is None or opacity.max() > 0 else None
+            painted = self.network.fast(picture, seen).clamp_(0, 1)
             painted = picture.lerp(painted.to(picture), alpha)  # which autocast may have made half precision
         return painted if opacity is None else torch.cat([painted, opacity], 1)
 

@@ -26,6 +26,9 @@ class Method:
         objective: what trains it, called with a model and the weights of the terms; None if nothing is trained.
         takes_pictures: whether styles are pictures; else they are whatever `open` makes of them.
         open_regions: whether its masks may leave parts of the picture without a style.
+        video_options: names of the options for the frames of a video: `steady` blends every result with the last one, see
+            `nstlib.steady.hold`; `frame_steps` is for a model whose `stylize` can begin with the last result, and takes
+            `init` and `steps`.
     """
 
     model: type[Any]
@@ -35,6 +38,7 @@ class Method:
     objective: type[Any] | None = None
     takes_pictures: bool = True
     open_regions: bool = False
+    video_options: tuple[str, ...] = ("steady",)
 
 
 METHODS: dict[str, Method] = {}

@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 
 from nstlib.registry import METHODS, Method
-from nstlib.utils.checks import check_names, check_number, check_option, choose_device
+from nstlib.steady import CUT, FRAME_STEPS, STEADY, Before, follow, hold
+from nstlib.utils.checks import check_int, check_names, check_number, check_option, choose_device
 from nstlib.utils.color import match_color
 from nstlib.utils.image import load_image
 from nstlib.utils.masks import read_masks
+from nstlib.utils.opacity import drop_full_opacity
 from nstlib.utils.scale import scaled_size
 
 Picture = str | os.PathLike[str] | Tensor | Any
@@ -80,6 +82,9 @@ def stylize(
         >>> tuple(picture.shape)
         (1, 3, 64, 96)
     """
+    for name in METHODS[method].video_options if method in METHODS else ():
+        if name in options:
+            raise TypeError(f"{name} is for the frames of a video, and stylize paints one picture: leave it out")
     paint = make_stylizer(
         style, method=method, size=size, keep_color=keep_color, keep_alpha=keep_alpha, device=device, **options
     )
@@ -95,20 +100,40 @@ def make_stylizer(
     keep_alpha: bool = True,
     device: str | torch.device | None = None,
     **options: Any,
-) -> Callable[[Picture], Tensor]:
+) -> Callable[..., Tensor]:
     """Make a function from photograph to result: `stylize` for many photographs, with the model made once.
+
+    It also paints the frames of videos, if its second argument says what came before a frame: `paint(frame, before)`, where
+    `before` is a `nstlib.steady.Before` with the last frame and its result, or None for the first. So it is what
+    `nstlib.video.paint_video` takes. Its results then flicker less, by one of these options:
+
+    - `steady` (all but Gatys): how much of the last result stays, in [0, 1], where both frames show the same; 0.8 by
+      default, and 0 paints every frame on its own. See `nstlib.steady.hold`.
+    - `frame_steps` (Gatys): steps for every frame but the first, which begin with the last result; 20 by default. After a
+      cut all `steps` are taken again.
 
     AdaIN, SANet and AdaAttN read a painting at a size that depends on the photograph's (see `style_scale`). What they read
     is kept for the last two sizes of photographs, so a folder of pictures of one camera takes one reading of each painting.
 
-    Args and errors are those of `stylize`.
+    Other args and errors are those of `stylize`.
+
+    Example:
+        >>> from nstlib import samples
+        >>> paint = make_stylizer("wave", method="johnson", steady=0.5)
+        >>> frames = [samples.content("cat", 64), samples.content("cat", 64).flip(3)]
+        >>> first = paint(frames[0])
+        >>> second = paint(frames[1], Before(frames[0], first))
+        >>> tuple(second.shape)
+        (1, 3, 64, 96)
     """
     check_option("method", method, tuple(METHODS))
     if keep_color is not None:
         check_option("keep_color", keep_color, ("luminance", "coral"))
     chosen = choose_device(device)
     known = METHODS[method]
-    check_names(method, options, (*known.model_options, *known.picture_options))
+    check_names(method, options, (*known.model_options, *known.picture_options, *known.video_options))
+    steady = check_number("steady", options.pop("steady", STEADY if "steady" in known.video_options else 0), 0, 1)
+    frame_steps = check_int("frame_steps", options.pop("frame_steps", FRAME_STEPS), 1)
     call = {name: options.pop(name) for name in known.picture_options if name in options}
     masks = call.pop("mask", None)
     styles: list[Any] = list(style) if isinstance(style, (list, tuple)) else [style]
@@ -119,20 +144,37 @@ def make_stylizer(
     )
     model.to(chosen)
 
-    def paint(content: Picture) -> Tensor:
+    def paint(content: Picture, before: Before | None = None) -> Tensor:
         photograph = _load(content, size, keep_alpha)
+        if before is not None:
+            before = Before(_load(before.frame, size, keep_alpha), before.result)
         if photograph.shape[1] == 4 and photograph[:, 3].max() == 0:
             return photograph  # nothing of it is seen
         given = read_paintings(photograph)
         if keep_color == "coral":
             given = [match_color(painting, photograph, method="coral") for painting in given]
         regions, covered = _fit_masks(masks, known.open_regions, len(styles), photograph)
-        result = model.stylize(photograph, given if known.takes_pictures else None, **call, **regions).float().cpu()
+        begin = _begin(photograph, before, frame_steps) if "frame_steps" in known.video_options else {}
+        result = model.stylize(photograph, given if known.takes_pictures else None, **call, **regions, **begin)
+        result = result.float().cpu()
         if keep_color == "luminance":
             result = match_color(result, photograph, method="luminance")
-        return result if covered is None else photograph.lerp(result, covered)
+        result = result if covered is None else photograph.lerp(result, covered)
+        return hold(result, photograph, before, steady)
 
     return paint
+
+
+def _begin(photograph: Tensor, before: Before | None, steps: int) -> dict[str, Any]:
+    """Return the options by which a frame begins with the last result, unless it shows something else."""
+    if before is None or before.result.shape[2:] != photograph.shape[2:]:
+        return {}
+    moved, trust = follow(before, photograph)
+    if trust.mean() < CUT:
+        return {}
+    # Where something new has come into sight, the strokes stay and the picture below them changes. A photograph there would
+    # stay one: the style of the whole is right already, and asks for no more strokes.
+    return {"init": (moved.result + (1 - trust) * (photograph[:, :3] - moved.frame)).clamp(0, 1), "steps": steps}
 
 
 def _open(
@@ -149,9 +191,7 @@ def _open(
 
 def _load(source: Picture, size: int | None, keep_alpha: bool) -> Tensor:
     """Read a picture, with its opacity if it is transparent anywhere."""
-    picture = load_image(source, size=size, alpha=keep_alpha)
-    opaque = picture.shape[1] == 4 and bool(picture[:, 3].min() > 1 - 0.5 / 255)
-    return picture[:, :3].contiguous() if opaque else picture
+    return drop_full_opacity(load_image(source, size=size, alpha=keep_alpha))
 
 
 def _scaled(

@@ -5,29 +5,34 @@ frame keeps its time stamp, so a variable frame rate stays as it is.
 
 Until the result is complete, the painted frames are kept in a hidden folder beside it: those of a video encoded, in one file
 per run, so they take no more room than the result; those of an animation as PNG files. A run that was stopped in any way
-goes on from there.
+goes on from there. A frame may depend on the last result, so the last few results are kept as well, as they were painted.
 """
 
 from __future__ import annotations
 
 import glob
 import hashlib
+import io
 import os
 import shutil
 import warnings
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from nstlib.steady import Before
 from nstlib.utils.animations import ANIMATIONS, AnimationWriter, Clip, Frame, open_animation
-from nstlib.utils.files import make_folder, same_place
+from nstlib.utils.files import make_folder, same_place, write_atomically
 from nstlib.utils.interrupts import noted_interrupts
 from nstlib.utils.progress import can_draw_bars
 
@@ -36,6 +41,9 @@ if TYPE_CHECKING:
 
 VIDEOS = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm")
 """Suffixes of video files."""
+
+RESULTS_KEPT = 3
+"""A stopped run may paint again the frame that was being encoded, and needs the result before it."""
 
 
 def is_video(source: str | os.PathLike[str], out: str | os.PathLike[str]) -> bool:
@@ -65,7 +73,7 @@ def is_video(source: str | os.PathLike[str], out: str | os.PathLike[str]) -> boo
 def paint_video(
     source: str | os.PathLike[str],
     out: str | os.PathLike[str],
-    paint: Callable[[Tensor, Tensor | None], Tensor],
+    paint: Callable[[Tensor, Before | None], Tensor],
     *,
     settings: object = None,
     progress: bool = True,
@@ -75,14 +83,17 @@ def paint_video(
     Video files need `pip install "nstlib[video]"`. The result is H.264 (VP9 in WebM) in BT.709 colours, tagged as such; its
     pixels are square, and it stands upright without rotation metadata. The sound is copied, or encoded anew where the
     container can't hold it. Until the result is complete, painted frames are kept in a hidden folder beside `out`: a stopped
-    run goes on where it was if source, `out` and `settings` are the same, and begins anew if not.
+    run goes on where it was if source, `out` and `settings` are the same, and begins anew if not. Of an animation that is
+    transparent, the frames have their opacity, and so have results that are kept in an animation; a video file has none, and
+    shows them on white.
 
     Args:
         source: a video file, or an animated GIF, WebP or PNG.
         out: where to; the suffix chooses the format: `.mp4`, `.m4v`, `.mov`, `.mkv`, `.avi`, `.webm`, `.gif`, `.webp`,
             `.apng` or `.png`. Written whole or not at all.
-        paint: `(frame, previous) -> result`. The frame is `(1, 3, H, W)` in [0, 1]; `previous` is the result of the frame
-            before it, or None for the first. All results have one size.
+        paint: `(frame, before) -> result`, which `nstlib.stylize.make_stylizer` makes. The frame is `(1, 3, H, W)` in
+            [0, 1], or `(1, 4, H, W)` with opacity. `before`, a `nstlib.steady.Before`, holds the last frame and its result,
+            rounded to half precision; it is None for the first. All results have one size.
         settings: what decides how `paint` paints, as anything with a meaningful `repr`. Kept frames are used only if it is
             the same.
         progress: show a bar.
@@ -102,7 +113,7 @@ def paint_video(
         >>> folder = tempfile.TemporaryDirectory()
         >>> red, blue = Image.new("RGB", (32, 24), "red"), Image.new("RGB", (32, 24), "blue")
         >>> red.save(f"{folder.name}/in.gif", save_all=True, append_images=[blue], duration=500)
-        >>> paint_video(f"{folder.name}/in.gif", f"{folder.name}/out.gif", lambda frame, previous: 1 - frame, progress=False)
+        >>> paint_video(f"{folder.name}/in.gif", f"{folder.name}/out.gif", lambda frame, before: 1 - frame, progress=False)
         2
         >>> folder.cleanup()
     """
@@ -112,7 +123,7 @@ def paint_video(
     try:
         clip = _open(source)
         target = _writer(out, kept, clip)
-        times = _paint_frames(clip, target, paint, progress)
+        times = _paint_frames(clip, target, paint, _Results(kept), progress)
         if not target.done:
             raise OSError(f"'{source}' holds no frame")
         target.write(times)
@@ -126,11 +137,12 @@ def paint_video(
 def _paint_frames(
     clip: Clip,
     target: AnimationWriter | MovieWriter,
-    paint: Callable[[Tensor, Tensor | None], Tensor],
+    paint: Callable[[Tensor, Before | None], Tensor],
+    results: _Results,
     progress: bool,
 ) -> list[Fraction]:
     """Paint the frames that `target` doesn't have yet; return the starts of all frames, and the end."""
-    times = [Fraction(0)]
+    times, before = [Fraction(0)], None
     with (
         closing(target),
         closing(_on_ticks(clip.frames, target.tick, target.gap)) as frames,
@@ -139,13 +151,40 @@ def _paint_frames(
     ):
         for count, (start, duration, picture) in enumerate(frames):
             times[count:] = [start, start + max(duration, target.gap * target.tick)]
+            if count == target.done - 1 and (last := results.read(count)) is not None:
+                before = Before(picture(), last)
             if count >= target.done:
-                result = paint(picture(), target.last)
+                frame = picture()
+                result = paint(frame, before)
                 if interrupted.is_set():
                     raise KeyboardInterrupt
+                before = Before(frame, results.keep(count, result))  # before the frame, which then counts as painted
                 target.add(result, start)
             bar.update()
     return times
+
+
+@dataclass
+class _Results:
+    """The last results, kept in a folder in half precision: 8 bits would hold back changes that add up over many frames."""
+
+    folder: Path
+
+    def keep(self, number: int, result: Tensor) -> Tensor:
+        """Keep the result of a frame; return it as it is read again, so that a run that goes on paints the same."""
+        half, encoded = result.detach().cpu().half(), io.BytesIO()
+        np.save(encoded, half.numpy())
+        write_atomically(self._file(number), encoded.getvalue())
+        self._file(number - RESULTS_KEPT).unlink(missing_ok=True)
+        return half.float()
+
+    def read(self, number: int) -> Tensor | None:
+        """Return the result of a frame, if it is kept."""
+        file = self._file(number)
+        return torch.from_numpy(np.load(file)).float() if file.is_file() else None
+
+    def _file(self, number: int) -> Path:
+        return self.folder / f"{number:08}.npy"
 
 
 def _check_paths(source: Path, out: Path) -> None:

@@ -188,3 +188,11 @@ def test_a_picture_to_begin_with_may_be_transparent(tmp_path: Path) -> None:
         assert main([*order, "--steps", "3"]) == 0
     one, other = (nst.load_image(tmp_path / f"out{number}.png", size=None, alpha=True) for number in (0, 1))
     assert torch.equal(seen(one), seen(other))
+
+
+@pytest.mark.parametrize("opacity", [0.0, 1e-9])
+def test_johnsons_network_paints_what_nobody_sees_without_nan(opacity: float) -> None:
+    hidden = torch.cat([nst.samples.content("cat", 32), torch.full((1, 1, *SIZE), opacity)], 1)
+    painted = nst.Johnson.pretrained("glass").stylize(hidden)
+    assert painted.isfinite().all()
+    assert torch.equal(painted[:, 3:], hidden[:, 3:])

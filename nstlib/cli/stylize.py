@@ -16,6 +16,7 @@ from nstlib.backbones import layers_of
 from nstlib.cli.parsing import Options, Parser, Say, UsageError, check_taken, flag, sample, sentences
 from nstlib.gatys import Gatys, Init, Result
 from nstlib.registry import METHODS
+from nstlib.steady import FRAME_STEPS, STEADY
 from nstlib.stylize import make_stylizer
 from nstlib.utils.batch import paint_folder
 from nstlib.utils.checks import check_int, check_option
@@ -45,7 +46,10 @@ Both are files, http(s) addresses, or names of sample pictures (see: nst samples
 
 A folder is painted picture by picture. What is already in the other folder and not older than its photograph is skipped,
 so the same command goes on after a stop; for other settings, name another folder. A file that can't be read is listed
-at the end, and the exit status is 1. Videos need: pip install "nstlib[video]"
+at the end, and the exit status is 1.
+
+Videos need: pip install "nstlib[video]"; animated GIF, WebP and PNG files need nothing. Every frame is painted from the last
+result, so that little flickers: see --steady and --frame-steps. A stopped video goes on where it was.
 """
 
 _GATYS = inspect.signature(Gatys).parameters
@@ -120,13 +124,26 @@ METHOD_OPTIONS: dict[str, tuple[Any, str, object]] = {
     "precision": (str, "float32, or bfloat16: faster on processors and GPUs that have it", _of_gatys("precision")),
     "pooling": (str, "max, average or l2", _of_gatys("pooling")),
     "seed": (int, "seed of the noise", _of_gatys("seed")),
+    "frame_steps": (
+        int,
+        "of a video: steps for every frame but the first, which begin with the last result, carried along with what moves. "
+        "After a cut, all --steps are taken again",
+        FRAME_STEPS,
+    ),
+    "steady": (
+        float,
+        "of a video, against flicker: how much of the last result stays, from 0 to 1, carried along with what moves, where "
+        "both frames show the same. 0 paints every frame on its own",
+        STEADY,
+    ),
 }
 """Option of some of the methods -> its type (a list for any number of values), what it does, and its default."""
 
 
 def _taken_by(method: str) -> list[str]:
     """Return the options of a method, in the order of the help."""
-    library = (*METHODS[method].model_options, *METHODS[method].picture_options)
+    known = METHODS[method]
+    library = (*known.model_options, *known.picture_options, *known.video_options)
     return [name for name in METHOD_OPTIONS if LIBRARY_NAMES.get(name, name) in library]
 
 
@@ -211,7 +228,7 @@ def run(options: Options, say: Say) -> int:
     quiet, size = "quiet" in given, given.get("size")
     progress = not quiet and can_draw_bars()
     shared = {name: given[name] for name in ("size", "keep_color", "keep_alpha", "device") if name in given}
-    common = _read_options(chosen, content, size, kind)
+    common = _read_options(method, chosen, content, size, kind)
     paints = []
     for job in jobs:  # all paintings are read before the first picture is painted
         paintings = [sample(style, None) if METHODS[method].takes_pictures else style for style in job.styles]
@@ -229,8 +246,7 @@ def run(options: Options, say: Say) -> int:
                     status |= _paint_folder(content, job.out, paint, progress, say)
                 elif kind == "video":
                     settings = (job.styles, method, shared, chosen)
-                    one_by_one = _without_previous(paint)
-                    frames = paint_video(content, job.out, one_by_one, settings=settings, progress=progress)
+                    frames = paint_video(content, job.out, paint, settings=settings, progress=progress)
                     say(f"{job.out}: {frames} frames")
                 else:
                     picture = paint(sample(content, size))
@@ -271,7 +287,7 @@ def _check_out(out: Path, kind: str, sources: Sequence[object]) -> None:
     check_writable(out, folder=kind == "folder")
 
 
-def _read_options(chosen: Mapping[str, Any], content: str, size: int | None, kind: str) -> dict[str, Any]:
+def _read_options(method: str, chosen: Mapping[str, Any], content: str, size: int | None, kind: str) -> dict[str, Any]:
     """Return the options of the method as the library wants them."""
     options = {LIBRARY_NAMES.get(name, name): value for name, value in chosen.items() if name != "save_every"}
     if "layer_weights" in chosen:
@@ -283,6 +299,9 @@ def _read_options(chosen: Mapping[str, Any], content: str, size: int | None, kin
         options["layer_weights"] = dict(zip(layers, weights))
     if "save_every" in chosen:
         check_int("--save-every", chosen["save_every"], 1)
+    for name in METHODS[method].video_options:
+        if kind != "video" and name in chosen:
+            raise ValueError(f"{flag(name)} is for the frames of a video, and '{content}' is a {kind}")
     if kind != "picture" and "save_every" in chosen:
         raise ValueError(f"--save-every is for one photograph, and '{content}' is a {kind}")
     init = chosen.get("init", "content")
@@ -308,12 +327,7 @@ def _save_along(every: int, out: Path) -> Callable[[Result], None]:
     return save
 
 
-def _without_previous(paint: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor | None], Tensor]:
-    """Return what `paint_video` calls, for a method that paints every frame on its own."""
-    return lambda frame, previous: paint(frame)
-
-
-def _paint_folder(folder: str, out: Path, paint: Callable[[Path], Tensor], progress: bool, say: Say) -> int:
+def _paint_folder(folder: str, out: Path, paint: Callable[..., Tensor], progress: bool, say: Say) -> int:
     report = paint_folder(folder, out, paint, progress=progress)
     done = f", {len(report.skipped)} done before" if report.skipped else ""
     say(f"{out}: {len(report.written)} pictures written{done}")

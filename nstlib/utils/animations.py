@@ -16,12 +16,13 @@ from torch import Tensor
 
 from nstlib.utils.files import write_atomically
 from nstlib.utils.image import load_image, save_image
+from nstlib.utils.opacity import drop_full_opacity
 
 ANIMATIONS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG", ".apng": "PNG"}
 """Suffix -> Pillow's name of the format."""
 
 Frame = tuple[Fraction, Fraction, Callable[[], Tensor]]
-"""Start and duration in seconds, and a function that returns the picture, `(1, 3, H, W)` in [0, 1]."""
+"""Start and duration in seconds, and a function that returns the picture, `(1, 3, H, W)` in [0, 1], or with opacity."""
 
 
 @dataclass
@@ -62,10 +63,14 @@ def open_animation(source: Path) -> Clip:
                     raise OSError(f"frame {index + 1} of '{source}' is damaged ({error}): get a whole copy") from error
                 shown = round(image.info.get("duration", 0))  # in ms
                 duration = Fraction(shown if shown > 10 else 100, 1000)  # as browsers do
-                yield start, duration, partial(load_image, image.copy(), size=None)
+                yield start, duration, partial(_to_picture, image.copy())
                 start += duration
 
     return Clip(frames(), count, Fraction(1, 1000), Fraction(50), plays)
+
+
+def _to_picture(image: Image.Image) -> Tensor:
+    return drop_full_opacity(load_image(image, size=None, alpha=True))
 
 
 class AnimationWriter:
@@ -82,14 +87,12 @@ class AnimationWriter:
         self.form = ANIMATIONS[out.suffix.lower()]
         # browsers show frames of a GIF of less than 20 ms for 100 ms
         self.tick, self.gap = (Fraction(1, 100), 2) if self.form == "GIF" else (Fraction(1, 1000), 1)
-        files = self._files()
-        self.done = len(files)
-        self.last = load_image(files[-1], size=None) if files else None
+        self.done = len(self._files())
 
     def add(self, picture: Tensor, start: Fraction) -> None:
-        """Keep the next frame, `(1, 3, H, W)`."""
+        """Keep the next frame, `(1, 3, H, W)`, or with opacity."""
         save_image(picture, self.kept / f"{self.done:08}.png")
-        self.done, self.last = self.done + 1, picture
+        self.done += 1
 
     def close(self) -> None:
         """Do nothing: every frame is written when it is added."""
@@ -103,7 +106,12 @@ class AnimationWriter:
             options = {} if self.plays == 1 else {"loop": max(0, self.plays - 1)}
         elif self.form == "WEBP":
             options["quality"] = 95
-        first, *others = [Image.open(io.BytesIO(file.read_bytes())) for file in self._files()]
+        frames: list[Image.Image] = [Image.open(io.BytesIO(file.read_bytes())) for file in self._files()]
+        if any(frame.mode == "RGBA" for frame in frames):
+            frames = [frame.convert("RGBA") for frame in frames]
+            if self.form == "GIF":
+                options["disposal"] = 2  # take every frame away before the next, or it would be seen through that
+        first, *others = frames
         encoded = io.BytesIO()
         first.save(encoded, self.form, save_all=True, append_images=others, duration=durations, **options)
         write_atomically(self.out, encoded.getvalue())

@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 from torch import Tensor
@@ -39,7 +38,7 @@ class Report:
 def paint_folder(
     folder: str | os.PathLike[str],
     out: str | os.PathLike[str],
-    paint: Callable[[Any], Tensor],
+    paint: Callable[..., Tensor],
     *,
     progress: bool = True,
 ) -> Report:
@@ -50,8 +49,8 @@ def paint_folder(
     Args:
         folder: the photographs.
         out: where to; it is made if it is missing.
-        paint: path of a photograph, or frame `(1, 3, H, W)` of an animation -> result `(1, 3, H, W)`; see
-            `nstlib.stylize.make_stylizer`.
+        paint: path of a photograph -> result `(1, 3, H, W)`, or `(frame, before) -> result` for the frames of an animation,
+            as for `nstlib.video.paint_video`. `nstlib.stylize.make_stylizer` makes such a function.
         progress: show a bar.
 
     Raises:
@@ -85,7 +84,7 @@ def paint_folder(
                     report.skipped.append(target)
                     continue
                 if moves:
-                    paint_video(file, target, lambda frame, previous: paint(frame), progress=False)
+                    paint_video(file, target, paint, progress=False)
                 else:
                     picture = paint(file)
                     if interrupted.is_set():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import io
 import secrets
-from collections import deque
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
@@ -20,12 +20,12 @@ from typing import Any
 
 import av
 import torch
-import torch.nn.functional as F
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
 from torch import Tensor
 
 from nstlib.utils.animations import Clip, Frame
 from nstlib.utils.files import clear_leftovers, named_errors
+from nstlib.utils.opacity import lay_on_white
 
 UNTAGGED = 2
 """FFmpeg's AVCOL_SPC_UNSPECIFIED."""
@@ -137,11 +137,13 @@ class MovieWriter:
             )
         self.tick = 1 / clip.rate if self.container == "avi" else clip.tick  # AVI counts frames
         self.part: tuple[Any, Any] | None = None  # the container of this run, and its stream
-        self.done, self.last = self._resume()
+        self.done = self._resume()
 
     def add(self, picture: Tensor, start: Fraction) -> None:
         """Encode the next frame, `(1, 3, H, W)`, and flush it to the disk. An odd last row or column is dropped."""
-        pixels = picture[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu()  # (H, W, 3)
+        if picture.shape[1] == 4 and not self.done:
+            warnings.warn(f"'{self.out.name}' can't be transparent as its source is, so it lies on white", stacklevel=2)
+        pixels = lay_on_white(picture)[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu()  # (H, W, 3)
         height, width = pixels.shape[0] // 2 * 2, pixels.shape[1] // 2 * 2  # colours have half the resolution
         frame = av.VideoFrame.from_ndarray(pixels[:height, :width].contiguous().numpy(), format="rgb24")
         frame = frame.reformat(
@@ -155,7 +157,7 @@ class MovieWriter:
         with named_errors(self.out):
             container, stream = self.part = self.part or self._open_part(pixels.shape[:2])
             container.mux(stream.encode(frame))
-        self.done, self.last = self.done + 1, picture
+        self.done += 1
 
     def close(self) -> None:
         """Finish what this run has added."""
@@ -181,7 +183,6 @@ class MovieWriter:
     def _open_part(self, shape: Sequence[int]) -> tuple[Any, Any]:
         path = self.kept / f"{self.done:08}.nut"
         container = av.open(f"file:{path}", "w", options={"flush_packets": "1"})
-        container.metadata["shape"] = "x".join(map(str, shape))  # before the odd rows and columns go
         stream: Any = container.add_stream(self.encoder, rate=self.clip.rate, options=self.options)
         stream.height, stream.width = (side // 2 * 2 for side in shape)
         context = stream.codec_context
@@ -190,24 +191,17 @@ class MovieWriter:
         context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
         return container, stream
 
-    def _resume(self) -> tuple[int, Tensor | None]:
-        """Return the number of frames that are kept, and the last of them."""
-        count, frames = 0, deque[Any](maxlen=2)
+    def _resume(self) -> int:
+        """Return the number of frames that are kept."""
+        count = 0
         with suppress(av.FFmpegError):  # the run may have been killed while it was writing
             for packet in self._packets():
-                for frame in packet.decode():
-                    frames.append((frame, packet.stream.container.metadata["shape"]))
-                    count += 1
+                count += len(packet.decode())
         done = max(0, count - 1)  # the last may not be whole
         for part in self._parts():
             if int(part.stem) >= done:
                 part.unlink()
-        if not done:
-            return 0, None
-        frame, shape = frames[0]
-        height, width = map(int, shape.split("x"))
-        picture = _to_picture(VideoReformatter(), frame, frame.width, frame.height)
-        return done, F.pad(picture, (0, width - frame.width, 0, height - frame.height), mode="replicate")
+        return done
 
     def _parts(self) -> list[Path]:
         return sorted(self.kept.glob("*.nut"))

@@ -37,6 +37,20 @@ def split_opacity(picture: Tensor) -> tuple[Tensor, Tensor | None]:
     return torch.where(opacity == 1, colors, filled.clamp(0, 1)), opacity
 
 
+def drop_full_opacity(picture: Tensor) -> Tensor:
+    """Return a picture without its opacity if it is opaque everywhere, by the measure of 8 bits."""
+    opaque = picture.shape[1] == 4 and bool(picture[:, 3].min() > 1 - 0.5 / 255)
+    return picture[:, :3].contiguous() if opaque else picture
+
+
+def lay_on_white(picture: Tensor) -> Tensor:
+    """Return a picture `(B, 3, H, W)`; where it is transparent, it lies on white."""
+    if picture.shape[1] == 3:
+        return picture
+    colors, opacity = picture[:, :3], picture[:, 3:]
+    return opacity * colors + (1 - opacity)
+
+
 def opacity_at(opacity: Tensor | None, maps: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
     """Return the opacity of every position of every map, `(1, 1, h, w)`; None if the picture has none."""
     if opacity is None:
