@@ -1,0 +1,124 @@
+"""How AdaIN, SANet and AdaAttN of the package are trained.
+
+    PYTHONPATH=tools python -m painters adain --content photos/ more_photos/ --style paintings/ --out runs/adain
+    PYTHONPATH=tools python -m painters sanet --init-from runs/adain/weights.safetensors --content ...
+
+This calls `nst.train` and adds nothing to it: what counts is the recipe. The decoder is conditioned on the painting, crops show
+0.4 to 1.0 of the short side, half of all pictures have their colours changed, and every painter is drawn as often as any
+other. A run that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import nstlib as nst
+
+METHODS: dict[str, tuple[Any, Any, dict[str, float]]] = {
+    "adain": (nst.AdaIN, nst.AdaINObjective, {"identity": 200.0}),
+    "sanet": (nst.SANet, nst.SANetObjective, {"identity1": 100.0, "identity2": 0.0}),
+    "adaattn": (nst.AdaAttN, nst.AdaAttNObjective, {"identity": 200.0}),
+}
+"""Method -> its model, its objective, and the weights of terms that are not the paper's."""
+
+LEAST = 12
+"""A painter of fewer pictures shares a folder with others."""
+
+TOGETHER = 40
+"""How many pictures such a folder holds."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="painters", description="Train AdaIN, SANet or AdaAttN for the package.")
+    parser.add_argument("method", choices=METHODS)
+    parser.add_argument("--content", type=Path, nargs="+", required=True, help="folders of photographs")
+    parser.add_argument("--style", type=Path, nargs="+", required=True, help="folders of paintings")
+    parser.add_argument("--painters", type=Path, help="a CSV file with the columns file and painter")
+    parser.add_argument(
+        "--hold-out", type=int, default=100, help="leave out the last N of the first folder of each kind"
+    )
+    parser.add_argument("--init-from", default="adain", help="weights to begin with, a shipped name or a file")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=160_000)
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--learning-rate", type=float, default=6e-4)
+    parser.add_argument("--precision", default="bfloat16")
+    options = parser.parse_args()
+
+    links = options.out / "pictures"
+    contents = [
+        link(links / "content" / str(number), pictures_of(folder, options.hold_out if number == 0 else 0))
+        for number, folder in enumerate(options.content)
+    ]
+    paintings = [
+        file
+        for number, folder in enumerate(options.style)
+        for file in pictures_of(folder, options.hold_out if number == 0 else 0)
+    ]
+    names = read_painters(options.painters) if options.painters else {}
+    styles = [link(links / "style" / name, files) for name, files in group(paintings, names).items()]
+
+    torch.manual_seed(0)
+    model_class, objective_class, weights = METHODS[options.method]
+    model = model_class(nst.Encoder(layers=objective_class.layers), conditioned=True)
+    model.init_from(options.init_from)
+    objective = objective_class(model, balance=20, **weights)
+    nst.train(
+        objective,
+        contents,
+        styles,
+        out_dir=options.out,
+        steps=options.steps,
+        batch_size=options.batch_size,
+        size=options.size,
+        crop_scale=(0.4, 1.0),
+        color_augmentation=0.5,
+        balance_folders=True,
+        learning_rate=options.learning_rate,
+        schedule="linear_end",
+        warmup=200,
+        precision=options.precision,
+        ema=0.9995,
+        save_every=500,
+        sample_every=5000,
+    )
+
+
+def pictures_of(folder: Path, left_out: int) -> list[Path]:
+    """Return the pictures of a folder, without the last ones by name."""
+    files = sorted(folder.iterdir())
+    return files[: len(files) - left_out]
+
+
+def read_painters(path: Path) -> dict[str, str]:
+    """Return name of a file -> its painter."""
+    with open(path, newline="") as file:
+        return {row["file"]: row["painter"] for row in csv.DictReader(file) if row["painter"]}
+
+
+def group(files: list[Path], painters: dict[str, str]) -> dict[str, list[Path]]:
+    """Return name of a folder -> its pictures: one for each painter of at least `LEAST`, the others in handfuls."""
+    by_painter: dict[str, list[Path]] = defaultdict(list)
+    for file in files:
+        by_painter[painters.get(file.name, "")].append(file)
+    groups = {name: some for name, some in by_painter.items() if name and len(some) >= LEAST}
+    rest = [file for name, some in by_painter.items() if name not in groups for file in some]
+    count = max(1, round(len(rest) / TOGETHER))
+    return groups | {f"others_{k}": rest[k::count] for k in range(count) if rest[k::count]}
+
+
+def link(folder: Path, files: list[Path]) -> Path:
+    """Make a folder of links to files, and return it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        if not (folder / file.name).is_symlink():
+            os.symlink(file.resolve(), folder / file.name)
+    return folder

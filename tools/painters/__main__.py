@@ -1,0 +1,3 @@
+from painters import main
+
+main()
