@@ -18,6 +18,7 @@ ROWS = {
     "attention": 2,
     "encoder": 12,
     "feedforward": 6,
+    "flicker": 2,
     "gatys": 5,
     "machine": 2,
     "memory": 5,
