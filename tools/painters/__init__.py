@@ -3,9 +3,9 @@
     PYTHONPATH=tools python -m painters adain --content photos/ more_photos/ --style paintings/ --out runs/adain
     PYTHONPATH=tools python -m painters sanet --init-from runs/adain/weights.safetensors --content ...
 
-This calls `nst.train` and adds nothing to it: what counts is the recipe. The decoder is conditioned on the painting, crops show
-0.4 to 1.0 of the short side, half of all pictures have their colours changed, and every painter is drawn as often as any
-other. A run that was stopped goes on where it was.
+This calls `nst.train` and adds nothing to it: what counts is the recipe. The decoder is conditioned on the painting, crops
+show 0.4 to 1.0 of the short side, half of all pictures have their colours changed, and every painter is drawn as often as
+any other. A run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
