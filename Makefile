@@ -17,7 +17,7 @@ BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 SITE  := _build/html
 PIP   := $(BIN)/python -m pip --disable-pip-version-check
-WANTED := -e ".[book,test,dev,video]"
+WANTED := -e ".[book,test,dev,video,export]"
 
 # What the site is made of: the pages, and the docstrings of the package.
 SOURCES := _config.yml _toc.yml $(wildcard book/*.* book/_ext/*.py book/_static/*.*) \

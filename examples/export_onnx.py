@@ -1,50 +1,41 @@
-"""Export a network of Johnson's to ONNX, and paint with it in ONNX Runtime, without PyTorch.
+"""Paint with an exported network in ONNX Runtime, without PyTorch and without nstlib.
 
-    python examples/export_onnx.py                                           a shipped style
-    python examples/export_onnx.py --weights run/weights.safetensors         one that you have trained
+    nst export adain -o adain.onnx
+    python examples/export_onnx.py adain.onnx photo.jpg painting.jpg --alpha 0.8
 
-It needs PyTorch 2.9 or newer and three more packages: pip install onnx onnxscript onnxruntime
+    nst export johnson --style wave -o wave.onnx
+    python examples/export_onnx.py wave.onnx photo.jpg
 
-The graph takes pictures `(1, 3, H, W)` of any size from 8 pixels on, RGB in [0, 1], and its results are to be clamped
-to [0, 1]. The script paints pictures of an even and of an odd size, and says how far ONNX Runtime and PyTorch differ.
+It needs three packages: pip install onnxruntime numpy pillow
 """
 
 import argparse
-from pathlib import Path
 
-import torch
-from torch.export import Dim
+import numpy as np
+import onnxruntime
+from PIL import Image
 
-import nstlib as nst
+
+def read(path: str) -> np.ndarray:
+    """Return a picture `(1, 3, H, W)`, RGB, float32, in [0, 1]."""
+    pixels = np.asarray(Image.open(path).convert("RGB"), dtype=np.float32) / 255  # (H, W, 3)
+    return pixels.transpose(2, 0, 1)[None]
+
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", help="a file of trained weights; without one, the shipped style wave")
-    parser.add_argument("--out", type=Path, default=Path("johnson.onnx"))
+    parser.add_argument("network", help="a file that nst export has written")
+    parser.add_argument("content", help="a photograph")
+    parser.add_argument("style", nargs="?", help="a painting, unless the network has learnt one")
+    parser.add_argument("--alpha", type=float, default=1.0, help="strength from 0 to 1")
+    parser.add_argument("--out", default="painted.png")
     args = parser.parse_args()
-    try:
-        import onnxruntime
-        import onnxscript  # noqa: F401  (torch.onnx asks for it)
-    except ImportError as error:
-        raise SystemExit("the export needs three packages: pip install onnx onnxscript onnxruntime") from error
 
-    johnson = nst.Johnson.from_checkpoint(args.weights) if args.weights else nst.Johnson.pretrained("wave")
-    torch.onnx.export(
-        johnson.network.requires_grad_(False),
-        (torch.rand(1, 3, 64, 96),),
-        args.out,
-        input_names=["content"],
-        output_names=["painted"],
-        dynamic_shapes=({2: Dim("height", min=8), 3: Dim("width", min=8)},),
-        external_data=False,
-        dynamo=True,
-        verbose=False,
-    )
-    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB")
-
-    session = onnxruntime.InferenceSession(args.out, providers=["CPUExecutionProvider"])
-    for height, width in ((120, 160), (97, 131)):
-        content = nst.samples.content("cat", 160)[..., :height, :width]
-        (painted,) = session.run(None, {"content": content.numpy()})
-        difference = (torch.from_numpy(painted).clamp(0, 1) - johnson.stylize(content)).abs().max()
-        print(f"{height} x {width}: the largest difference of a pixel is {difference:.1e}")
+    session = onnxruntime.InferenceSession(args.network, providers=["CPUExecutionProvider"])
+    inputs = {"content": read(args.content), "alpha": np.array([args.alpha], dtype=np.float32)}
+    if args.style:
+        inputs["style"] = read(args.style)
+    (painted,) = session.run(["painted"], inputs)
+    Image.fromarray((painted[0].transpose(1, 2, 0) * 255).round().astype(np.uint8)).save(args.out)
+    about = session.get_modelmeta().custom_metadata_map
+    print(f"{args.out}: {about['method']}, {painted.shape[3]} x {painted.shape[2]} px")

@@ -15,6 +15,7 @@ Pictures are tensors `(B, 3, H, W)`, RGB, float32, in [0, 1]. The public names, 
     Objective, JohnsonObjective, AdaINObjective,    and what it minimises
     SANetObjective, AdaAttNObjective
     stylize                                         all methods in one call
+    export                                          a network as an ONNX file, for browsers and phones
     metrics                                         how near to the photograph, how near to the painting
 """
 
@@ -29,6 +30,7 @@ from nstlib.adaattn import AdaAttN, AdaAttNObjective
 # isort: on
 from nstlib import metrics, samples
 from nstlib.encoder import Encoder
+from nstlib.export import export
 from nstlib.losses import content_loss, gram_matrix, moments, style_loss, total_variation
 from nstlib.objective import Objective
 from nstlib.stylize import stylize
@@ -52,6 +54,7 @@ __all__ = [
     "SANet",
     "SANetObjective",
     "content_loss",
+    "export",
     "gram_matrix",
     "load_image",
     "match_color",

@@ -17,6 +17,7 @@ ROWS = {
     "any_style": 5,
     "attention": 2,
     "encoder": 12,
+    "export": 1,
     "feedforward": 6,
     "flicker": 2,
     "gatys": 5,

@@ -1,17 +1,23 @@
-"""Networks leave Python: traced and exported graphs paint pictures of any size as the model does."""
+"""Networks leave Python: traced, exported and ONNX graphs paint pictures of any size as the model does."""
 
 from __future__ import annotations
 
+import re
+import sys
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch._dynamo  # which torch imports late
-from networks import lively, picture, random_convs, torchvision_state
+from networks import condition_randomly, lively, picture, random_convs, torchvision_state
 from torch import Tensor, nn
 from torch.export import Dim
 
 import nstlib as nst
+from nstlib.cli import main
 from nstlib.johnson import TransformerNet
 
 SIZES = [(64, 48), (65, 49), (50, 83)]
@@ -62,3 +68,150 @@ def compare(model: nn.Module, graph: nn.Module, styles: tuple[Tensor, ...]) -> N
         painted, expected = graph(content, *styles), model(content, *styles)
         assert expected.std() > 0.01
         torch.testing.assert_close(painted, expected, rtol=0, atol=1e-6)
+
+
+# ------------------------------------------------------------------------------------------------ ONNX
+
+
+ONNX = pytest.mark.skipif(
+    torch.__version__ < "2.9" or not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))),
+    reason='PyTorch 2.9 or newer, and pip install "nstlib[export]"',
+)
+
+
+def open_onnx(path: Path) -> Any:
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def run(path: Path, **inputs: Any) -> dict[str, Any]:
+    """Run a file on tensors and numbers, by the names of its inputs."""
+    session = open_onnx(path)
+    feeds = {name: value.numpy() if isinstance(value, Tensor) else value for name, value in inputs.items()}
+    names = [one.name for one in session.get_outputs()]
+    return dict(zip(names, session.run(names, {one.name: feeds[one.name] for one in session.get_inputs()})))
+
+
+def one(number: float) -> Tensor:
+    return torch.tensor([number])
+
+
+def small(method: str, conditioned: bool = False) -> Any:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = METHODS[method](SHALLOW, conditioned=conditioned)
+        if conditioned:
+            condition_randomly(model.decoder, size=0.02)
+        return lively(model)
+
+
+@ONNX
+@pytest.mark.parametrize(
+    ("method", "conditioned"), [("adain", False), ("adain", True), ("sanet", False), ("adaattn", False)]
+)
+def test_a_split_file_reads_a_painting_once_and_paints_any_size(method: str, conditioned: bool, tmp_path: Path) -> None:
+    model = small(method, conditioned)
+    files, difference = nst.export(model, tmp_path / "net.onnx", split=True)
+    assert [path.name for path in files] == ["net-style.onnx", "net-painter.onnx"]
+    assert difference is not None
+    assert difference < 2e-3
+    style = picture(1, 3, 71, 50, seed=1)
+    code = run(files[0], style=style)
+    for size in ((64, 48), (67, 131), (5, 9), (1, 1)):  # even and odd, and smaller than a network can read
+        content = picture(1, 3, *size)
+        for alpha in (1.0, 0.4, 0.0):
+            painted = torch.from_numpy(run(files[1], content=content, alpha=one(alpha), **code)["painted"])
+            torch.testing.assert_close(painted, model.stylize(content, style, alpha), rtol=0, atol=5e-3)
+
+
+@ONNX
+def test_the_mean_of_two_codes_of_adain_paints_the_blend(tmp_path: Path) -> None:
+    model = small("adain", conditioned=True)
+    reader, painter = nst.export(model, tmp_path / "net.onnx", split=True).files
+    styles = [picture(1, 3, 64, 64, seed=seed) for seed in (1, 2)]
+    codes = [run(reader, style=style) for style in styles]
+    mixed = {name: np.float32(0.25) * codes[0][name] + np.float32(0.75) * codes[1][name] for name in codes[0]}
+    content = picture(1, 3, 48, 64)
+    painted = torch.from_numpy(run(painter, content=content, alpha=one(0.8), **mixed)["painted"])
+    expected = model.stylize(content, styles, 0.8, style_weights=[1, 3])
+    torch.testing.assert_close(painted, expected, rtol=0, atol=1e-3)
+
+
+@ONNX
+def test_the_command_writes_one_file_with_everything_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "adain.onnx"
+    assert main(["export", "adain", "-o", str(out), "--half", "--size", "40", "56"]) == 0
+    assert re.search(r"adain.onnx: \d\.\d\d MB\nONNX Runtime differs", capsys.readouterr().out)
+    assert out.stat().st_size < 1.1 * (nst.AdaIN.pretrained().save(tmp_path / "a.safetensors").stat().st_size + 1e6)
+    content, style = nst.samples.content("cat", 56)[..., :40, :56], nst.samples.style("wave", 56)[..., :40, :]
+    painted = torch.from_numpy(run(out, content=content, style=style, alpha=one(1.0))["painted"])
+    torch.testing.assert_close(painted, nst.AdaIN.pretrained().stylize(content, style), rtol=0, atol=1e-2)
+    metadata = open_onnx(out).get_modelmeta().custom_metadata_map
+    assert {name: metadata[name] for name in ("method", "style", "encoder", "size", "licence")} == {
+        "method": "adain",
+        "style": "any painting",
+        "encoder": "vgg19_mini",
+        "size": "40 x 56",
+        "licence": "CC BY 4.0",
+    }
+
+
+@ONNX
+def test_johnson_of_any_size_and_strength(tmp_path: Path) -> None:
+    model = nst.Johnson(TransformerNet(4, norm="batch"), {"style": "mine"})
+    nn.init.normal_(model.network.res1.norm2.weight)
+    ((path,), difference) = nst.export(model, str(tmp_path / "mine.onnx"), half=True)
+    assert difference is not None
+    content = picture(1, 3, 33, 2)
+    painted = torch.from_numpy(run(path, content=content, alpha=one(0.3))["painted"])
+    torch.testing.assert_close(painted, model.stylize(content, alpha=0.3), rtol=0, atol=2e-2)
+    assert open_onnx(path).get_modelmeta().custom_metadata_map["style"] == "mine"
+
+
+@ONNX
+def test_a_file_that_paints_something_else_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nst.Johnson(TransformerNet(4))
+    monkeypatch.setattr(nst.Johnson, "stylize", lambda self, content, style, alpha: 1 - content)
+    with pytest.raises(ValueError, match=r"bad\.onnx' was not written: at 64 x 96 px, ONNX Runtime paints \S+ away"):
+        nst.export(model, tmp_path / "bad.onnx")
+    assert not list(tmp_path.iterdir())
+    assert nst.export(model, tmp_path / "bad.onnx", check=False).difference is None
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.onnx"]
+
+
+@ONNX
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("johnson -o a.onnx", "name a style with --style: cypresses"),
+        ("johnson --style wave --split -o a.onnx", "johnson takes no --split; its options are --style"),
+        ("adain --style wave -o a.onnx", "adain takes no --style; its options are --weights, --encoder, --split"),
+        ("gatys -o a.onnx", "no method 'gatys' (there are: johnson, adain, sanet, adaattn)"),
+        ("adain", "nowhere to write: name a file with -o"),
+        ("johnson --style wave -o a.pt", "networks are exported as ONNX, got 'a.pt': name it a.onnx"),
+        (
+            "johnson --style wave -o a.onnx --size 1 2 3",
+            "size is the side of a square, or height and width, got [1, 2, 3]",
+        ),
+        ("johnson --style wave -o a.onnx --size 0", "size must be a whole number of at least 1, got 0"),
+        ("johnson --style wave -o a.onnx --opset 9", "opset must be a whole number of at least 18, got 9"),
+    ],
+)
+def test_what_can_not_be_exported_is_told(words: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", *words.split()]) != 0
+    assert sentence in capsys.readouterr().err
+    assert not Path("a.onnx").exists()
+
+
+def test_a_missing_package_and_a_wrong_model_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules["nstlib.export"]
+    monkeypatch.setattr(module, "find_spec", lambda name: None if name == "onnxruntime" else True)
+    with pytest.raises(
+        ImportError, match=r'export needs onnxruntime: pip install "nstlib\[export\]", or export without'
+    ):
+        nst.export(nst.Johnson.pretrained("wave"), "wave.onnx")
+    with pytest.raises(
+        (TypeError, ImportError), match=r"export takes a Johnson, AdaIN, SANet or AdaAttN model, not Gatys|2\.9"
+    ):
+        nst.export(nst.Gatys(), "gatys.onnx", check=False)  # type: ignore[arg-type]

@@ -123,8 +123,11 @@ def test_every_import_is_declared() -> None:
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 imported.add(str(node.module).partition(".")[0])
     outside = imported - set(sys.stdlib_module_names) - {"nstlib", "IPython"}
-    optional = {split(entry)[0].replace("-", "_") for entry in PROJECT["optional-dependencies"]["video"]}
-    assert outside == (declared | optional) - {"skimage"}  # of which only the pictures are read
+    extras = PROJECT["optional-dependencies"]
+    optional = {split(entry)[0].replace("-", "_") for entry in (*extras["video"], *extras["export"])} - {"onnxscript"}
+    assert outside == (declared | optional) - {
+        "skimage"
+    }  # only its pictures are read, and onnxscript is for torch.onnx
 
 
 def test_one_repository() -> None:

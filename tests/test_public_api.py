@@ -28,6 +28,7 @@ COMMANDS = {
     "--device --quiet --crop-scale --color-augmentation --balance-folders --workers --learning-rate --schedule --warmup "
     "--max-grad-norm --ema --precision --compile --encoder --init-from --decoder --balance --style-weight "
     "--content-weight --tv-weight --content-layers --style-size --width --norm --name",
+    "export": "--help --out --half --size --opset --no-check --quiet --style --split --weights --encoder",
     "samples": "--help --out --size --quiet",
 }
 

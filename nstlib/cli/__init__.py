@@ -1,4 +1,4 @@
-"""The command line: `nst stylize`, `nst train` and `nst samples`.
+"""The command line: `nst stylize`, `nst train`, `nst export` and `nst samples`.
 
 Every command is a module of this package with a `SUMMARY`, a `parser()` and a function `run(options, say)`, which calls the
 library and returns the exit status. They stand on argparse: click and typer know no options with any number of values, such
@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from nstlib import __version__
-from nstlib.cli import samples, stylize, train
+from nstlib.cli import export, samples, stylize, train
 from nstlib.cli.parsing import UsageError, sentences
 from nstlib.utils.checks import suggest
 
-COMMANDS: dict[str, ModuleType] = {"stylize": stylize, "train": train, "samples": samples}
+COMMANDS: dict[str, ModuleType] = {"stylize": stylize, "train": train, "export": export, "samples": samples}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,17 +38,23 @@ def pad_to_multiple(picture: Tensor, multiple: int, least: int = 1) -> Tensor:
         [[0, 1, 2, 1], [0, 1, 2, 1], [0, 1, 2, 1], [0, 1, 2, 1]]
     """
     for dim in (2, 3):
-        side = picture.shape[dim]
-        exporting = (
-            is_exporting()
-        )  # then sizes are symbols, without branches on them, and pictures have their least size
+        side: Any = picture.shape[dim]
+        if torch.onnx.is_in_onnx_export():  # sides are symbols, and any size is to come
+            wanted = (torch.sym_max(side, least) + multiple - 1) // multiple * multiple
+            last = torch.scalar_tensor(side - 1, dtype=torch.int64, device=picture.device)
+            position, period = torch.arange(wanted, device=picture.device), (2 * last).clamp(min=1)
+            position = position % period  # ONNX has a remainder of tensors, and none of symbols
+            picture = picture.index_select(dim, torch.minimum(position, period - position).minimum(last))
+            continue
+        # other graphs have symbols too, without branches on them, and pictures have their least size
+        exporting = is_exporting()
         # (x + m - 1) // m * m rounds up even where integer division truncates, as it does in ONNX
         wanted = ((side if exporting else max(side, least)) + multiple - 1) // multiple * multiple
         if exporting or wanted != side:
             # 0 1 2 3 2 1 0 1 ...: back and forth as often as it takes, and 0 0 0 ... for a single pixel
             period = 2 * (side - 1) if exporting else max(1, 2 * (side - 1))
             position = torch.arange(wanted, device=picture.device)
-            if not exporting:  # PyTorch can't write a remainder by a symbol as ONNX, and the least size needs none
+            if not exporting:
                 position = position % period
             picture = picture.index_select(dim, torch.minimum(position, period - position).clamp(max=side - 1))
     return picture

@@ -1,0 +1,94 @@
+"""`nst export`: a trained network as an ONNX file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nstlib.cli.parsing import Options, Parser, Say, UsageError, check_taken
+from nstlib.export import CHECKED, OPSET, export
+from nstlib.johnson import Johnson
+from nstlib.registry import METHODS
+from nstlib.utils.checks import check_option
+from nstlib.utils.files import expand_home
+
+SUMMARY = "write a network as an ONNX file, for browsers, phones and other languages"
+
+HELP = """\
+Write a trained network as an ONNX file. Examples:
+
+  nst export adain -o adain.onnx
+  nst export adain -o adain.onnx --split              adain-style.onnx reads a painting once, adain-painter.onnx paints
+  nst export johnson --style wave -o wave.onnx --half
+  nst export johnson --style run/weights.safetensors -o mine.onnx
+  nst export sanet --weights run/weights.safetensors -o sanet.onnx --size 256
+
+The file takes pictures (1, 3, H, W), RGB in [0, 1], of any size, as `content` and (not for johnson) as `style`, and the
+strength `alpha` from 0 to 1 as (1,). It gives `painted`, in the size of `content`. Before it is written, ONNX Runtime paints
+with it, and the result is compared with PyTorch's. It needs: pip install "nstlib[export]"
+"""
+
+TAKEN: dict[str, tuple[str, ...]] = {
+    name: ("weights", "encoder", "split") if method.takes_pictures else ("style",)
+    for name, method in METHODS.items()
+    if method.objective is not None
+}
+"""Methods that have a network -> their options."""
+
+
+def parser() -> Parser:
+    """Return the parser of this command."""
+    command = Parser("export", "nst export METHOD -o OUT.onnx [options]", HELP)
+    command.add_argument("method", nargs="*", metavar="METHOD", help=f"one of: {', '.join(TAKEN)}")
+    option = command.option
+    option("-o", "--out", type=expand_home, help="the file to write, OUT.onnx (needed)")
+    option("--half", action="store_true", help="weights in half precision, in half the space", default="off")
+    option("--size", type=int, nargs="+", help="a fixed size in pixels: one side, or height and width", default="free")
+    option("--opset", type=int, help="version of ONNX's operations", default=OPSET)
+    option("--no-check", action="store_true", help="don't compare with PyTorch", default="off")
+    option("-q", "--quiet", action="store_true", help="print errors only", default="off")
+    group = command.add_argument_group("options of johnson")
+    option("--style", help=f"a shipped style ({', '.join(Johnson.styles())}) or a weights file (needed)", group=group)
+    group = command.add_argument_group("options of adain, sanet and adaattn")
+    option(
+        "--split", action="store_true", help="two files, so that a painting is read once", default="off", group=group
+    )
+    option("--weights", type=expand_home, help="a file of trained weights", default="those in the package", group=group)
+    option("--encoder", help="what they were trained with", default="vgg19_mini", group=group)
+    return command
+
+
+def run(options: Options, say: Say) -> int:
+    """Export; returns the exit status."""
+    given: dict[str, Any] = vars(options)
+    if len(options.method) != 1:
+        raise UsageError(
+            f"export takes one method, one of {', '.join(TAKEN)}; got {' '.join(options.method) or 'none'}"
+        )
+    (method,) = options.method
+    check_option("method", method, tuple(TAKEN))
+    if "out" not in given:
+        raise UsageError("nowhere to write: name a file with -o")
+    names = ("style", "weights", "encoder", "split")
+    check_taken(method, {name: given[name] for name in names if name in given}, TAKEN[method])
+    if method == "johnson" and "style" not in given:
+        raise UsageError(f"name a style with --style: {', '.join(Johnson.styles())}, or a weights file")
+    size = given.get("size")
+    model = METHODS[method].open(
+        [given["style"]] if "style" in given else [],
+        **{name: given[name] for name in ("weights", "encoder") if name in given},
+    )
+    exported = export(
+        model,
+        options.out,
+        split="split" in given,
+        half="half" in given,
+        size=size[0] if size and len(size) == 1 else size,
+        opset=given.get("opset", OPSET),
+        check="no_check" not in given,
+    )
+    for path in exported.files:
+        say(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+    if exported.difference is not None:
+        sizes = "this size" if size else f"{len(CHECKED)} sizes"
+        say(f"ONNX Runtime differs from PyTorch by at most {exported.difference:.1e} at {sizes}, of pixels from 0 to 1")
+    return 0

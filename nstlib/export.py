@@ -1,0 +1,396 @@
+"""Export: a trained network as an ONNX file, which paints without Python.
+
+ONNX is a format of computations that browsers, phones and most languages have a runtime for. A file holds the whole way
+from picture to picture: padding to the sizes that a network needs, the encoder, the method, the decoder, and cropping. So
+whatever runs it needs to know one thing only, that pictures are `(1, 3, H, W)`, RGB, float32, in [0, 1].
+
+    johnson                   content, alpha                ->  painted
+    adain, sanet, adaattn     content, style, alpha         ->  painted
+    the same, split           style                         ->  code/..., some tensors
+                              content, alpha, code/...      ->  painted
+
+A painting is read once where the file is split, and then any number of photographs are painted with its code. The codes of
+AdaIN are numbers that hold for the whole painting, so the weighted mean of two codes paints the blend of two styles.
+
+No file is written before ONNX Runtime has painted with it what PyTorch paints.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nstlib import samples
+from nstlib.arbitrary import ArbitraryStyle, blend
+from nstlib.johnson import Johnson
+from nstlib.utils.checks import check_int
+from nstlib.utils.files import check_writable, expand_home, write_atomically
+from nstlib.utils.image import load_image
+from nstlib.utils.tiling import crop
+
+OPSET = 20
+"""The version of ONNX's operations that is written unless another is asked for."""
+
+TOLERANCE = {False: 2e-3, True: 2e-2}
+"""By how much ONNX Runtime may differ from PyTorch: half a grey level of 255, and five where weights are rounded to half."""
+
+CHECKED = (((64, 96), (64, 64)), ((97, 61), (75, 62)), ((30, 45), (33, 21)))
+"""Sizes of photograph and painting, even and odd, at which a file of free sizes is compared with PyTorch."""
+
+CODE = "code/"
+"""How the names of the tensors that are kept of a painting begin."""
+
+SMALL = 256
+"""Tensors of fewer numbers stay in float32 when weights are halved: they are few, and some of them are sizes."""
+
+
+class Exported(NamedTuple):
+    """What `export` has done.
+
+    Attributes:
+        files: those that were written: one, or that of the painting and that of the photograph.
+        difference: the largest of a pixel between ONNX Runtime and PyTorch; None if it was not measured.
+    """
+
+    files: list[Path]
+    difference: float | None
+
+
+def export(
+    model: Johnson | ArbitraryStyle,
+    path: str | os.PathLike[str],
+    *,
+    split: bool = False,
+    half: bool = False,
+    size: int | Sequence[int] | None = None,
+    opset: int = OPSET,
+    check: bool = True,
+) -> Exported:
+    """Write a network as an ONNX file, which takes pictures `(1, 3, H, W)` in [0, 1] and gives such.
+
+    Inputs are called `content`, `style` (not of a Johnson network) and `alpha`, the strength in [0, 1] as `(1,)`; the output
+    is called `painted`. Pictures have any size from one pixel on. What is known of the network is in its metadata.
+
+    Args:
+        model: a `Johnson`, `AdaIN`, `SANet`, `AdaAttN`, or a method of your own that derives from `ArbitraryStyle`.
+        path: where; it ends with `.onnx`.
+        split: write two files: `<name>-style.onnx` reads a painting, and `<name>-painter.onnx` takes what that gives in the
+            place of `style`. So a painting is read once.
+        half: store weights in half precision, in half the space. They are computed with in float32.
+        size: side of the photograph and of the painting in pixels, or height and width, for runtimes that want fixed
+            sizes, as phones do. None leaves them free.
+        opset: the version of ONNX's operations.
+        check: run the file in ONNX Runtime, and write it only if it paints what PyTorch paints, at three sizes if they are
+            free and with two strengths. The largest difference of a pixel may be 0.002, or 0.02 with `half`.
+
+    Raises:
+        ImportError: `pip install "nstlib[export]"` has not been run, or PyTorch is older than 2.9.
+        TypeError: a model that has nothing to export, as Gatys, which trains no network.
+        ValueError: a path with another suffix, `split` for Johnson, or a file that doesn't paint what PyTorch paints.
+        OSError: the file can't be written.
+
+    Example:
+        >>> import nstlib as nst
+        >>> nst.export(nst.Johnson.pretrained("wave"), "wave.onnx")  # doctest: +SKIP
+        Exported(files=[PosixPath('wave.onnx')], difference=2.4e-06)
+    """
+    _check_installed(check)
+    if not isinstance(model, (Johnson, ArbitraryStyle)):
+        raise TypeError(f"export takes a Johnson, AdaIN, SANet or AdaAttN model, not {type(model).__name__}")
+    if split and isinstance(model, Johnson):
+        raise ValueError("a Johnson network reads no painting, so there is nothing to split: leave split out")
+    path = expand_home(path)
+    if path.suffix.lower() != ".onnx":
+        raise ValueError(f"networks are exported as ONNX, got '{path}': name it {path.stem}.onnx")
+    sides = None if size is None else _check_size(size)
+    check_int("opset", opset, 18)
+    check_writable(path)
+    model = copy.deepcopy(model).cpu().float().requires_grad_(False).eval()
+    graphs = _graphs(model, path, split)
+    metadata = _metadata(model, sides, half)
+    written = {}
+    for file, graph in graphs.items():
+        proto = _to_onnx(graph, sides, opset)
+        if half:
+            _halve(proto)
+        for name, value in {**metadata, "graph": graph.about}.items():
+            proto.metadata_props.add(key=name, value=value)
+        written[file] = proto.SerializeToString()
+    difference = _compare(model, list(written.values()), list(graphs.values()), sides, half, path) if check else None
+    return Exported([write_atomically(file, data) for file, data in written.items()], difference)
+
+
+# ------------------------------------------------------------------------------------------------ the graphs
+
+
+class Graph(nn.Module):
+    """What is written into one file.
+
+    Attributes:
+        about: what it does, for the metadata.
+        inputs: name -> example.
+        outputs: names of what it gives.
+    """
+
+    about: str
+    inputs: dict[str, Tensor]
+    outputs: list[str]
+
+    def group(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Return the inputs as the arguments of `forward`."""
+        return inputs
+
+
+class PaintOneStyle(Graph):
+    """Johnson: content, alpha -> painted."""
+
+    about = "content, alpha -> painted"
+
+    def __init__(self, model: Johnson) -> None:
+        super().__init__()
+        self.network = getattr(model.network, "_orig_mod", model.network)  # which may be compiled
+        self.inputs, self.outputs = {"content": torch.rand(1, 3, 64, 96), "alpha": torch.ones(1)}, ["painted"]
+
+    def forward(self, content: Tensor, alpha: Tensor) -> Tensor:
+        return content + alpha * (self.network(content).clamp(0, 1) - content)
+
+
+class ReadStyle(Graph):
+    """style -> code."""
+
+    about = "style -> code"
+
+    def __init__(self, model: ArbitraryStyle) -> None:
+        super().__init__()
+        self.model = model
+        self.inputs = {"style": torch.rand(1, 3, 80, 112)}
+        self.outputs = list(_encode(model, self.inputs["style"]))
+
+    def forward(self, style: Tensor) -> tuple[Tensor, ...]:
+        return tuple(_encode(self.model, style).values())
+
+
+class PaintAnyStyle(Graph):
+    """content, alpha, code -> painted."""
+
+    about = "content, alpha, code -> painted"
+
+    def __init__(self, model: ArbitraryStyle) -> None:
+        super().__init__()
+        self.model = model
+        code = _encode(model, torch.rand(1, 3, 80, 112))
+        self.inputs = {"content": torch.rand(1, 3, 64, 96), "alpha": torch.ones(1), **code}
+        self.outputs = ["painted"]
+
+    def group(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        pictures = {name: inputs[name] for name in ("content", "alpha")}
+        return {**pictures, "code": {name: one for name, one in inputs.items() if name not in pictures}}
+
+    def forward(self, content: Tensor, alpha: Tensor, code: dict[str, Tensor]) -> Tensor:
+        return _paint(self.model, content, alpha, code)
+
+
+class PaintAnyPainting(Graph):
+    """content, style, alpha -> painted."""
+
+    about = "content, style, alpha -> painted"
+
+    def __init__(self, model: ArbitraryStyle) -> None:
+        super().__init__()
+        self.model = model
+        pictures = {"content": torch.rand(1, 3, 64, 96), "style": torch.rand(1, 3, 80, 112)}
+        self.inputs, self.outputs = {**pictures, "alpha": torch.ones(1)}, ["painted"]
+
+    def forward(self, content: Tensor, style: Tensor, alpha: Tensor) -> Tensor:
+        return _paint(self.model, content, alpha, _encode(self.model, style))
+
+
+def _encode(model: ArbitraryStyle, style: Tensor) -> dict[str, Tensor]:
+    """Return what is kept of a painting, under names that no operation inside a graph has."""
+    maps, _ = model._read(style, 1, math.inf, as_style=True)
+    return {f"{CODE}{name}": part for name, part in model.encode_features(maps).items()}
+
+
+def _paint(model: ArbitraryStyle, content: Tensor, alpha: Tensor, code: Mapping[str, Tensor]) -> Tensor:
+    """Paint as `ArbitraryStyle.stylize` does, with a strength that is not known yet."""
+    maps, opacity = model._read(content, model.stride, math.inf, as_style=True)
+    given = {name.removeprefix(CODE): part for name, part in code.items()}
+    codes = [given, model.encode_features(maps)]  # the photograph is one more style, with the rest of the shares
+    shares = torch.stack([alpha, 1 - alpha])[..., None, None]  # (2, 1, 1, 1)
+    changed = blend([model.change(maps, one, opacity) for one in codes], shares)
+    return crop(model.decoder(changed), content.shape[2], content.shape[3]).clamp(0, 1)
+
+
+def _graphs(model: Johnson | ArbitraryStyle, path: Path, split: bool) -> dict[Path, Graph]:
+    """File -> what is written into it."""
+    if isinstance(model, Johnson):
+        return {path: PaintOneStyle(model)}
+    if not split:
+        return {path: PaintAnyPainting(model)}
+    style, painter = (path.with_name(f"{path.stem}-{part}.onnx") for part in ("style", "painter"))
+    return {style: ReadStyle(model), painter: PaintAnyStyle(model)}
+
+
+# ------------------------------------------------------------------------------------------------ how it is done
+
+
+def _check_installed(check: bool) -> None:
+    missing = [name for name in ("onnx", "onnxscript", *(["onnxruntime"] * check)) if find_spec(name) is None]
+    if missing:
+        without = ", or export without checking the file" if missing == ["onnxruntime"] else ""
+        raise ImportError(f'export needs {" and ".join(missing)}: pip install "nstlib[export]"{without}')
+    if tuple(map(int, torch.__version__.split(".")[:2])) < (2, 9):
+        raise ImportError(
+            f"export needs PyTorch 2.9 or newer, this is {torch.__version__}: pip install --upgrade torch"
+        )
+
+
+def _check_size(size: int | Sequence[int]) -> tuple[int, int]:
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    if len(sides) != 2:
+        raise ValueError(f"size is the side of a square, or height and width, got {size!r}")
+    height, width = (check_int("size", side, 1) for side in sides)
+    return height, width
+
+
+def _metadata(model: Johnson | ArbitraryStyle, sides: tuple[int, int] | None, half: bool) -> dict[str, str]:
+    """What there is to know of a file, as text by name."""
+    from nstlib import __version__  # which is not there yet when this module is read
+
+    known = model.metadata
+    if isinstance(model, ArbitraryStyle):
+        known = {**known, "method": model.method, "encoder": model.encoder.name, "style": "any painting"}
+        known["encoder_fingerprint"] = model.encoder.fingerprint
+    encoder = known.get("encoder", "unknown")
+    metadata = {
+        "method": known.get("method", "johnson"),
+        "style": known.get("style", "unknown"),
+        "encoder": encoder,
+        "encoder_fingerprint": known.get("encoder_fingerprint", "unknown"),
+        "range": "pictures are RGB in [0, 1], alpha is in [0, 1]",
+        "size": "free" if sides is None else f"{sides[0]} x {sides[1]}",
+        "weights": "float16" if half else "float32",
+        # of vgg19_mini, and of what was trained with it
+        "licence": known.get("licence", "CC BY 4.0" if encoder == "vgg19_mini" else "that of the weights"),
+        "nstlib": __version__,
+    }
+    return {name: str(value) for name, value in metadata.items()}
+
+
+def _to_onnx(graph: Graph, sides: tuple[int, int] | None, opset: int) -> Any:
+    """Return the ONNX model of a graph."""
+    examples = dict(graph.inputs)
+    if sides is not None:
+        examples |= {name: torch.rand(1, 3, *sides) for name in ("content", "style") if name in examples}
+        if isinstance(graph, PaintAnyStyle):
+            examples |= _encode(graph.model, torch.rand(1, 3, *sides))
+    free = {name: _free(name, example) if sides is None else None for name, example in examples.items()}
+    with torch.no_grad(), _quiet():
+        program = torch.onnx.export(
+            graph,
+            kwargs=graph.group(examples),
+            input_names=list(examples),
+            output_names=graph.outputs,
+            dynamic_shapes=graph.group(free),
+            opset_version=opset,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    proto = program.model_proto
+    for node in proto.graph.node:  # where in the source each was recorded: of no use elsewhere, and a tenth of the file
+        del node.metadata_props[:]
+    del proto.graph.value_info[:], proto.graph.metadata_props[:]
+    return proto
+
+
+def _free(name: str, example: Tensor) -> dict[int, Any] | None:
+    """Return which sides of an input are free, as torch.export wants to be told."""
+    if example.ndim < 4 or example.shape[2:] == (1, 1):
+        return None
+    what = name.removeprefix(CODE).partition("/")[0]  # keys and values of a layer have one size
+    return {dim: torch.export.Dim(f"{what}_{side}", min=1) for dim, side in ((2, "height"), (3, "width"))}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """PyTorch reports to its developers while it exports."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+
+
+def _halve(proto: Any) -> None:
+    """Store the weights of an ONNX model in float16, each cast to float32 where it is used."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for tensor in proto.graph.initializer:
+        numbers = numpy_helper.to_array(tensor)
+        fits = abs(numbers).max(initial=0) < 65504
+        if tensor.data_type != TensorProto.FLOAT or numbers.size < SMALL or not fits:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(numbers.astype("float16"), f"{name}/half"))
+        casts.append(helper.make_node("Cast", [f"{name}/half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *proto.graph.node]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+
+
+def _compare(
+    model: Johnson | ArbitraryStyle,
+    written: Sequence[bytes],
+    graphs: Sequence[Graph],
+    sides: tuple[int, int] | None,
+    half: bool,
+    path: Path,
+) -> float:
+    """Paint with ONNX Runtime and with PyTorch, and return the largest difference of a pixel.
+
+    Raises:
+        ValueError: it is larger than the tolerance.
+    """
+    import onnxruntime
+
+    sessions = [onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"]) for data in written]
+    largest = 0.0
+    for content_size, style_size in CHECKED if sides is None else [(sides, sides)]:
+        content, style = _cut(samples.content("cat", None), content_size), _cut(samples.style("swirl"), style_size)
+        for alpha in (1.0, 0.5):
+            known = {"content": content.numpy(), "style": style.numpy(), "alpha": torch.tensor([alpha]).numpy()}
+            for session, graph in zip(sessions, graphs):
+                taken = {one.name: known[one.name] for one in session.get_inputs()}
+                known |= dict(zip(graph.outputs, session.run(graph.outputs, taken)))
+            with torch.no_grad():
+                expected = model.stylize(content, None if isinstance(model, Johnson) else style, alpha)  # type: ignore[arg-type]
+            difference = float((torch.from_numpy(known["painted"]) - expected).abs().max())
+            if not difference <= TOLERANCE[half]:
+                raise ValueError(
+                    f"'{path}' was not written: at {content_size[0]} x {content_size[1]} px, ONNX Runtime paints "
+                    f"{difference:.2g} away from PyTorch, and {TOLERANCE[half]} is allowed; check=False writes it anyway"
+                )
+            largest = max(largest, difference)
+    return largest
+
+
+def _cut(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return a picture `(1, 3, H, W)` of this size, which is the upper left part of a picture that is scaled to cover it."""
+    scaled = load_image(picture, size=max(size))
+    return scaled[..., : size[0], : size[1]].contiguous()
