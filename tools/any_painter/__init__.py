@@ -1,7 +1,7 @@
 """How AdaIN, SANet and AdaAttN of the package are trained.
 
-    PYTHONPATH=tools python -m painters adain --content photos/ more_photos/ --style paintings/ --out runs/adain
-    PYTHONPATH=tools python -m painters sanet --init-from runs/adain/weights.safetensors --content ...
+    PYTHONPATH=tools python -m any_painter adain --content photos/ more_photos/ --style paintings/ --out runs/adain
+    PYTHONPATH=tools python -m any_painter sanet --init-from runs/adain/weights.safetensors --content ...
 
 This calls `nst.train` and adds nothing to it: what counts is the recipe. The decoder is conditioned on the painting, crops
 show 0.4 to 1.0 of the short side, half of all pictures have their colours changed, and every painter is drawn as often as
@@ -36,7 +36,7 @@ TOGETHER = 40
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="painters", description="Train AdaIN, SANet or AdaAttN for the package.")
+    parser = argparse.ArgumentParser(prog="any_painter", description="Train AdaIN, SANet or AdaAttN for the package.")
     parser.add_argument("method", choices=METHODS)
     parser.add_argument("--content", type=Path, nargs="+", required=True, help="folders of photographs")
     parser.add_argument("--style", type=Path, nargs="+", required=True, help="folders of paintings")

@@ -1,0 +1,3 @@
+from any_painter import main
+
+main()

@@ -1,3 +1,0 @@
-from painters import main
-
-main()
