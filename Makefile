@@ -20,7 +20,7 @@ PIP   := $(BIN)/python -m pip --disable-pip-version-check
 WANTED := -e ".[book,test,dev,video,export]"
 
 # What the site is made of: the pages, and the docstrings of the package.
-SOURCES := _config.yml _toc.yml $(wildcard book/*.* book/_ext/*.py book/_static/*.*) \
+SOURCES := _config.yml _toc.yml $(wildcard book/*.* book/_ext/*.py book/_static/*.* book/_static/*/*.*) \
 	$(shell find nstlib -name '*.py')
 
 define heading
@@ -62,6 +62,7 @@ $(SITE)/index.html: $(READY) $(SOURCES)
 	$(call heading,'book: $(SITE)')
 	@rm -rf $(SITE) _build/.doctrees
 	$(BIN)/jupyter-book build . -W --keep-going -n
+	$(BIN)/python book/build_studio.py $(SITE)/_static/studio
 	@touch $@
 
 lab: $(READY)
