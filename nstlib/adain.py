@@ -50,7 +50,7 @@ class AdaIN(ArbitraryStyle):
 
     def transfer(self, content: FeatureMaps, code: Code, opacity: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
         # t = AdaIN(f(c), f(s))
-        return {"relu4_1": adain(content["relu4_1"], code["mean"], code["std"], opacity["relu4_1"])}
+        return {"relu4_1": adain(content["relu4_1"], code["mean"], code["std"], opacity.get("relu4_1"))}
 
 
 class AdaINObjective(ArbitraryObjective):
@@ -74,7 +74,7 @@ class AdaINObjective(ArbitraryObjective):
 
     def content_target(self, c: FeatureMaps, s: FeatureMaps, opacity: Opacity = OPAQUE) -> dict[str, Tensor]:
         # t = AdaIN(f(c), f(s))
-        return {"relu4_1": adain(c["relu4_1"], *moments(s["relu4_1"]), opacity["relu4_1"])}
+        return {"relu4_1": adain(c["relu4_1"], *moments(s["relu4_1"]), opacity.get("relu4_1"))}
 
     def pair_terms(self, c: FeatureMaps, s: FeatureMaps, content: Tensor, style: Tensor) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
@@ -23,7 +22,7 @@ from nstlib.utils.tiling import FeatureMaps
 Opacity = Mapping[str, Tensor | None]
 """Layer -> how much each position of its map counts, `(1, 1, h, w)` in [0, 1], or None where all count alike."""
 
-OPAQUE: Opacity = defaultdict(lambda: None)
+OPAQUE: Opacity = {}
 
 
 class ArbitraryObjective(Objective):

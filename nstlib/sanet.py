@@ -120,7 +120,7 @@ class SANetObjective(ArbitraryObjective):
     weights: ClassVar[dict[str, float]] = {"content": 1.0, "style": 3.0, "identity1": 50.0, "identity2": 1.0}
 
     def content_target(self, c: FeatureMaps, s: FeatureMaps, opacity: Opacity = OPAQUE) -> dict[str, Tensor]:
-        return {layer: mean_variance_norm(c[layer], opacity[layer]) for layer in LEVELS}
+        return {layer: mean_variance_norm(c[layer], opacity.get(layer)) for layer in LEVELS}
 
     def content_maps(self, features: FeatureMaps) -> dict[str, Tensor]:
         return {layer: mean_variance_norm(features[layer]) for layer in LEVELS}
