@@ -29,11 +29,11 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv book lab execute test lint types unit notebooks audit test-cpus mutants serve screenshots clean
+.PHONY: help venv book lab execute test lint types unit notebooks audit browser test-cpus mutants serve screenshots clean
 
 help:
 	@sed -n '1,9s/^# \{0,1\}//p' Makefile
-	@echo 'Parts of make test: lint, types, unit, notebooks, book, audit.'
+	@echo 'Parts of make test: lint, types, unit, notebooks, book, audit, browser.'
 	@echo 'Others: venv, test-cpus (the numeric tests as other processors compute), mutants (would the tests notice a wrong'
 	@echo 'sign?), serve (the built site on a local port), screenshots (needs chromium), clean.'
 
@@ -72,7 +72,7 @@ execute: $(READY)
 	$(call heading,'execute: every chapter in place')
 	$(BIN)/python book/execute.py
 
-test: lint types unit notebooks book audit
+test: lint types unit notebooks book audit browser
 	$(call heading,'all checks passed')
 
 lint: $(READY)
@@ -86,7 +86,7 @@ types: $(READY)
 
 unit: $(READY)
 	$(call heading,'unit tests and doctests: pytest')
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore tests/browser
 
 # Tagged cells are compared with the outputs in the file, the others only run.
 notebooks: $(READY)
@@ -97,6 +97,11 @@ notebooks: $(READY)
 audit: $(SITE)/index.html
 	$(call heading,'audit: the built pages')
 	$(BIN)/python tests/audit_site.py $(SITE)
+
+# The studio and the explorable figures, in the Chromium of this machine; skipped where there is none.
+browser: $(SITE)/index.html
+	$(call heading,'browser: the living pages')
+	$(BIN)/python -m pytest tests/browser
 
 # The numeric tests under other instruction sets and numbers of threads; takes six times as long as they do.
 test-cpus: $(READY)

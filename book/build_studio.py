@@ -170,9 +170,9 @@ def write_pictures() -> dict[str, Any]:
     for style in STYLES:
         small = thumbnail(nst.Johnson.pretrained(style).stylize(cat))
         save(small, folder / f"johnson-{style}-small.webp", 80)
-    style = paintings["swirl"]
+    swirl = paintings["swirl"]
     painted = {
-        kind.method: kind.pretrained().stylize(photographs["cat"], style)
+        kind.method: kind.pretrained().stylize(photographs["cat"], swirl)
         for kind in ARBITRARY
     }
     painted["johnson"] = nst.Johnson.pretrained("wave").stylize(photographs["cat"])

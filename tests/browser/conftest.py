@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,28 +43,47 @@ def find_browser() -> str | None:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a static server, with the site in a folder, as on GitHub Pages."""
-    if not (MADE / "manifest.json").exists():
-        pytest.skip("what the studio runs has not been made: make book, or python book/build_studio.py FOLDER")
-    root = tmp_path_factory.mktemp("site")
-    static = root / "nstlib" / "_static"
-    shutil.copytree(ROOT / "book" / "_static", static)
-    shutil.copytree(MADE, static / "studio", dirs_exist_ok=True)
-    pages = root / "nstlib" / "book"
-    pages.mkdir()
+def site_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site in a folder of its host, as on GitHub Pages; pages go into its `book`."""
+    root = tmp_path_factory.mktemp("site") / "nstlib"
+    shutil.copytree(ROOT / "book" / "_static", root / "_static")
+    if (MADE / "manifest.json").exists():
+        shutil.copytree(MADE, root / "_static" / "studio", dirs_exist_ok=True)
+    (root / "book").mkdir()
     for name, body in BODIES.items():
-        theme = "dark" if name == "dark" else "light"
-        (pages / f"{name}.html").write_text(PAGE.format(theme=theme, body=body), encoding="utf-8")
+        write_page(root, name, body, "dark" if name == "dark" else "light")
+    return root
+
+
+def write_page(root: Path, name: str, body: str, theme: str = "light") -> None:
+    (root / "book" / f"{name}.html").write_text(PAGE.format(theme=theme, body=body), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def site(site_folder: Path) -> Iterator[str]:
+    """The address of a static server that serves the site."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=root)) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=site_folder.parent)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/nstlib/"
         server.shutdown()
+
+
+@pytest.fixture
+def add_page(site_folder: Path) -> Callable[[str, str], None]:
+    """Write a page of this name and body into the site."""
+    return partial(write_page, site_folder)
+
+
+@pytest.fixture
+def made() -> None:
+    """Skip where the networks of the studio have not been exported."""
+    if not (MADE / "manifest.json").exists():
+        pytest.skip("what the studio runs has not been made: make book, or python book/build_studio.py FOLDER")
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +109,8 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def open_page(site: str, browser: Any) -> Iterator[Any]:
     """Open a page by its name; in the end, nothing may have gone wrong on it, and no other host been asked."""
-    contexts, troubles = [], []
+    contexts: list[Any] = []
+    troubles: list[str] = []
 
     def note_request(request: Any) -> None:
         if not request.url.startswith((site, "data:", "blob:")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 from pathlib import Path
@@ -14,6 +15,8 @@ from PIL import Image
 from torch import Tensor
 
 import nstlib as nst
+
+pytestmark = pytest.mark.usefixtures("made")
 
 PICTURES = Path(__file__).resolve().parents[2] / "_build/studio/site/pictures"
 
@@ -34,14 +37,8 @@ def start(page: Any, size: str = "") -> None:
 
 def canvas(page: Any) -> Tensor:
     """What is painted, `(1, 3, H, W)`."""
-    script = """() => {
-      const canvas = document.querySelector('.nst-after');
-      const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-      return [canvas.width, canvas.height, [...pixels]];
-    }"""
-    width, height, pixels = page.evaluate(script)
-    rgba = torch.tensor(pixels, dtype=torch.float32).reshape(height, width, 4)
-    return rgba[..., :3].permute(2, 0, 1)[None] / 255
+    data = page.evaluate("() => document.querySelector('.nst-after').toDataURL()")
+    return nst.load_image(io.BytesIO(base64.b64decode(data.partition(",")[2])), size=None)
 
 
 def sample(name: str) -> Tensor:
@@ -56,7 +53,7 @@ def set_strength(page: Any, percent: int) -> None:
 def test_it_paints_what_python_paints(open_page: Any) -> None:
     page = open_page()
     page.click("[aria-label='an astronaut']")  # which begins, too: 512 x 512, as the painting is, so nothing is scaled
-    wait_for(page, "^512 × 512 px in .* ms, AdaIN")
+    wait_for(page, "^512 . 512 px in .* ms, AdaIN")
     model, pair = nst.AdaIN.pretrained(), (sample("astronaut"), sample("swirl"))
     difference = (canvas(page) - model.stylize(*pair)).abs()
     assert difference.max() < 2 / 255
@@ -66,7 +63,7 @@ def test_it_paints_what_python_paints(open_page: Any) -> None:
         set_strength(page, percent)
         page.wait_for_timeout(100)
         wait_for(page, r"^(?!512)\d")  # small, while it moves
-        wait_for(page, "^512 × 512")
+        wait_for(page, "^512 . 512")
         painted.append(canvas(page))
         assert (painted[-1] - model.stylize(*pair, percent / 100)).abs().max() < 2 / 255
     assert (painted[0] - painted[1]).abs().mean() > 0.02
@@ -79,7 +76,7 @@ def test_two_paintings_are_blended_by_a_point_that_is_dragged(open_page: Any) ->
     page.wait_for_selector(".nst-pad[data-count='2']", timeout=TIMEOUT)
     knob = page.locator(".nst-pad-knob")
     assert knob.get_attribute("aria-valuetext") == "50% swirling oil, 50% mosaic"
-    wait_for(page, "^451 × 300")
+    wait_for(page, "^451 . 300")
     middle = canvas(page)
     box = page.locator(".nst-pad").bounding_box()
     page.mouse.click(box["x"] + box["width"] - 1, box["y"] + 1)
@@ -87,7 +84,7 @@ def test_two_paintings_are_blended_by_a_point_that_is_dragged(open_page: Any) ->
     knob.press("ArrowLeft")
     assert re.search(r"9[45]% mosaic", knob.get_attribute("aria-valuetext") or "")
     wait_for(page, r"^(?!451)\d")
-    wait_for(page, "^451 × 300")
+    wait_for(page, "^451 . 300")
     assert (canvas(page) - middle).abs().mean() > 0.01
 
 
@@ -107,7 +104,7 @@ def test_ones_own_pictures_and_files_that_are_none(open_page: Any, tmp_path: Pat
     start(page)
     photo = nst.save_image(nst.samples.content("rocket", 90), tmp_path / "mine.png")
     page.set_input_files("input[aria-label='Your own photograph']", photo)
-    wait_for(page, r"^\d+ × 90 px")
+    wait_for(page, r"^\d+ . 90 px")
     before = canvas(page)
     for name, data, words in (
         ("notes.txt", b"Dear diary", '"notes.txt" can\'t be opened: it is no picture'),
@@ -132,7 +129,7 @@ def test_ones_own_pictures_and_files_that_are_none(open_page: Any, tmp_path: Pat
 
 def test_a_painting_is_saved_as_png(open_page: Any) -> None:
     page = open_page()
-    start(page, "^451 × 300")
+    start(page, "^451 . 300")
     with page.expect_download() as waited:
         page.click("text=Save as PNG")
     saved = np.asarray(Image.open(waited.value.path()).convert("RGB"))
@@ -198,7 +195,7 @@ def test_the_camera_is_painted_live(open_page: Any) -> None:
     page.click("text=Camera")
     wait_for(page, r"^\d+\.\d pictures a second")
     page.click("text=Take this picture")
-    wait_for(page, r"^\d+ × \d+ px in")
+    wait_for(page, r"^\d+ . \d+ px in")
     assert page.is_hidden(".nst-error")
 
 
@@ -221,10 +218,10 @@ def test_the_page_is_never_held_up(open_page: Any) -> None:
         """() => { window.held = []; new PerformanceObserver((list) => window.held.push(...list.getEntries().map(
         (one) => Math.round(one.duration)))).observe({ type: 'longtask' }); }"""
     )
-    start(page, "^451 × 300")
+    start(page, "^451 . 300")
     set_strength(page, 60)
     wait_for(page, r"^(?!451)\d")
-    wait_for(page, "^451 × 300")
+    wait_for(page, "^451 . 300")
     # 50 ms is what an idle machine has to keep; a busy one delays what takes a few ms
     assert max(page.evaluate("() => window.held"), default=0) < 200
 
@@ -232,9 +229,9 @@ def test_the_page_is_never_held_up(open_page: Any) -> None:
 def test_a_widget_of_one_method(open_page: Any) -> None:
     page = open_page("widget")
     assert page.locator(".nst-pills").count() == 0
-    start(page, "^451 × 300 px in .* ms, Johnson")
+    start(page, "^451 . 300 px in .* ms, Johnson")
     page.click("[aria-label='stained glass']:visible")
     wait_for(page, r"^(?!451)\d")
-    wait_for(page, "^451 × 300")
+    wait_for(page, "^451 . 300")
     expected = nst.Johnson.pretrained("glass").stylize(sample("cat"))
     assert (canvas(page) - expected).abs().mean() < 0.5 / 255
