@@ -339,9 +339,10 @@ export class Studio {
       const size = painting.fitShort(short);
       return { key: `${painting.key}-${size.join("x")}`, weight, picture: () => painting.read(size) };
     });
-    const { picture: painted, ms } = await this.engine.paint({ method, style, picture, alpha, paintings: read });
+    const { picture: painted, ms, engine } = await this.engine.paint({ method, style, picture, alpha, paintings: read });
     const pace = ms / (width * height);
     this.pace[method] = this.pace[method] ? 0.5 * this.pace[method] + 0.5 * pace : pace;
+    this.engine.name = engine; // which has changed if the graphics card has failed
     this.stage.show(photograph, painted);
     this.stage.say(`${width} × ${height} px in ${Math.round(ms)} ms, ${METHODS[method].name} in ${this.engine.name}`);
     return ms;
