@@ -4,7 +4,6 @@
 // { id, loaded, total }. Pictures are RGBA bytes, as a canvas has them: { pixels, width, height }.
 
 const FOLDER = new URL("./", import.meta.url);
-const CODE = "code/"; // how the names of the tensors that are kept of a painting begin
 const KEPT = 24; // paintings that are remembered
 
 let ort = null;
@@ -21,7 +20,8 @@ async function fetchAll(files, report) {
   let loaded = 0;
   const fetchOne = async (file) => {
     const response = await fetch(new URL(file, FOLDER));
-    if (!response.ok) throw new Error(`${file} could not be loaded (${response.status}): try again when the network is back.`);
+    if (!response.ok)
+      throw new Error(`${file} could not be loaded (${response.status}): try again when the network is back.`);
     const chunks = [];
     const reader = response.body.getReader();
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
@@ -48,7 +48,8 @@ async function hasWebGPU() {
 async function start(runtime, wanted, report) {
   if (engine) return;
   runtimeFiles = runtime;
-  if (typeof WebAssembly !== "object") throw new Error("This browser has no WebAssembly, which the networks run in: try a newer one.");
+  if (typeof WebAssembly !== "object")
+    throw new Error("This browser has no WebAssembly, which the networks run in: try a newer one.");
   const gpu = wanted !== "wasm" && (await hasWebGPU());
   const script = `ort.${gpu ? "webgpu" : "wasm"}.bundle.min.mjs`;
   const binary = `${script}.wasm.gz`;
@@ -70,7 +71,10 @@ async function open(files, report) {
     const blobs = await fetchAll(Object.fromEntries(missing.map((file) => [file, files[file]])), report);
     for (const [index, file] of missing.entries()) {
       const bytes = new Uint8Array(await blobs[index].arrayBuffer());
-      sessions.set(file, await ort.InferenceSession.create(bytes, { executionProviders: engine.providers, logSeverityLevel: 3 }));
+      sessions.set(
+        file,
+        await ort.InferenceSession.create(bytes, { executionProviders: engine.providers, logSeverityLevel: 3 }),
+      );
     }
   }
   return Object.keys(files).map((file) => sessions.get(file));
