@@ -76,9 +76,10 @@ test: lint types unit notebooks book audit browser
 	$(call heading,'all checks passed')
 
 lint: $(READY)
-	$(call heading,'lint: ruff')
+	$(call heading,'lint: ruff and biome')
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python book/check_modules.py
 
 types: $(READY)
 	$(call heading,'types: mypy')

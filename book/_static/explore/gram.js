@@ -6,7 +6,8 @@
 import { element } from "../studio/parts.js";
 import { drawMap, pointAt } from "./data.js";
 
-const captioned = (canvas, words) => element("figure", "", {}, [canvas, element("figcaption", "", { textContent: words })]);
+const captioned = (canvas, words) =>
+  element("figure", "", {}, [canvas, element("figcaption", "", { textContent: words })]);
 
 export function draw(stage, { gram, maps, shuffles }) {
   const [channels, height, width] = maps.shape;
@@ -50,6 +51,10 @@ function shuffle(shuffles) {
   };
   slider.addEventListener("input", show);
   show();
-  const label = element("label", "nst-strength", {}, [element("span", "nst-legend", { textContent: "Tiles" }), slider, shown]);
+  const label = element("label", "nst-strength", {}, [
+    element("span", "nst-legend", { textContent: "Tiles" }),
+    slider,
+    shown,
+  ]);
   return element("div", "nst-shuffle", {}, [image, label, words]);
 }

@@ -6,7 +6,10 @@ import { element } from "../studio/parts.js";
 
 export function draw(stage, { points }) {
   const plane = element("div", "nst-plane");
-  plane.append(element("span", "nst-axis", { textContent: "content error →" }), element("span", "nst-axis nst-up", { textContent: "style error →" }));
+  plane.append(
+    element("span", "nst-axis", { textContent: "content error →" }),
+    element("span", "nst-axis nst-up", { textContent: "style error →" }),
+  );
   const large = element("img", "", { alt: "" });
   const words = element("p", "nst-status");
   words.setAttribute("role", "status");
@@ -18,7 +21,10 @@ export function draw(stage, { points }) {
   const [x, y] = [scale("content"), scale("style")];
   const buttons = points.map((point) => {
     const { name, content, style, picture, note } = point;
-    const button = element("button", "nst-point", { type: "button", ariaLabel: `${name}: content error ${content.toPrecision(3)}, style error ${style.toPrecision(3)}` });
+    const button = element("button", "nst-point", {
+      type: "button",
+      ariaLabel: `${name}: content error ${content.toPrecision(3)}, style error ${style.toPrecision(3)}`,
+    });
     button.append(element("img", "", { src: picture.src, alt: "" }), element("span", "", { textContent: name }));
     button.style.left = `${x(content)}%`;
     button.style.bottom = `${y(style)}%`;

@@ -36,7 +36,18 @@ export function draw(stage, { picture, size, layers }) {
     }
     words.textContent = `At ${Math.floor(x * width)}, ${Math.floor(y * height)} these answer most: ${strongest.join(", ")}.`;
   });
-  stage.append(element("div", "nst-pair", {}, [canvas, element("div", "", {}, rows.map(({ line }) => line))]), words);
+  stage.append(
+    element("div", "nst-pair", {}, [
+      canvas,
+      element(
+        "div",
+        "",
+        {},
+        rows.map(({ line }) => line),
+      ),
+    ]),
+    words,
+  );
 }
 
 function drawBars(canvas, answers, largest, color) {

@@ -8,13 +8,22 @@ const SVG = "http://www.w3.org/2000/svg";
 
 export function draw(stage, { frames }) {
   const image = element("img", "", { alt: "" });
-  const slider = element("input", "", { type: "range", min: 0, max: frames.length - 1, value: 0, ariaLabel: "Step of the optimisation" });
+  const slider = element("input", "", {
+    type: "range",
+    min: 0,
+    max: frames.length - 1,
+    value: 0,
+    ariaLabel: "Step of the optimisation",
+  });
   const words = element("p", "nst-status");
   words.setAttribute("role", "status");
   const logs = frames.map(({ loss }) => Math.log10(loss));
   const [low, high] = [Math.min(...logs), Math.max(...logs)];
   const last = frames.at(-1).step || 1;
-  const points = frames.map(({ step }, index) => [(100 * step) / last, 58 - (56 * (logs[index] - low)) / (high - low || 1)]);
+  const points = frames.map(({ step }, index) => [
+    (100 * step) / last,
+    58 - (56 * (logs[index] - low)) / (high - low || 1),
+  ]);
   const curve = document.createElementNS(SVG, "svg");
   curve.setAttribute("viewBox", "-2 -2 104 64");
   curve.setAttribute("aria-hidden", "true");

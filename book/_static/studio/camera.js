@@ -3,7 +3,8 @@
 import { Picture } from "./pictures.js";
 
 const REFUSED = {
-  NotAllowedError: "The camera was not allowed: the browser asks once, and remembers the answer in its settings for this site.",
+  NotAllowedError:
+    "The camera was not allowed: the browser asks once, and remembers the answer in its settings for this site.",
   NotFoundError: "No camera was found on this machine.",
   NotReadableError: "The camera is in use by another program.",
 };
@@ -13,7 +14,8 @@ export class Camera {
   running = false;
 
   async start() {
-    if (!navigator.mediaDevices) throw new Error("The camera works on secure pages only: https, or a server on your own machine.");
+    if (!navigator.mediaDevices)
+      throw new Error("The camera works on secure pages only: https, or a server on your own machine.");
     let stream;
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 640 }, facingMode: "user" } });

@@ -14,6 +14,7 @@ export class Engine {
   constructor(manifest) {
     this.manifest = manifest;
     this.name = ""; // what the networks run in, once they do
+    this.count = 0; // of messages
     this.waiting = new Map(); // id of a message -> what to do with its answer
     this.wanted = new URLSearchParams(location.search).get("engine"); // "wasm" to do without the graphics card
   }
@@ -21,13 +22,15 @@ export class Engine {
   /** The names of the samples, of the networks, and the sizes of all files. */
   static async open() {
     const response = await fetch(new URL("manifest.json", FOLDER));
-    if (!response.ok) throw new Error("The networks are not here: build the book with make book, and serve it with make serve.");
+    if (!response.ok)
+      throw new Error("The networks are not here: build the book with make book, and serve it with make serve.");
     return new Engine(await response.json());
   }
 
   /** The files of a method: those that read paintings, and that which paints. */
   files(method, style) {
-    const named = (...names) => Object.fromEntries(names.map((name) => [`networks/${name}`, this.manifest.networks[name]]));
+    const named = (...names) =>
+      Object.fromEntries(names.map((name) => [`networks/${name}`, this.manifest.networks[name]]));
     if (method === "johnson") return { read: {}, paint: named(`johnson-${style}.onnx`) };
     return { read: named(`${method}-style.onnx`), paint: named(`${method}-painter.onnx`) };
   }
@@ -41,7 +44,11 @@ export class Engine {
 
   async load(method, style, onProgress) {
     const { read, paint } = this.files(method, style);
-    const { engine } = await this.ask("load", { runtime: this.manifest.runtime, files: { ...read, ...paint }, wanted: this.wanted }, onProgress);
+    const { engine } = await this.ask(
+      "load",
+      { runtime: this.manifest.runtime, files: { ...read, ...paint }, wanted: this.wanted },
+      onProgress,
+    );
     this.name = engine;
   }
 
@@ -62,7 +69,8 @@ export class Engine {
 
   ask(kind, message, onProgress = () => {}) {
     this.worker ??= this.hire();
-    const id = (this.count = (this.count ?? 0) + 1);
+    this.count += 1;
+    const id = this.count;
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject, onProgress });
       this.worker.postMessage({ id, kind, ...message });
@@ -80,7 +88,8 @@ export class Engine {
       else resolve(data.result);
     });
     worker.addEventListener("error", () => {
-      for (const { reject } of this.waiting.values()) reject(new Error("The painter stopped, most likely for want of memory: take a smaller size."));
+      for (const { reject } of this.waiting.values())
+        reject(new Error("The painter stopped, most likely for want of memory: take a smaller size."));
       this.waiting.clear();
       this.worker = null;
       this.name = "";

@@ -6,6 +6,7 @@
 //
 // What the element holds is its fallback: it stays where there is no JavaScript, and on pages that are opened as files,
 // to which browsers refuse modules.
+
 "use strict";
 
 (() => {
@@ -16,7 +17,10 @@
     for (const element of found) element.classList.add("nst-needs-server");
     return;
   }
-  const sheet = Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL("studio.css", folder).href });
+  const sheet = Object.assign(document.createElement("link"), {
+    rel: "stylesheet",
+    href: new URL("studio.css", folder).href,
+  });
   document.head.append(sheet);
   const begin = async (element) => {
     if (element.classList.contains("nst-explore")) {

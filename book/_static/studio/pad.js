@@ -1,9 +1,21 @@
 // A point between two, three or four paintings: dragged, or moved by the arrow keys. How near it is to each is its share.
 
 const CORNERS = {
-  2: [[0, 0.5], [1, 0.5]],
-  3: [[0.5, 0], [0, 1], [1, 1]],
-  4: [[0, 0], [1, 0], [0, 1], [1, 1]],
+  2: [
+    [0, 0.5],
+    [1, 0.5],
+  ],
+  3: [
+    [0.5, 0],
+    [0, 1],
+    [1, 1],
+  ],
+  4: [
+    [0, 0],
+    [1, 0],
+    [0, 1],
+    [1, 1],
+  ],
 };
 
 /** The shares of n paintings at a point of the unit square, with sum 1. */

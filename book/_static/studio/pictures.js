@@ -67,13 +67,19 @@ export async function loadFile(file) {
   const megapixels = (width * height) / 1e6;
   if (megapixels > MOST) {
     bitmap.close();
-    throw new Error(`"${name}" has ${Math.round(megapixels)} megapixels, and the studio takes up to ${MOST}: scale it down first.`);
+    throw new Error(
+      `"${name}" has ${Math.round(megapixels)} megapixels, and the studio takes up to ${MOST}: scale it down first.`,
+    );
   }
   const scale = Math.min(1, KEPT / Math.max(width, height));
-  const size = { resizeWidth: Math.max(1, Math.round(width * scale)), resizeHeight: Math.max(1, Math.round(height * scale)) };
+  const size = {
+    resizeWidth: Math.max(1, Math.round(width * scale)),
+    resizeHeight: Math.max(1, Math.round(height * scale)),
+  };
   const kept = scale < 1 ? await createImageBitmap(bitmap, { ...size, resizeQuality: "high" }) : bitmap;
   if (kept !== bitmap) bitmap.close();
-  return new Picture(kept, `own-${(count += 1)}`, name);
+  count += 1;
+  return new Picture(kept, `own-${count}`, name);
 }
 
 /** The first file of a drop or a paste, if there is one. */

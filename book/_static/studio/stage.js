@@ -18,12 +18,27 @@ export class Stage {
     this.after.setAttribute("role", "img");
     this.after.setAttribute("aria-label", "The painted picture");
     this.line = element("span", "nst-line", { hidden: true, ariaHidden: "true" });
-    this.slider = element("input", "nst-cut", { type: "range", min: 0, max: 100, value: 0, hidden: true, ariaLabel: "How much of the photograph is shown, the rest being painted" });
+    this.slider = element("input", "nst-cut", {
+      type: "range",
+      min: 0,
+      max: 100,
+      value: 0,
+      hidden: true,
+      ariaLabel: "How much of the photograph is shown, the rest being painted",
+    });
     this.slider.addEventListener("input", () => this.cut());
     this.start = element("button", "nst-start", { type: "button" });
     this.start.addEventListener("click", onStart);
     this.bar = element("progress", "nst-progress", { max: 1, value: 0, hidden: true, ariaLabel: "Loading" });
-    this.frame = element("div", "nst-frame", {}, [this.poster, this.before, this.after, this.line, this.slider, this.start, this.bar]);
+    this.frame = element("div", "nst-frame", {}, [
+      this.poster,
+      this.before,
+      this.after,
+      this.line,
+      this.slider,
+      this.start,
+      this.bar,
+    ]);
 
     this.words = element("p", "nst-status");
     this.words.setAttribute("role", "status");
@@ -33,14 +48,21 @@ export class Stage {
     this.full = button("Full screen", () => this.toggleFull());
     this.tools = element("div", "nst-row nst-tools", {}, compact ? [this.save] : [this.full, this.save]);
     for (const tool of this.tools.children) tool.disabled = true;
-    this.element = element("div", "nst-stage", {}, [this.frame, element("div", "nst-under", {}, [this.words, this.tools]), this.error]);
+    this.element = element("div", "nst-stage", {}, [
+      this.frame,
+      element("div", "nst-under", {}, [this.words, this.tools]),
+      this.error,
+    ]);
     if (!compact) this.element.append(element("p", "nst-privacy", { textContent: PRIVACY }));
     this.cut();
   }
 
   /** Offer to start, and say what it costs. */
   offer(words, cost) {
-    this.start.replaceChildren(element("strong", "", { textContent: words }), element("span", "", { textContent: cost }));
+    this.start.replaceChildren(
+      element("strong", "", { textContent: words }),
+      element("span", "", { textContent: cost }),
+    );
   }
 
   /** How much is loaded, from 0 to 1, of so many bytes. */

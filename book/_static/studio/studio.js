@@ -28,7 +28,10 @@ export class Studio {
       photograph: null, // a Picture
       paintings: [], // Pictures, in the order in which they were chosen
     };
-    this.wished = { photograph: root.dataset.photograph ?? "cat", paintings: (root.dataset.paintings ?? "swirl").split(" ") };
+    this.wished = {
+      photograph: root.dataset.photograph ?? "cat",
+      paintings: (root.dataset.paintings ?? "swirl").split(" "),
+    };
     this.pace = {}; // method -> ms per pixel, measured
     this.ready = this.build();
   }
@@ -48,7 +51,14 @@ export class Studio {
     this.controls = element("div", "nst-controls");
     const parts = this.compact
       ? [this.choosePhotograph(), this.choosePainting(), this.chooseStyle(), this.chooseStrength()]
-      : [this.chooseMethod(), this.choosePhotograph(), this.choosePainting(), this.chooseStyle(), this.chooseStrength(), this.chooseSize()];
+      : [
+          this.chooseMethod(),
+          this.choosePhotograph(),
+          this.choosePainting(),
+          this.chooseStyle(),
+          this.chooseStrength(),
+          this.chooseSize(),
+        ];
     this.controls.append(...parts);
     this.root.replaceChildren(element("div", "nst-inside", {}, [this.stage.element, this.controls]));
     this.root.classList.add("nst-live");
@@ -59,7 +69,12 @@ export class Studio {
 
   chooseMethod() {
     const options = Object.entries(METHODS).map(([key, { name, about }]) => {
-      const input = element("input", "", { type: "radio", name: `nst-method-${this.number}`, value: key, checked: key === this.state.method });
+      const input = element("input", "", {
+        type: "radio",
+        name: `nst-method-${this.number}`,
+        value: key,
+        checked: key === this.state.method,
+      });
       input.addEventListener("change", () => {
         this.state.method = key;
         if (this.state.paintings.length > METHODS[key].paintings) this.state.paintings = this.state.paintings.slice(-1);
@@ -75,13 +90,15 @@ export class Studio {
   }
 
   get number() {
-    return (this.id ??= [...document.querySelectorAll(".nst-studio, .nst-widget")].indexOf(this.root));
+    return [...document.querySelectorAll(".nst-studio, .nst-widget")].indexOf(this.root);
   }
 
   choosePhotograph() {
     this.photographs = element("div", "nst-thumbs");
     for (const [name, label] of Object.entries(this.engine.manifest.photographs)) {
-      this.photographs.append(thumb(sampleAddress(name, true), label, name, () => this.take("photograph", () => loadSample(name, label))));
+      this.photographs.append(
+        thumb(sampleAddress(name, true), label, name, () => this.take("photograph", () => loadSample(name, label))),
+      );
     }
     const tools = element("div", "nst-row");
     tools.append(this.chooseFile("photograph", "Your own photograph"));
@@ -95,7 +112,9 @@ export class Studio {
   choosePainting() {
     this.paintings = element("div", "nst-thumbs");
     for (const [name, label] of Object.entries(this.engine.manifest.paintings)) {
-      this.paintings.append(thumb(sampleAddress(name, true), label, name, () => this.take("painting", () => loadSample(name, label), name)));
+      this.paintings.append(
+        thumb(sampleAddress(name, true), label, name, () => this.take("painting", () => loadSample(name, label), name)),
+      );
     }
     const tools = element("div", "nst-row");
     tools.append(this.chooseFile("painting", "Your own painting"));
@@ -192,7 +211,12 @@ export class Studio {
     this.paintingField.hidden = method === "johnson";
     this.styleField.hidden = method !== "johnson";
     if (this.about) this.about.textContent = `${name}: ${about}.`;
-    this.paintingHint.textContent = method !== "adain" ? "" : paintings.length > 1 ? "Drag the point between the paintings." : "Choose up to four to blend them.";
+    this.paintingHint.textContent =
+      method !== "adain"
+        ? ""
+        : paintings.length > 1
+          ? "Drag the point between the paintings."
+          : "Choose up to four to blend them.";
     const images = new Map([...this.paintings.children].map((one) => [one.dataset.name, one.querySelector("img").src]));
     this.pad.show(paintings.map(({ key, name }) => ({ name, image: images.get(key) })));
     if (this.size) {
@@ -244,8 +268,14 @@ export class Studio {
     const canvas = element("canvas", "", { width: 112, height: 112 });
     const { width, height } = picture.bitmap;
     const side = Math.min(width, height);
-    canvas.getContext("2d").drawImage(picture.bitmap, (width - side) / 2, (height - side) / 2, side, side, 0, 0, 112, 112);
-    list.prepend(thumb(canvas.toDataURL("image/webp"), picture.name, picture.key, () => this.take(kind, async () => picture, picture.key)));
+    canvas
+      .getContext("2d")
+      .drawImage(picture.bitmap, (width - side) / 2, (height - side) / 2, side, side, 0, 0, 112, 112);
+    list.prepend(
+      thumb(canvas.toDataURL("image/webp"), picture.name, picture.key, () =>
+        this.take(kind, async () => picture, picture.key),
+      ),
+    );
   }
 
   async toggleCamera() {
@@ -339,9 +369,14 @@ export class Studio {
       const size = painting.fitShort(short);
       return { key: `${painting.key}-${size.join("x")}`, weight, picture: () => painting.read(size) };
     });
-    const { picture: painted, ms } = await this.engine.paint({ method, style, picture, alpha, paintings: read });
+    const {
+      picture: painted,
+      ms,
+      engine,
+    } = await this.engine.paint({ method, style, picture, alpha, paintings: read });
     const pace = ms / (width * height);
     this.pace[method] = this.pace[method] ? 0.5 * this.pace[method] + 0.5 * pace : pace;
+    this.engine.name = engine; // which has changed if the graphics card has failed
     this.stage.show(photograph, painted);
     this.stage.say(`${width} × ${height} px in ${Math.round(ms)} ms, ${METHODS[method].name} in ${this.engine.name}`);
     return ms;
@@ -359,7 +394,9 @@ export class Studio {
       const now = performance.now();
       rate = 0.8 * rate + 0.2 * (1000 / (now - before));
       before = now;
-      this.stage.say(`${rate.toFixed(1)} pictures a second, ${long} px, ${METHODS[this.state.method].name} in ${this.engine.name}`);
+      this.stage.say(
+        `${rate.toFixed(1)} pictures a second, ${long} px, ${METHODS[this.state.method].name} in ${this.engine.name}`,
+      );
       await this.prepare(); // another style may have been chosen
     }
   }

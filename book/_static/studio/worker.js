@@ -4,12 +4,12 @@
 // { id, loaded, total }. Pictures are RGBA bytes, as a canvas has them: { pixels, width, height }.
 
 const FOLDER = new URL("./", import.meta.url);
-const CODE = "code/"; // how the names of the tensors that are kept of a painting begin
 const KEPT = 24; // paintings that are remembered
 
 let ort = null;
 let engine = null; // { name, providers }
-const sessions = new Map(); // file -> promise of a session
+let runtimeFiles = {}; // name -> bytes
+const sessions = new Map(); // file -> session
 const codes = new Map(); // key of a painting -> its tensors
 
 // ---------------------------------------------------------------- loading
@@ -20,7 +20,8 @@ async function fetchAll(files, report) {
   let loaded = 0;
   const fetchOne = async (file) => {
     const response = await fetch(new URL(file, FOLDER));
-    if (!response.ok) throw new Error(`${file} could not be loaded (${response.status}): try again when the network is back.`);
+    if (!response.ok)
+      throw new Error(`${file} could not be loaded (${response.status}): try again when the network is back.`);
     const chunks = [];
     const reader = response.body.getReader();
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
@@ -33,10 +34,11 @@ async function fetchAll(files, report) {
   return Promise.all(Object.keys(files).map(fetchOne));
 }
 
-/** Is there a graphics card that WebGPU can use? */
+/** Is there a graphics card that WebGPU can use? (What imitates one in software is slower than WebAssembly.) */
 async function hasWebGPU() {
   try {
-    return Boolean(await navigator.gpu?.requestAdapter());
+    const adapter = await navigator.gpu?.requestAdapter();
+    return Boolean(adapter) && !adapter.info?.isFallbackAdapter;
   } catch {
     return false;
   }
@@ -45,7 +47,9 @@ async function hasWebGPU() {
 /** Start ONNX Runtime, with WebGPU where there is one. */
 async function start(runtime, wanted, report) {
   if (engine) return;
-  if (typeof WebAssembly !== "object") throw new Error("This browser has no WebAssembly, which the networks run in: try a newer one.");
+  runtimeFiles = runtime;
+  if (typeof WebAssembly !== "object")
+    throw new Error("This browser has no WebAssembly, which the networks run in: try a newer one.");
   const gpu = wanted !== "wasm" && (await hasWebGPU());
   const script = `ort.${gpu ? "webgpu" : "wasm"}.bundle.min.mjs`;
   const binary = `${script}.wasm.gz`;
@@ -53,7 +57,7 @@ async function start(runtime, wanted, report) {
   const unpacked = new Response(packed.stream().pipeThrough(new DecompressionStream("gzip")));
   ort = await import(new URL(`runtime/${script}`, FOLDER));
   ort.env.wasm.wasmBinary = await unpacked.arrayBuffer();
-  ort.env.wasm.proxy = false;
+  ort.env.logLevel = "error";
   const threads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
   ort.env.wasm.numThreads = threads;
   const name = gpu ? "WebGPU" : `WebAssembly, ${threads === 1 ? "one thread" : `${threads} threads`}`;
@@ -67,7 +71,10 @@ async function open(files, report) {
     const blobs = await fetchAll(Object.fromEntries(missing.map((file) => [file, files[file]])), report);
     for (const [index, file] of missing.entries()) {
       const bytes = new Uint8Array(await blobs[index].arrayBuffer());
-      sessions.set(file, await ort.InferenceSession.create(bytes, { executionProviders: engine.providers }));
+      sessions.set(
+        file,
+        await ort.InferenceSession.create(bytes, { executionProviders: engine.providers, logSeverityLevel: 3 }),
+      );
     }
   }
   return Object.keys(files).map((file) => sessions.get(file));
@@ -145,7 +152,7 @@ const KINDS = {
     if (styles.length) Object.assign(inputs, mix(styles));
     const { painted } = await painter.run(inputs);
     const result = toPicture(painted);
-    return { picture: result, ms: performance.now() - begun };
+    return { picture: result, ms: performance.now() - begun, engine: engine.name };
   },
 };
 
@@ -155,11 +162,22 @@ let queue = Promise.resolve();
 self.addEventListener("message", ({ data }) => {
   queue = queue.then(async () => {
     const { id, kind, ...rest } = data;
+    const report = (progress) => self.postMessage({ id, ...progress });
     try {
-      const result = await KINDS[kind](rest, (progress) => self.postMessage({ id, ...progress }));
+      const result = await KINDS[kind](rest, report).catch((error) => withoutGPU(error, kind, rest, report));
       self.postMessage({ id, result }, result.picture ? [result.picture.pixels.buffer] : []);
     } catch (error) {
       self.postMessage({ id, error: String(error?.message ?? error) });
     }
   });
 });
+
+/** What failed on the graphics card is tried once more without it, and everything after it too. */
+async function withoutGPU(error, kind, message, report) {
+  if (engine?.providers[0] !== "webgpu") throw error;
+  console.warn(`WebGPU failed, so WebAssembly takes over: ${error?.message ?? error}`);
+  engine = null;
+  sessions.clear();
+  await start(runtimeFiles, "wasm", report);
+  return KINDS[kind]({ ...message, wanted: "wasm" }, report);
+}
