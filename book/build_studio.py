@@ -168,11 +168,8 @@ def write_pictures() -> dict[str, Any]:
     for style in STYLES:
         small = thumbnail(nst.Johnson.pretrained(style).stylize(cat))
         save(small, folder / f"johnson-{style}-small.webp", 80)
-    swirl = paintings["swirl"]
-    painted = {
-        kind.method: kind.pretrained().stylize(photographs["cat"], swirl)
-        for kind in ARBITRARY
-    }
+    pair = photographs["cat"], paintings["swirl"]
+    painted = {kind.method: kind.pretrained().stylize(*pair) for kind in ARBITRARY}
     painted["johnson"] = nst.Johnson.pretrained("wave").stylize(photographs["cat"])
     for method, picture in painted.items():
         save(picture, folder / f"first-{method}.webp", 85)

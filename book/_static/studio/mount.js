@@ -2,7 +2,7 @@
 //
 //   <div class="nst-studio">...</div>                            the studio, with everything
 //   <div class="nst-widget" data-method="adain">...</div>        a small one, of one method
-//   <div class="nst-explore" data-figure="gram" data-source="...">...</div>
+//   <div class="nst-explore" data-figure="gram">...</div>             a figure that answers, see ../explore
 //
 // What the element holds is its fallback: it stays where there is no JavaScript, and on pages that are opened as files,
 // to which browsers refuse modules.

@@ -50,7 +50,7 @@ export class Studio {
     this.camera = new Camera();
     this.controls = element("div", "nst-controls");
     const parts = this.compact
-      ? [this.choosePhotograph(), this.choosePainting(), this.chooseStyle(), this.chooseStrength()]
+      ? [this.chooseStrength(), this.choosePhotograph(), this.choosePainting(), this.chooseStyle()]
       : [
           this.chooseMethod(),
           this.choosePhotograph(),
