@@ -85,9 +85,10 @@ types: $(READY)
 	$(call heading,'types: mypy')
 	$(BIN)/mypy
 
+# Several processes of one thread each: most tests are too small for two threads.
 unit: $(READY)
 	$(call heading,'unit tests and doctests: pytest')
-	$(BIN)/python -m pytest --ignore tests/browser
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore tests/browser -n auto --maxprocesses 4 --dist loadfile
 
 # Tagged cells are compared with the outputs in the file, the others only run.
 notebooks: $(READY)

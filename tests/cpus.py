@@ -61,6 +61,8 @@ TESTS = (
 )
 """The files of tests that compute."""
 
+PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")
+
 
 def main(names: list[str]) -> int:
     if names == ["--list"]:
@@ -75,7 +77,7 @@ def main(names: list[str]) -> int:
         print(f"\n--- {name}", flush=True)
         # threads that wait for each other sleep: there may be more of them than cores
         environment = os.environ | {"OMP_WAIT_POLICY": "passive"} | SETTINGS[name]
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *PARALLEL, *files]
         if subprocess.run(command, cwd=ROOT, env=environment).returncode:
             failed.append(name)
     print(f"\nfailed under: {'; '.join(failed)}" if failed else "\nthe same under every setting")

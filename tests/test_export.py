@@ -107,9 +107,7 @@ def small(method: str, conditioned: bool = False) -> Any:
 
 
 @ONNX
-@pytest.mark.parametrize(
-    ("method", "conditioned"), [("adain", False), ("adain", True), ("sanet", False), ("adaattn", False)]
-)
+@pytest.mark.parametrize(("method", "conditioned"), [("adain", True), ("sanet", False), ("adaattn", False)])
 def test_a_split_file_reads_a_painting_once_and_paints_any_size(method: str, conditioned: bool, tmp_path: Path) -> None:
     model = small(method, conditioned)
     files, difference = nst.export(model, tmp_path / "net.onnx", split=True)
