@@ -78,7 +78,7 @@ def _attend_rows(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """`(B, D, n)`, `(B or 1, D, M)` and `(B or 1, E, M)` -> `(B, E, n)`."""
     with no_autocast(q):
         # M = V A^T,  A = softmax(Q^T K)
-        return v @ (q.mT @ k).softmax(2).mT
+        return v @ (q.transpose(1, 2) @ k).softmax(2).transpose(1, 2)
 
 
 def attention_moments(query: Tensor, key: Tensor, value: Tensor, *, budget: int = BUDGET) -> tuple[Tensor, Tensor]:

@@ -175,8 +175,10 @@ class Encoder(nn.Module):
         """
         self._check(pictures)
         # One affine map of the colours, whatever the network expects: x -> W x + b     (B, 3, H, W)
-        x = pictures.to(self.color_weight.dtype).movedim(1, -1)  # (B, H, W, 3)
-        x = F.linear(x, self.color_weight[:, :, 0, 0], self.color_bias).movedim(-1, 1)  # channels-last from here on
+        x = pictures.to(self.color_weight.dtype).permute(0, 2, 3, 1)  # (B, H, W, 3)
+        x = F.linear(x, self.color_weight[:, :, 0, 0], self.color_bias).permute(
+            0, 3, 1, 2
+        )  # channels-last from here on
         features: dict[str, Tensor] = {}
         wanted = self.layers if layers is None else check_layers("layers", layers)
         missing = [layer for layer in wanted if layer not in self.layers]

@@ -123,6 +123,40 @@ def test_a_split_file_reads_a_painting_once_and_paints_any_size(method: str, con
             torch.testing.assert_close(painted, model.stylize(content, style, alpha), rtol=0, atol=5e-3)
 
 
+class Call(nn.Module):
+    """A model without options: the older exporter of PyTorch knows no keywords."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, *pictures: Tensor) -> Tensor:
+        painted: Tensor = self.model(*pictures)
+        return painted
+
+
+@ONNX
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("method", ["johnson", *METHODS])
+def test_the_older_exporter_writes_graphs_of_any_size_too(method: str, tmp_path: Path) -> None:
+    model, file = make(method).float(), tmp_path / "net.onnx"
+    styles = {} if method == "johnson" else {"style": picture(1, 3, 32, 40, seed=1)}
+    torch.onnx.export(
+        Call(model),
+        (torch.rand(1, 3, 64, 96), *styles.values()),
+        file,
+        dynamo=False,
+        input_names=["content", *styles],
+        output_names=["painted"],
+        dynamic_axes={"content": {2: "height", 3: "width"}},
+    )
+    for size in SIZES:
+        content = picture(1, 3, *size)
+        painted = torch.from_numpy(run(file, content=content, **styles)["painted"])
+        with torch.no_grad():
+            torch.testing.assert_close(painted, model(content, *styles.values()), rtol=0, atol=2e-3)
+
+
 @ONNX
 def test_the_mean_of_two_codes_of_adain_paints_the_blend(tmp_path: Path) -> None:
     model = small("adain", conditioned=True)

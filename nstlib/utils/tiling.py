@@ -39,7 +39,7 @@ def pad_to_multiple(picture: Tensor, multiple: int, least: int = 1) -> Tensor:
     """
     for dim in (2, 3):
         side: Any = picture.shape[dim]
-        if torch.onnx.is_in_onnx_export():  # sides are symbols, and any size is to come
+        if torch.onnx.is_in_onnx_export() and not torch.jit.is_tracing():  # sides are symbols, and any size is to come
             wanted = (torch.sym_max(side, least) + multiple - 1) // multiple * multiple
             last = torch.scalar_tensor(side - 1, dtype=torch.int64, device=picture.device)
             position, period = torch.arange(wanted, device=picture.device), (2 * last).clamp(min=1)
