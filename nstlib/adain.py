@@ -73,15 +73,15 @@ class AdaINObjective(ArbitraryObjective):
     weights: ClassVar[dict[str, float]] = {"content": 1.0, "style": 10.0, "identity": 0.0}
 
     def content_target(self, c: FeatureMaps, s: FeatureMaps, opacity: Opacity = OPAQUE) -> dict[str, Tensor]:
-        # t = AdaIN(f(c), f(s))
-        return {"relu4_1": adain(c["relu4_1"], *moments(s["relu4_1"]), opacity.get("relu4_1"))}
+        return self.model.transfer(c, self.model.encode_style_features(s), opacity)
 
     def pair_terms(self, c: FeatureMaps, s: FeatureMaps, content: Tensor, style: Tensor) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
         if self.weight["content"] or self.weight["style"]:
-            painted = self.encoder(self.paint(c, s))
+            t = self.change(c, s)
+            painted = self.encoder(self.model.decoder(t))
             # L_c = |f(g(t)) - t|^2
-            terms["content"] = self.content_distance(painted, self.content_target(c, s))
+            terms["content"] = self.content_distance(painted, {"relu4_1": t["relu4_1"]})
             # L_s = sum_l |mean - mean|^2 + |std - std|^2
             terms["style"] = self.style_distance(painted, s)
         if self.weight["identity"]:

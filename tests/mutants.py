@@ -104,7 +104,7 @@ MUTANTS: dict[str, list[tuple[str, str]]] = {
         ('code["std"], opacity["relu4_1"])', 'code["std"])'),
         ('"content": 1.0, "style": 10.0', '"content": 1.0, "style": 1.0'),
         ('"content": 1.0, "style": 10.0', '"content": 2.0, "style": 10.0'),
-        ("(painted, self.content_target(c, s))", "(painted, self.content_target(c, c))"),
+        ('{"relu4_1": t["relu4_1"]}', '{"relu4_1": c["relu4_1"]}'),
         ('layers = style_layers = ("relu1_1", "relu2_1"', 'layers = style_layers = ("relu2_1", "relu2_1"'),
         ("self.style_distance(painted, s)", "self.style_distance(painted, c)"),
         ("squared_error(self.copy(c), content)", "squared_error(self.copy(s), content)"),
