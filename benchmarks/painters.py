@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="*", default=["adain", "sanet", "adaattn"])
     parser.add_argument("--sizes", nargs="*", type=int, default=[256, 512])
     parser.add_argument("--pairs", type=int, default=50)
+    parser.add_argument("--refine", type=int, default=0, help="steps on the pixels that follow the network")
     parser.add_argument("--steps", type=int, default=150, help="of Adam, for the loss that pixels can reach")
     parser.add_argument("--sheets", type=Path, help="folder for contact sheets")
     parser.add_argument("--quick", action="store_true")
@@ -59,7 +60,7 @@ def main() -> None:
         for method in options.methods:
             name, _, weights = method.partition("=")
             given = {"weights": weights} if weights else {}
-            results = [nst.stylize(c, s, method=name, **given) for c, s in zip(contents, styles)]
+            results = [nst.stylize(c, s, method=name, refine=options.refine, **given) for c, s in zip(contents, styles)]
             copies = [nst.stylize(c, s, method=name, alpha=0.0, **given) for c, s in zip(contents, styles)]
             psnr = torch.stack([10 * torch.log10(1 / (a - b).square().mean()) for a, b in zip(copies, contents)]).mean()
             losses = [reach(*three, options.steps) for three in list(zip(results, contents, styles))[:8]]
