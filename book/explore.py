@@ -15,15 +15,15 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import nstlib as nst
 import torch
 from IPython.display import HTML
 from torch import Tensor
+
+from figures import address
 
 FIGURES = ("attention", "gram", "plane", "receptive", "steps")
 
@@ -69,13 +69,6 @@ def pack(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [pack(one) for one in value]
     return value
-
-
-def address(picture: Tensor, quality: int = 85) -> str:
-    """Return a picture as a data address."""
-    file = io.BytesIO()
-    nst.to_pil(picture).save(file, "WEBP", quality=quality, method=6)
-    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def attention_scores(scores: Tensor, least: float = -40.0) -> Tensor:
