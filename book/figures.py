@@ -88,6 +88,7 @@ def pictures(
         ValueError: there are not as many captions or descriptions as pictures.
 
     Example:
+        >>> import torch
         >>> grid = pictures(torch.zeros(2, 3, 8, 8), captions=["one", "another"])
         >>> str(grid.data).count("<figure")
         2

@@ -44,5 +44,6 @@ def test_charts_take_the_colours_of_the_page_and_share_no_names() -> None:
     assert "var(--nst-curve-1" in charts[0]
     assert "currentColor" in charts[0]
     assert figures.INK not in charts[0]
-    assert page.svg and page.svg["aria-label"] == "A curve & its legend"
+    assert page.svg
+    assert page.svg["aria-label"] == "A curve & its legend"
     assert "a curve" in page.get_text()
