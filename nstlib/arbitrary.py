@@ -22,9 +22,10 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +36,7 @@ from nstlib.encoder import Encoder, as_encoder
 from nstlib.losses import adain, moments, normalize_weights
 from nstlib.registry import METHODS, Method, register
 from nstlib.utils.checkpoints import check_encoder, load_weights, read_decoder, read_model, save_weights
-from nstlib.utils.checks import check_int, check_mask, check_number, check_picture
+from nstlib.utils.checks import check_int, check_mask, check_number, check_picture, is_exporting
 from nstlib.utils.memory import enough_memory
 from nstlib.utils.opacity import opacity_at, select_opaque, split_opacity
 from nstlib.utils.tiling import FeatureMaps, crop, in_tiles, pad_to_multiple
@@ -124,6 +125,7 @@ class ArbitraryStyle(nn.Module, ABC):
         self.metadata = dict(metadata or {})
         self.origin = "random weights"
         self.stride = max(self.encoder.stride[layer] for layer in self.layers)
+        self._least = 2 * max(self.encoder.stride.values())  # two positions, so that there is a neighbour to reflect
         self.to(memory_format=torch.channels_last)
         self.eval()
 
@@ -291,15 +293,12 @@ class ArbitraryStyle(nn.Module, ABC):
         Raises:
             MemoryError: too large a picture for the memory there is; what would fit is named.
         """
-        tile = check_int("tile", tile, self.stride)
+        tile, steps = check_int("tile", tile, self.stride), check_int("refine", refine, 0)
         check_picture(content, "content", opacity=True)
-        steps, place = check_int("refine", refine, 0), self.encoder.color_bias.device
-        with enough_memory(self.method, content, device=place, width=self.encoder.width):
+        # what is no larger than a tile fits into any memory
+        with self._enough_memory(self.method, content) if content[:, 0].numel() > TILE**2 else nullcontext():
             painted = self._paint(content, style, alpha, style_weights, mask, tile).clamp_(0, 1)
-        if not steps:
-            return painted
-        with enough_memory("gatys", content, device=place, width=self.encoder.width):
-            return self._refine(painted, content, style, alpha, style_weights, mask, steps)
+        return self._refine(painted, content, style, alpha, style_weights, mask, steps) if steps else painted
 
     @torch.no_grad()
     def encode_style(self, style: Tensor, *, tile: int = TILE) -> EncodedStyle:
@@ -331,20 +330,31 @@ class ArbitraryStyle(nn.Module, ABC):
         if not styles:
             raise ValueError("no style: give at least one picture")
         codes = [self._check_code(one, len(content), tile) for one in styles]
-        shares = self._shares(style_weights, mask, len(codes), content)  # (K, 1, 1 or H, 1 or W)
         maps, opacity = self._read(content, self.stride, tile, as_style=strength < 1)
-        if strength < 1:  # the photograph is one more style, with the rest of the shares
-            codes.append(self.encode_features(select_opaque(maps, opacity)))
-            share = alpha.to(shares) if isinstance(alpha, Tensor) else strength  # with its gradient, if it has one
-            shares = torch.cat([share * shares, (1 - share) * torch.ones_like(shares[:1])])
-        changed = blend([self.change(maps, code, opacity) for code in codes], shares)
+        if len(codes) == 1 and strength == 1 and mask is None and style_weights is None:
+            changed = self.change(maps, codes[0], opacity)
+        else:
+            shares = self._shares(style_weights, mask, len(codes), content)  # (K, 1, 1 or H, 1 or W)
+            if strength < 1:  # the photograph is one more style, with the rest of the shares
+                codes.append(self.encode_features(select_opaque(maps, opacity)))
+                share = alpha.to(shares) if isinstance(alpha, Tensor) else strength  # with its gradient, if it has one
+                shares = torch.cat([share * shares, (1 - share) * torch.ones_like(shares[:1])])
+            changed = blend([self.change(maps, code, opacity) for code in codes], shares)
         del maps, codes  # the decoder needs the memory
+        painted = self._decode(changed, tile)
+        if is_exporting() or painted.shape[2:] != content.shape[2:]:
+            painted = crop(painted, content.shape[2], content.shape[3])
+        return painted if content.shape[1] == 3 else torch.cat([painted, content[:, 3:].to(painted)], 1)
+
+    def _decode(self, changed: FeatureMaps, tile: float) -> Tensor:
+        if math.isinf(tile) or 64 * changed["relu4_1"][0, 0].numel() <= tile**2:
+            return self.decoder(changed)
+
+        def paint(window: FeatureMaps) -> dict[str, Tensor]:
+            return {"picture": self.decoder(window)}
+
         size = [8 * side for side in changed["relu4_1"].shape[2:]]
-        painted = in_tiles(
-            lambda window: {"picture": self.decoder(window)}, changed, size, tile, self.decoder.reach, self.stride
-        )
-        result = crop(painted["picture"], content.shape[2], content.shape[3])
-        return result if content.shape[1] == 3 else torch.cat([result, content[:, 3:].to(result)], 1)
+        return in_tiles(paint, changed, size, tile, self.decoder.reach, self.stride)["picture"]
 
     def _refine(
         self,
@@ -366,9 +376,11 @@ class ArbitraryStyle(nn.Module, ABC):
         objective, refined = known.objective(self), []
         shares = alpha * self._shares(style_weights, mask, len(styles), content)
         shares = shares[..., : content.shape[2], : content.shape[3]]
-        for i in range(len(content)):
-            paintings = [one[i : i + 1] if len(one) > 1 else one for one in styles]
-            refined.append(objective.refine(painted[i : i + 1, :3], content[i : i + 1], paintings, shares, steps=steps))
+        with self._enough_memory("gatys", content):
+            for i in range(len(content)):
+                paintings = [one[i : i + 1] if len(one) > 1 else one for one in styles]
+                one = objective.refine(painted[i : i + 1, :3], content[i : i + 1], paintings, shares, steps=steps)
+                refined.append(one)
         result = torch.cat(refined)
         return result if content.shape[1] == 3 else torch.cat([result, content[:, 3:].to(result)], 1)
 
@@ -398,9 +410,7 @@ class ArbitraryStyle(nn.Module, ABC):
     @property
     def decoder(self) -> Decoder:
         """The decoder of `network`."""
-        decoder = self.network["decoder"]
-        assert isinstance(decoder, Decoder)
-        return decoder
+        return cast(Decoder, self.network["decoder"])
 
     @torch.no_grad()
     def init_from(self, source: Source) -> None:
@@ -445,8 +455,7 @@ class ArbitraryStyle(nn.Module, ABC):
             raise ValueError("this style was encoded with another encoder: encode it with the model that is to paint")
         else:
             code = {name: part.to(self.encoder.color_bias) for name, part in style.code.items()}
-        found = len(next(iter(code.values())))
-        if found not in (1, batch):
+        if (found := len(next(iter(code.values())))) not in (1, batch):
             need = f"{batch} contents need 1 style or {batch}" if batch > 1 else "1 content needs 1 style"
             raise ValueError(f"{need}, got a batch of {found}")
         return code
@@ -464,7 +473,7 @@ class ArbitraryStyle(nn.Module, ABC):
 
     def _encode(self, style: Tensor, tile: float) -> Code:
         maps, opacity = self._read(check_picture(style, "style", opacity=True), 1, tile, as_style=True)
-        return self.encode_features(select_opaque(maps, opacity))
+        return self.encode_features(maps if style.shape[1] == 3 else select_opaque(maps, opacity))
 
     def _read(
         self, picture: Tensor, multiple: int, tile: float, *, as_style: bool
@@ -473,20 +482,24 @@ class ArbitraryStyle(nn.Module, ABC):
 
         A style needs more maps than a content: those whose moments the decoder is told.
         """
-        picture, opacity = split_opacity(pad_to_multiple(picture.to(self.encoder.color_bias), multiple, self._least))
-        extra = self.decoder.reads if as_style else self.restyled
+        picture, extra = picture.to(self.encoder.color_bias), self.decoder.reads if as_style else self.restyled
+        if is_exporting() or any(side % multiple or side < self._least for side in picture.shape[2:]):
+            picture = pad_to_multiple(picture, multiple, self._least)
+        picture, opacity = (picture, None) if picture.shape[1] == 3 else split_opacity(picture)
 
         def read(window: FeatureMaps) -> dict[str, Tensor]:
-            features = self.encoder(window["picture"], tuple(dict.fromkeys((*self.layers, *extra))))
+            features = self.encoder(window["picture"], (*self.layers, *extra))
             return {layer: features[layer] for layer in extra} | self.select_features(features)
 
-        reach = self.encoder.reach(self.layers)
-        maps = in_tiles(read, {"picture": picture}, picture.shape[2:], tile, reach, self.stride)
-        return maps, opacity_at(opacity, maps)
+        if math.isinf(tile) or picture[0, 0].numel() <= tile**2:
+            maps = read({"picture": picture})
+        else:
+            reach = self.encoder.reach(self.layers)
+            maps = in_tiles(read, {"picture": picture}, picture.shape[2:], tile, reach, self.stride)
+        return maps, dict.fromkeys(maps) if opacity is None else opacity_at(opacity, maps)
 
-    @property
-    def _least(self) -> int:
-        return 2 * max(self.encoder.stride.values())  # two positions, so that there is a neighbour to reflect
+    def _enough_memory(self, method: str, content: Tensor) -> AbstractContextManager[None]:
+        return enough_memory(method, content, device=self.encoder.color_bias.device, width=self.encoder.width)
 
 
 def blend(maps: Sequence[FeatureMaps], shares: Tensor) -> dict[str, Tensor]:

@@ -120,8 +120,7 @@ class Decoder(nn.Module):
             x = conv(torch.cat([x, *joined], 1) if joined else x)
             if name in told:
                 x = modulate(x, told[name])
-            if name != "conv1_1":
-                x = F.relu(x)
+            x = x if name == "conv1_1" else F.relu(x)
             if name in UP:
                 x = F.interpolate(x, scale_factor=2)
         return x

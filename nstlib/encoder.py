@@ -112,7 +112,7 @@ class Encoder(nn.Module):
         """A network that branches, run by torchvision's graph of it."""
         self.graph, self.layer_sequence, self.convs = graph, (), nn.ModuleDict()
         self.layers, self.channels, self.stride = graph.layers, graph.channels, graph.stride
-        self.fingerprint = graph.fingerprint
+        self.fingerprint, self.least = graph.fingerprint, graph.least
         weight, bias = imagenet_color()
         self.register_buffer("color_weight", weight)
         self.register_buffer("color_bias", bias)
@@ -138,6 +138,9 @@ class Encoder(nn.Module):
                 raise ValueError(f"{label} has no layer {layer!r}{suggest(layer, layer_sequence)}")
         self.layers = tuple(layer for layer in layer_sequence if layer in layers)
         self.layer_sequence = tuple(layer_sequence[: layer_sequence.index(self.layers[-1]) + 1])
+        # every pool needs 2 positions to make 1, and reflection needs 2 positions to have a neighbour
+        pools = sum(step.startswith("pool") for step in self.layer_sequence)
+        self.least = 2**pools * (2 if self.padding == "reflect" else 1)
 
         self.register_buffer("color_weight", network.color[0].clone())
         self.register_buffer("color_bias", network.color[1].clone())
@@ -175,14 +178,12 @@ class Encoder(nn.Module):
         """
         self._check(pictures)
         # One affine map of the colours, whatever the network expects: x -> W x + b     (B, 3, H, W)
-        x = pictures.to(self.color_weight.dtype).permute(0, 2, 3, 1)  # (B, H, W, 3)
-        x = F.linear(x, self.color_weight[:, :, 0, 0], self.color_bias).permute(
-            0, 3, 1, 2
-        )  # channels-last from here on
+        x = pictures.to(self.color_weight.dtype).permute(0, 2, 3, 1)  # (B, H, W, 3): channels come last from here on
+        x = F.linear(x, self.color_weight[:, :, 0, 0], self.color_bias).permute(0, 3, 1, 2)  # (B, 3, H, W)
         features: dict[str, Tensor] = {}
-        wanted = self.layers if layers is None else check_layers("layers", layers)
-        missing = [layer for layer in wanted if layer not in self.layers]
-        if missing:
+        wanted = set(self.layers if layers is None else layers)
+        if not wanted <= set(self.layers):
+            missing = sorted(wanted - set(self.layers))
             raise ValueError(f"the encoder gives {list(self.layers)}, and not {missing}: name them when you make it")
         if self.graph is not None:
             found = self.graph(x)
@@ -197,7 +198,7 @@ class Encoder(nn.Module):
                 x = self._pool(x)
             if step in wanted:
                 features[step] = x
-                if len(features) == len(set(wanted)):
+                if len(features) == len(wanted):
                     break
         return features
 
@@ -249,15 +250,6 @@ class Encoder(nn.Module):
                 f"got {pictures.shape[2]} x {pictures.shape[3]}{advice}"
             )
 
-    @property
-    def least(self) -> int:
-        """The shortest side of a picture that can be read, in pixels."""
-        if self.graph is not None:
-            return self.graph.least
-        # every pool needs 2 positions to make 1, and reflection needs 2 positions to have a neighbour
-        pools = sum(step.startswith("pool") for step in self.layer_sequence)
-        return 2**pools * (2 if self.padding == "reflect" else 1)
-
 
 class PaddedConv(nn.Conv2d):
     """A convolution that pads in the precision of its input: autocast would pad in float32, and convert there and back."""
@@ -265,10 +257,9 @@ class PaddedConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         if self.padding_mode == "zeros":
             return super().forward(x)
-        half = x.dtype == torch.float16 and x.device.type == "cpu"
         with no_autocast(x):
-            # PyTorch 2.4 has no F.pad for these, and 2.15 compiles a wrong gradient of it where channels come last
-            if half or torch.compiler.is_dynamo_compiling():
+            # PyTorch 2.4 can't pad halves on a CPU, and 2.15 compiles a wrong gradient where channels come last
+            if (x.dtype == torch.float16 and x.device.type == "cpu") or torch.compiler.is_dynamo_compiling():
                 x = self._pad_by_places(x)
             else:
                 x = F.pad(x, self._reversed_padding_repeated_twice, mode=self.padding_mode)

@@ -139,10 +139,8 @@ def make_stylizer(
     styles: list[Any] = list(style) if isinstance(style, (list, tuple)) else [style]
     if not known.takes_pictures and keep_color == "coral":
         raise ValueError(f"keep_color='coral' changes the style picture, and {method} has none: take 'luminance'")
-    model, read_paintings = _open(
-        known, styles, options, keep_alpha, encode=keep_color != "coral" and not call.get("refine")
-    )
-    model.to(chosen)
+    encode = keep_color != "coral" and not call.get("refine")
+    model, read_paintings = _open(known, styles, options, chosen, keep_alpha, encode=encode)
 
     def paint(content: Picture, before: Before | None = None) -> Tensor:
         photograph = _load(content, size, keep_alpha)
@@ -178,15 +176,21 @@ def _begin(photograph: Tensor, before: Before | None, steps: int) -> dict[str, A
 
 
 def _open(
-    known: Method, styles: list[Any], options: dict[str, Any], keep_alpha: bool, *, encode: bool
+    known: Method, styles: list[Any], options: dict[str, Any], device: torch.device, keep_alpha: bool, *, encode: bool
 ) -> tuple[Any, Callable[[Tensor], list[Any]]]:
     """Return the model, and a function from photograph to the paintings that it is to be given."""
     loaded = [_load(one, None, keep_alpha) for one in styles] if known.takes_pictures else []
     if not hasattr(known.model, "encode_style"):  # a method that takes no paintings, or scales them itself
-        return known.open(styles, **options), lambda photograph: loaded
+        return known.open(styles, **options).to(device), lambda photograph: loaded
     style_scale = check_number("style_scale", options.pop("style_scale", 1.0), 0, 100, above=True)
-    model = known.open(styles, **options)
+    model = known.open(styles, **options).to(device) if options else _open_default(known, device)
     return model, _scaled(loaded, style_scale, model.encode_style if encode else None)
+
+
+@lru_cache(maxsize=2)
+def _open_default(known: Method, device: torch.device) -> Any:
+    """Return a model with its default weights, and keep it for the next call."""
+    return known.open([]).to(device)
 
 
 def _load(source: Picture, size: int | None, keep_alpha: bool) -> Tensor:

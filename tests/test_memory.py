@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import nstlib as nst
+from nstlib import arbitrary
 from nstlib.cli import main
 from nstlib.johnson import TransformerNet
 from nstlib.registry import METHODS
@@ -101,6 +102,7 @@ def test_every_method_has_its_line() -> None:
 def test_what_cannot_fit_is_refused_and_the_size_that_is_named_is_painted(
     method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(arbitrary, "TILE", 64)  # up to this size, nothing is asked
     model, width = make(method), 1.0
     if method == "johnson":
         width = model.network.width / 16
@@ -203,6 +205,7 @@ ERRORS: dict[str, BaseException] = {
 def test_an_allocation_that_fails_is_named_in_one_sentence(
     method: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(arbitrary, "TILE", 64)
     calls: list[int] = []
 
     def fail(*_: Any) -> None:
