@@ -19,6 +19,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -228,6 +229,31 @@ def total_variation(picture: Tensor, *, norm: Literal["l1", "l2"] = "l2") -> Ten
             # mean (x_{i+1} - x_i)^2, or of |x_{i+1} - x_i|
             total = total + (difference.square() if norm == "l2" else difference.abs()).mean()
     return total
+
+
+def raster(picture: Tensor, period: int = 4) -> Tensor:
+    """How strong the pattern is that repeats every few pixels, as networks that widen small maps like to leave it.
+
+    Args:
+        picture: `(B, C, H, W)`, at least a period large.
+        period: length of the pattern in pixels, along both axes.
+
+    Returns:
+        A scalar, >= 0: the mean square of the pattern in windows of 8 periods, with half a window from one to the next.
+
+    Example:
+        >>> columns = torch.tensor([0.0, 1.0]).repeat(16).expand(1, 1, 32, 32)
+        >>> raster(columns).item(), raster(torch.rand(1, 1, 32, 32)).item() < 0.01
+        (0.25, True)
+    """
+    _check(picture)
+    height, width = (side // period * period for side in picture.shape[2:])
+    # the pixels of one phase side by side in a channel of their own
+    phases = F.pixel_unshuffle(_at_least_float32(picture)[..., :height, :width], period)  # (B, C P^2, H / P, W / P)
+    phases = phases.unflatten(1, (-1, period**2)).flatten(0, 1)  # (B C, P^2, H / P, W / P)
+    means = F.avg_pool2d(phases, (min(8, phases.shape[2]), min(8, phases.shape[3])), 4)
+    # mean over phases of (mean of the phase - mean of all)^2
+    return (means - means.mean(1, keepdim=True)).square().mean()
 
 
 def sum_content(

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 import nstlib as nst
 from nstlib.cli import main
 from nstlib.johnson import JohnsonObjective, Norm, TransformerNet
+from nstlib.losses import raster
 from nstlib.stylize import make_stylizer
 from nstlib.utils.batch import paint_folder
 from nstlib.utils.opacity import split_opacity
@@ -278,7 +279,7 @@ def test_only_the_network_learns() -> None:
     losses = []
     for _ in range(8):
         terms = objective(nst.samples.content("cat", 64), None)
-        assert set(terms) == {"content", "style", "tv"}
+        assert set(terms) == {"content", "style", "tv", "raster"}
         loss = torch.stack(list(terms.values())).sum()
         optimizer.zero_grad()
         loss.backward()
@@ -682,3 +683,12 @@ def test_the_weights_of_the_terms_are_1_2_and_1_unless_said_otherwise() -> None:
     plain.load_state_dict(objective.state_dict())  # the same Gram matrices
     for term, weight in (("content", 1), ("style", 2), ("tv", 1)):
         assert terms[term].item() == pytest.approx(weight * plain.terms(picture, content)[term].item()), term
+
+
+def test_the_raster_that_the_network_leaves_is_counted() -> None:
+    network, style = shake(TransformerNet(4)), torch.rand(1, 3, 32, 32)
+    content = torch.rand(1, 3, 64, 64)
+    found = {w: JohnsonObjective(network, style, raster_weight=w)(content)["raster"].item() for w in (0, 1, 300)}
+    assert found[0] == 0
+    assert found[1] == pytest.approx(raster(network(content)).item(), rel=1e-4)
+    assert found[300] == pytest.approx(300 * found[1], rel=1e-4)

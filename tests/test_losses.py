@@ -20,6 +20,7 @@ from nstlib.losses import (
     moments_distance,
     moments_loss,
     normalize_weights,
+    raster,
     squared_error,
     style_loss,
     sum_content,
@@ -326,6 +327,18 @@ def test_total_variation_is_the_formula(norm: Any, power: int) -> None:
     same(total_variation(x + 3, norm=norm), total_variation(x, norm=norm))
     same(total_variation(-2 * x, norm=norm), 2**power * total_variation(x, norm=norm))
     same(total_variation(x.mT, norm=norm), total_variation(x, norm=norm))
+
+
+def test_raster_is_the_mean_square_of_what_repeats() -> None:
+    pattern = torch.randn(1, 2, 4, 4, dtype=torch.float64)
+    pattern -= pattern.mean((2, 3), keepdim=True)
+    repeated = pattern.repeat(1, 1, 16, 24)
+    same(raster(repeated), pattern.square().mean())
+    smooth = torch.linspace(0, 1, 96, dtype=torch.float64).expand(1, 2, 64, 96)
+    same(raster(repeated + 5), raster(repeated))
+    assert raster(smooth) < 1e-3 * raster(repeated)  # it climbs by little within a period
+    assert raster(pattern.repeat_interleave(2, 2).repeat(1, 1, 8, 24)) < 0.6 * raster(repeated)  # of another period
+    assert raster(repeated[..., :5, :6]).isfinite()
 
 
 def test_total_variation_is_squared_by_default_and_zero_for_flat_pictures() -> None:

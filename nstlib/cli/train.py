@@ -50,8 +50,8 @@ ARBITRARY: dict[str, tuple[type[Any], type[Any]]] = {
 
 TAKEN: dict[str, tuple[str, ...]] = {
     "johnson": (
-        *("encoder", "init_from", "style_weight", "content_weight", "tv_weight", "content_layers", "style_size"),
-        *("width", "norm", "name"),
+        *("encoder", "init_from", "style_weight", "content_weight", "tv_weight", "raster_weight", "content_layers"),
+        *("style_size", "width", "norm", "name"),
     ),
     **{
         method: (
@@ -159,6 +159,8 @@ def _add_method_options(command: Parser) -> None:
         option(f"--{term}-weight", type=float, help=help, default=default, group=group)
     group = command.add_argument_group("options of johnson")
     option("--tv-weight", type=float, help="more is smoother", default=_JOHNSON["tv_weight"].default, group=group)
+    raster_weight = _JOHNSON["raster_weight"].default
+    option("--raster-weight", type=float, help="against a raster of 4 pixels", default=raster_weight, group=group)
     option(
         "--content-layers",
         nargs="+",
