@@ -35,6 +35,7 @@
   dialog.addEventListener("close", () => shown?.focus());
   dialog.addEventListener("keydown", ({ key }) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[key] ?? 0;
+    if (key === "Escape") dialog.close();
     if (step) show(all[(all.indexOf(shown) + step + all.length) % all.length]);
   });
 
