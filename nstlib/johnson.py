@@ -26,7 +26,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -36,6 +36,7 @@ from nstlib.encoder import Encoder, PaddedConv, as_encoder
 from nstlib.losses import raster
 from nstlib.objective import Objective
 from nstlib.perceptual import PerceptualLoss, StyleTargets
+from nstlib.pixels import refine
 from nstlib.registry import Method, register
 from nstlib.utils.checkpoints import check_method, load_weights, looks_like, save_weights, translate_johnson
 from nstlib.utils.checks import check_int, check_layers, check_number, check_option, check_weights, suggest
@@ -43,7 +44,7 @@ from nstlib.utils.image import check_picture
 from nstlib.utils.memory import enough_memory
 from nstlib.utils.opacity import split_opacity
 from nstlib.utils.tiling import crop, pad_to_multiple
-from nstlib.weights import SHIPPED, SUFFIXES, Source, read_checkpoint
+from nstlib.weights import SHIPPED, SUFFIXES, Source, read_checkpoint, select
 
 Norm = Literal["instance", "batch"]
 
@@ -269,6 +270,10 @@ class JohnsonObjective(Objective):
         """What the network paints now, `(B, 3, H, W)` in [0, 1], without gradients."""
         return self.network.fast(content).clamp_(0, 1)
 
+    def constants(self) -> dict[str, Tensor]:
+        """The painting's Gram matrices, for `refine`: `gram.<layer>` -> `(1, C, C)`."""
+        return {f"gram.{layer}": self.get_buffer(f"gram_{layer}") for layer in self.loss.style_layers}
+
     def describe(self) -> dict[str, str]:
         """What there is to know of weights trained by this objective."""
         return {
@@ -294,6 +299,7 @@ class Johnson(nn.Module):
     Args:
         network: a trained network.
         metadata: what is known of it: style, data, steps, losses, ...
+        grams: the painting's Gram matrices, layer -> `(1, C, C)`, which `refine` needs.
 
     Example:
         >>> from nstlib import samples
@@ -302,12 +308,17 @@ class Johnson(nn.Module):
         (1, 3, 65, 98)
     """
 
-    def __init__(self, network: TransformerNet, metadata: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        network: TransformerNet,
+        metadata: Mapping[str, str] | None = None,
+        grams: Mapping[str, Tensor] | None = None,
+    ) -> None:
         super().__init__()
         if not isinstance(getattr(network, "_orig_mod", network), TransformerNet):  # which may be compiled
             found = repr(network) if isinstance(network, str) else f"a {type(network).__name__}"
             raise TypeError(f"Johnson paints with a TransformerNet, not {found}; Johnson.pretrained('swirl') reads one")
-        self.network, self.metadata = network, dict(metadata or {})
+        self.network, self.metadata, self.grams = network, dict(metadata or {}), dict(grams or {})
         self.to(memory_format=torch.channels_last)
         self.eval()
 
@@ -352,7 +363,9 @@ class Johnson(nn.Module):
         """
         checkpoint = read_checkpoint(source)
         check_method(checkpoint, "johnson")
-        state = translate_johnson(checkpoint.network)
+        grams = select(checkpoint.tensors, "gram")
+        state = {key: value for key, value in checkpoint.network.items() if not key.startswith("gram.")}
+        state = translate_johnson(state)
         first = state.get("conv1.weight")
         if first is None or first.shape[1:] != (3, 9, 9):
             raise ValueError(
@@ -362,7 +375,7 @@ class Johnson(nn.Module):
         with torch.random.fork_rng(devices=[]):  # the first weights are random, and replaced at once
             network = TransformerNet(len(first), norm="batch" if "norm1.running_mean" in state else "instance")
         load_weights(network, state, checkpoint.label, f"Johnson network of width {network.width}")
-        return cls(network, checkpoint.metadata)
+        return cls(network, checkpoint.metadata, grams)
 
     @classmethod
     def open(cls, styles: Sequence[str | os.PathLike[str]]) -> Johnson:
@@ -401,13 +414,16 @@ class Johnson(nn.Module):
             'wave'
         """
         metadata = {**self.metadata, "method": "johnson", "width": self.network.width, "norm": self.network.norm}
-        return save_weights(self.network, path, metadata, half=half)
+        constants = {f"gram.{layer}": gram for layer, gram in self.grams.items()}
+        return save_weights(self.network, path, metadata, half=half, constants=constants)
 
     def forward(self, content: Tensor) -> Tensor:
         """`(B, 3, H, W)` in [0, 1] -> `(B, 3, H, W)`, not clamped, with gradients."""
         return self.network(check_picture(content, "content").to(self.network.out.weight))
 
-    def stylize(self, content: Tensor, style: None = None, alpha: float = 1.0, *, progress: bool = False) -> Tensor:
+    def stylize(
+        self, content: Tensor, style: None = None, alpha: float = 1.0, *, refine: int = 0, progress: bool = False
+    ) -> Tensor:
         """Paint, by the fast path.
 
         Args:
@@ -416,18 +432,20 @@ class Johnson(nn.Module):
             style: None: the network knows its style.
             alpha: strength in [0, 1]. The network knows one strength only, so the result is blended with the photograph
                 pixel by pixel: `alpha * result + (1 - alpha) * content`. (AdaIN, SANet and AdaAttN blend features.)
+            refine: how many steps of L-BFGS on the pixels follow, on the loss that the network was trained by.
             progress: there is no bar for so short a time.
 
         Returns:
             `(B, 3, H, W)` in [0, 1].
 
         Raises:
-            ValueError: a wrong shape, range or alpha, or a style picture.
+            ValueError: a wrong shape, range or alpha, a style picture, or refine with weights that lack the painting's Gram
+                matrices, as published ones do.
             MemoryError: too large a picture for the memory there is; the largest size that fits is named.
         """
         if style is not None:
             raise ValueError("a Johnson network is trained for one style and takes no style picture: leave style out")
-        alpha = check_number("alpha", alpha, 0, 1)
+        alpha, steps = check_number("alpha", alpha, 0, 1), check_int("refine", refine, 0)
         check_picture(content, "content", opacity=True)
         picture, opacity = split_opacity(content.to(self.network.out.weight))
         # the table of memory is for a width of 16
@@ -435,8 +453,31 @@ class Johnson(nn.Module):
             # of a picture that is transparent everywhere, nothing could be counted
             seen = opacity if opacity is None or opacity.max() > 0 else None
             painted = self.network.fast(picture, seen).clamp_(0, 1)
+            painted = self._refine(painted, picture, steps) if steps else painted
             painted = picture.lerp(painted.to(picture), alpha)  # which autocast may have made half precision
         return painted if opacity is None else torch.cat([painted, opacity], 1)
+
+    def _refine(self, painted: Tensor, content: Tensor, steps: int) -> Tensor:
+        """Return pictures whose pixels have taken steps down the loss that the network was trained by."""
+        if not self.grams:
+            raise ValueError(
+                "refine compares with the painting's Gram matrices, which these weights don't hold: nst train writes them"
+            )
+        layers = self.metadata["content_layers"].split()
+        encoder = Encoder(self.metadata["encoder"], (*layers, *self.grams)).to(painted)
+        weights: Any = {f"{name}_weight": float(self.metadata[f"{name}_weight"]) for name in ("content", "style", "tv")}
+        loss = PerceptualLoss(encoder, content_layers=layers, style_layers=tuple(self.grams), **weights)
+        styles = StyleTargets({layer: gram.to(painted) for layer, gram in self.grams.items()})
+
+        def refined(picture: Tensor, photograph: Tensor) -> Tensor:
+            contents = loss.read_content(photograph)
+
+            def total(x: Tensor) -> Tensor:
+                return torch.stack(list(loss.weigh(loss(x, contents, styles)).values())).sum()
+
+            return refine(picture, total, steps=steps).clamp(0, 1)
+
+        return torch.cat([refined(*pair) for pair in zip(painted.split(1), content.split(1))])
 
 
 # ------------------------------------------------------------------------------------------------ layers
@@ -520,5 +561,7 @@ def _four_pixels(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
 
 register(
     "johnson",
-    Method(Johnson, Johnson.open, (), ("alpha", "progress"), objective=JohnsonObjective, takes_pictures=False),
+    Method(
+        Johnson, Johnson.open, (), ("alpha", "refine", "progress"), objective=JohnsonObjective, takes_pictures=False
+    ),
 )

@@ -56,6 +56,10 @@ class Objective(nn.Module, ABC):
     def sample(self, content: Tensor, style: Tensor | None) -> Tensor:
         """Return results for the sample sheet, `(B, 3, S, S)` in [0, 1], without gradients."""
 
+    def constants(self) -> dict[str, Tensor]:
+        """Return what the weights are to hold besides the network, name -> tensor, such as what was read of a painting."""
+        return {}
+
     def describe(self) -> dict[str, str]:
         """Return what the metadata of the weights should say: method, style, encoder, width, weights of the terms."""
         return {}

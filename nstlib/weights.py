@@ -42,12 +42,12 @@ SHIPPED = {
     "adain": "d15bb6c8a5c368e4ffac959e6da96568831dc1ec3b81c843372505ab4aa095dc",
     "sanet": "2e0045b69c1957a06d29cb40ee50e7349f0a9a89d1b13fc5a59beeaa9686ced0",
     "adaattn": "51dc106456bab4fd46508d7f003f14642c0f40aefc86bf0c6f72be6736a06065",
-    "johnson_cypresses": "b1840c23e1de2d13d56cd1b4ae64907d6b32d7b8bcec0a543351f9e609cb6522",
-    "johnson_glass": "5e89a705b4ac48997d56a10503a3509ec67d144ce117a865154c6d82eb0dfcfb",
-    "johnson_kirifuri": "cfa8bcbaab50812780f3bbe8380fae33693ae37f8084659fa22aff84ac45d9f2",
-    "johnson_mosaic": "4a146a89bae70780c3f0a79b23ef75a3dc1bff305d9158381f1f22dbf90bb97b",
-    "johnson_swirl": "cff4c12d8eb1ec0e746190621c8504780108c3709e95c50aa60b397f10c3af84",
-    "johnson_wave": "890090a91ce9df5c2a594e7c62616d83a26628f19f02ab8c8c3551f02f18a44d",
+    "johnson_cypresses": "038d6610c7c92419fc5125deb6a10ac7e8b5dbe0d7613073aef073389ee14c4f",
+    "johnson_glass": "efdb1799325adf122d5a18854bdf712731d09884aade2f5bdba5f6c1850ddc3a",
+    "johnson_kirifuri": "5b49a3e58310c56fdde3a38673796a3f6f19164ab5bfcc78aafa1c3eb3ca6ed7",
+    "johnson_mosaic": "cb505990277510acbe10432bc6e18fd8ece0619d5e706e1eb1e489cd1ec03477",
+    "johnson_swirl": "ab065c69268b7390c44f72c0c189dbafb927fe1a09dcd0cf306a90200395881d",
+    "johnson_wave": "638e79fa2cf8ebcdf392bc54199e86166a7af890eff057894b6a36b0fbb86719",
 }
 """Files inside the package, `weights/<name>.safetensors`, and their SHA-256."""
 

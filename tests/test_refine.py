@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from networks import picture, random_convs, torchvision_state
 from torch import Tensor
 
 import nstlib as nst
+from nstlib.johnson import JohnsonObjective, TransformerNet
 from nstlib.losses import moments
 from nstlib.registry import METHODS, Method
 from nstlib.utils.checks import check_picture
@@ -139,3 +141,38 @@ def test_a_method_without_a_loss_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(METHODS, "adain", Method(nst.AdaIN, nst.AdaIN.open))
     with pytest.raises(ValueError, match="adain has none"):
         model_of("adain").stylize(CONTENT, STYLE, refine=1)
+
+
+def johnson_loss(model: nst.Johnson, result: Tensor, content: Tensor, style: Tensor) -> float:
+    about = model.metadata
+    weights: Any = {f"{name}_weight": float(about[f"{name}_weight"]) for name in ("content", "style", "tv")}
+    objective = JohnsonObjective(model.network, style, content_layers=about["content_layers"].split(), **weights)
+    with torch.no_grad():
+        return sum(term.item() for term in objective.terms(result, content).values())
+
+
+def test_a_johnson_network_knows_its_painting() -> None:
+    model, content = nst.Johnson.pretrained("wave"), nst.samples.content("cat", 96)
+    style = nst.samples.style("wave", int(model.metadata["style_size"].split(" x ")[0]))
+    losses = [johnson_loss(model, model.stylize(content, refine=n), content, style) for n in (0, 3, 10)]
+    assert losses[2] < losses[1] < 0.95 * losses[0]
+    half = model.stylize(content, alpha=0.5, refine=3)
+    torch.testing.assert_close(half, (content + model.stylize(content, refine=3)) / 2, rtol=0, atol=1e-3)
+    assert nst.stylize(content, "wave", method="johnson", refine=1).shape == content.shape
+
+
+def test_training_and_saving_keep_the_grams(tmp_path: Path) -> None:
+    style = nst.samples.style("ink", 48)
+    objective = JohnsonObjective(TransformerNet(width=2), style, name="ink")
+    nst.save_image(CONTENT, tmp_path / "photos" / "photo.png")
+    nst.train(objective, tmp_path / "photos", out_dir=tmp_path / "run", steps=1, batch_size=1, size=32)
+    model = nst.Johnson.from_checkpoint(tmp_path / "run" / "weights.safetensors")
+    again = nst.Johnson.from_checkpoint(model.save(tmp_path / "again.safetensors"))
+    for layer, gram in objective.constants().items():
+        torch.testing.assert_close(again.grams[layer.removeprefix("gram.")], gram, rtol=2e-3, atol=1e-3)
+    assert again.stylize(CONTENT, refine=1).shape == CONTENT.shape
+
+
+def test_weights_without_grams_cannot_refine() -> None:
+    with pytest.raises(ValueError, match="which these weights don't hold: nst train writes them"):
+        nst.Johnson(TransformerNet(width=2)).stylize(CONTENT, refine=1)

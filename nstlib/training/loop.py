@@ -222,7 +222,7 @@ class _Run:
 
         if self.rank == 0:
             self.state.save()
-            self.state.export({"nstlib": __version__})
+            self.state.export({"nstlib": __version__}, self.objective.constants())
             write_losses(self.state.history, self.state.out)
 
     @torch.no_grad()

@@ -119,13 +119,13 @@ class TrainingState:
         finally:
             self.network.load_state_dict(kept)
 
-    def export(self, metadata: Mapping[str, str]) -> None:
+    def export(self, metadata: Mapping[str, str], constants: Mapping[str, Tensor]) -> None:
         """Write `weights.safetensors`, in half precision."""
         recent = self.history[-100:]  # the loss of one batch says little
         names = [name for name in (recent[-1] if recent else ()) if name not in ("step", "learning_rate")]
         losses = {name: float(f"{sum(row[name] for row in recent) / len(recent):.4g}") for name in names}
         known = {**self.settings, "steps": str(self.step), "losses": json.dumps(losses), **metadata}
-        save_file(self.out / "weights.safetensors", self.weights(), known)
+        save_file(self.out / "weights.safetensors", {**self.weights(), **constants}, known)
 
     # ------------------------------------------------------------------------------------------- checkpoints
 

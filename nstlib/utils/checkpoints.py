@@ -120,9 +120,14 @@ def load_weights(module: nn.Module, state: Mapping[str, Tensor], label: str, net
 
 
 def save_weights(
-    module: nn.Module, path: str | os.PathLike[str], metadata: Mapping[str, object], *, half: bool
+    module: nn.Module,
+    path: str | os.PathLike[str],
+    metadata: Mapping[str, object],
+    *,
+    half: bool,
+    constants: Mapping[str, Tensor] | None = None,
 ) -> Path:
-    """Write the weights of a network, compiled or not, as a safetensors file, whole or not at all.
+    """Write the weights of a network, compiled or not, and constants, as a safetensors file, whole or not at all.
 
     Raises:
         ValueError: a path that does not end with `.safetensors`.
@@ -131,7 +136,7 @@ def save_weights(
     path = expand_home(path)
     if path.suffix.lower() != ".safetensors":
         raise ValueError(f"weights are written as safetensors, got '{path}': name it {path.stem}.safetensors")
-    return save_file(path, strip_wrappers(module.state_dict()), metadata, half=half)
+    return save_file(path, {**strip_wrappers(module.state_dict()), **(constants or {})}, metadata, half=half)
 
 
 def check_encoder(encoder: Encoder, checkpoint: Checkpoint) -> None:
