@@ -21,7 +21,7 @@ SNAPSHOT = Path(__file__).with_name("public_api.txt")
 
 COMMANDS = {
     "stylize": "--help --style --out --each --size --method --keep-color --keep-alpha --device --quiet --style-scale "
-    "--style-weights --mask --encoder --alpha --steady --refine --weights --tile --content-weight --style-weight "
+    "--style-weights --mask --encoder --alpha --refine --steady --weights --tile --content-weight --style-weight "
     "--tv-weight --content-layers --style-layers --layer-weights --init --steps --save-every --pyramid --optimizer "
     "--learning-rate --history-size --precision --pooling --seed --frame-steps",
     "train": "--help --style --content --out-dir --preset --steps --batch-size --size --seed --save-every --sample-every "
