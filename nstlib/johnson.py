@@ -35,7 +35,14 @@ from nstlib.encoder import Encoder, PaddedConv, as_encoder
 from nstlib.objective import Objective
 from nstlib.perceptual import PerceptualLoss, StyleTargets
 from nstlib.registry import Method, register
-from nstlib.utils.checkpoints import check_method, load_weights, looks_like, save_weights, translate_johnson
+from nstlib.utils.checkpoints import (
+    check_method,
+    load_weights,
+    looks_like,
+    save_weights,
+    to_be_loaded,
+    translate_johnson,
+)
 from nstlib.utils.checks import check_int, check_layers, check_number, check_option, check_weights, suggest
 from nstlib.utils.image import check_picture
 from nstlib.utils.memory import enough_memory
@@ -349,7 +356,7 @@ class Johnson(nn.Module):
                 f"{checkpoint.label} is no Johnson network: expected a 9x9 convolution of RGB under "
                 f"'conv1.conv2d.weight' or 'conv1.weight'; {looks_like(checkpoint.tensors)}"
             )
-        with torch.random.fork_rng(devices=[]):  # the first weights are random, and replaced at once
+        with to_be_loaded():
             network = TransformerNet(len(first), norm="batch" if "norm1.running_mean" in state else "instance")
         load_weights(network, state, checkpoint.label, f"Johnson network of width {network.width}")
         return cls(network, checkpoint.metadata)
