@@ -29,7 +29,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from nstlib.utils.files import describe_head, expand_home, write_atomically
+from nstlib.utils.files import describe_head, expand_home, suggest_files, write_atomically
 
 FORMAT = 1
 """The newest format of our own files that this version reads (`format_version` in their metadata)."""
@@ -225,7 +225,8 @@ def load_network(source: Source) -> Network:
 def _read_file(path: Path) -> tuple[object, dict[str, str]]:
     """Return what a file holds, and its metadata. Its first bytes decide how it is read, not its name."""
     if not path.is_file():
-        raise FileNotFoundError(f"no weights file at {str(path)!r}{', which is a folder' if path.is_dir() else ''}")
+        why = ", which is a folder" if path.is_dir() else suggest_files(path)
+        raise FileNotFoundError(f"no weights file at {str(path)!r}{why}")
     with path.open("rb") as file:
         head = file.read(512)
     if head[8:9] == b"{":  # the header of safetensors, behind its length
