@@ -157,6 +157,23 @@ def test_videos_of_every_suffix_can_be_played(suffix: str, tmp_path: Path) -> No
     assert [path.name for path in out.parent.iterdir()] == [out.name]
 
 
+@pytest.mark.parametrize(("suffix", "codec"), [(".ts", "libx264"), (".flv", "flv"), (".WMV", "wmv2")])
+def test_what_cameras_and_old_sites_give_is_read(suffix: str, codec: str, tmp_path: Path) -> None:
+    source, out = tmp_path / f"in{suffix}", tmp_path / "out"
+    form = {".ts": "mpegts", ".WMV": "asf"}.get(suffix)
+    with av.open(str(source), "w", format=form) as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        for level in range(20, 180, 20):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), level, np.uint8))))
+        container.mux(stream.encode(None))
+    order = ["stylize", str(source), "wave", "--method", "johnson", "-q"]
+    assert main([*order, "--each", "-o", str(out)]) == 0
+    assert np.diff(starts(out / "in-wave.mp4")) == pytest.approx([0.1] * 7, abs=0.002)
+    with pytest.raises(ValueError, match=r"the result needs a suffix of one: \.mp4, "):
+        paint(source, tmp_path / f"out{suffix}")
+
+
 def test_avi_which_counts_frames_keeps_a_variable_frame_rate_as_well_as_it_can(tmp_path: Path) -> None:
     source, out = clip(tmp_path / "in.mp4", UNEVEN), tmp_path / "out.avi"
     assert paint(source, out) == len(UNEVEN)

@@ -25,7 +25,7 @@ from nstlib.utils.image import WRITABLE, check_target, load_image, save_image
 from nstlib.utils.interrupts import noted_interrupts
 from nstlib.utils.opacity import split_opacity
 from nstlib.utils.progress import can_draw_bars
-from nstlib.video import VIDEOS, is_video, paint_video
+from nstlib.video import ONLY_READ, VIDEOS, is_video, paint_video
 
 SUMMARY = "paint a photograph in the style of a painting"
 
@@ -270,6 +270,7 @@ def _list_jobs(content: str, styles: Sequence[str], out: Path, kind: str, chosen
     jobs: dict[Path, str] = {}
     for style in styles:
         suffix = ".png" if kind == "picture" else Path(content).suffix
+        suffix = ".mp4" if suffix.lower() in ONLY_READ else suffix
         name = Path(style).stem if kind == "folder" else f"{Path(content).stem}-{Path(style).stem}{suffix}"
         other = jobs.setdefault(out / name, style)
         if other != style:
