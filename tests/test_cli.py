@@ -377,6 +377,31 @@ def test_a_result_replaces_none_of_its_sources(
     assert Path(sources[which]).read_bytes() == before
 
 
+def test_pictures_along_the_way_replace_no_source(
+    photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = nst.save_image(nst.samples.content("cat", 32), tmp_path / "out-0002.png")
+    before = first.read_bytes()
+    order = ["stylize", photo, "swirl", "-o", str(tmp_path / "out.png"), "--init", str(first), "--steps", "4"]
+    assert main([*order, "--save-every", "2"]) == 1
+    assert f"the result would replace '{first}', one of its sources" in told(capsys)
+    assert main([*order, "--save-every", "3"]) == 0
+    assert first.read_bytes() == before
+
+
+def test_pictures_of_a_folder_replace_no_source(
+    photo: str, paintings: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos, out = tmp_path / "photos", Path(paintings[0]).parent
+    photos.mkdir()
+    Path(photo).rename(photos / "a.png")
+    order = ["stylize", str(photos), paintings[0], "-o", str(out), "--method", "adain", "-q"]
+    assert main(order) == 0  # beside the painting
+    (photos / "a.png").rename(photos / "swirl.png")
+    assert main(order) == 1
+    assert f"the result would replace '{paintings[0]}', one of its sources" in told(capsys)
+
+
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="there is no folder that nobody can write to")
 @pytest.mark.parametrize("kind", ["picture", "folder", "each"])
 def test_where_nothing_can_be_written_nothing_is_painted(

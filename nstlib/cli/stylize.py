@@ -222,13 +222,14 @@ def run(options: Options, say: Say) -> int:
     target = Path(content).name if "each" in given else options.out  # with --each, results have the suffix of the video
     kind = "folder" if Path(content).is_dir() else "video" if is_video(content, target) else "picture"
     jobs = _list_jobs(content, styles, options.out, kind, chosen) if "each" in given else [Job(styles, options.out)]
-    for job in jobs:  # before the time that it takes to paint
-        _check_out(job.out, kind, [content, *styles, *chosen.get("mask", ()), chosen.get("init", "")])
-
     quiet, size = "quiet" in given, given.get("size")
+    common = _read_options(method, chosen, content, size, kind)
+    sources = [content, *styles, *map(str, chosen.get("mask", ())), chosen.get("init", "")]
+    for job in jobs:  # before the time that it takes to paint
+        _check_out(job.out, kind, sources, chosen)
+
     progress = not quiet and can_draw_bars()
     shared = {name: given[name] for name in ("size", "keep_color", "keep_alpha", "device") if name in given}
-    common = _read_options(method, chosen, content, size, kind)
     paints = []
     for job in jobs:  # all paintings are read before the first picture is painted
         paintings = [sample(style, None) if METHODS[method].takes_pictures else style for style in job.styles]
@@ -278,13 +279,19 @@ def _list_jobs(content: str, styles: Sequence[str], out: Path, kind: str, chosen
     return [Job([style], target) for target, style in jobs.items()]
 
 
-def _check_out(out: Path, kind: str, sources: Sequence[object]) -> None:
-    """Check that a result can be written, and that it replaces nothing that it is made of."""
+def _check_out(out: Path, kind: str, sources: Sequence[str], chosen: Mapping[str, Any]) -> None:
+    """Check that results can be written, and that they replace nothing that they are made of; the photograph comes first."""
     if kind == "picture":
         check_target(out)
-    for source in sources:
-        if kind != "folder" and source and same_place(out, Path(str(source))):
-            raise ValueError(f"the result would replace '{source}', one of its sources: name another file for it")
+    results = [out]
+    if every := chosen.get("save_every"):
+        results += [_along(out, step) for step in range(every, chosen.get("steps", _of_gatys("steps")) + 1, every)]
+    for source in filter(None, sources):
+        if kind == "folder":  # results have the names of photographs
+            name = Path(source).name
+            results = [out / name] if (Path(sources[0]) / name).is_file() else []
+        if any(same_place(result, Path(source)) for result in results):
+            raise ValueError(f"the result would replace '{source}', one of its sources: name another place for it")
     check_writable(out, folder=kind == "folder")
 
 
@@ -323,9 +330,14 @@ def _save_along(every: int, out: Path) -> Callable[[Result], None]:
     def save(result: Result) -> None:
         step = int(result.history[-1]["step"])
         if step % every == 0:
-            save_image(result.picture, out.with_name(f"{out.stem}-{step:04}{out.suffix}"))
+            save_image(result.picture, _along(out, step))
 
     return save
+
+
+def _along(out: Path, step: int) -> Path:
+    """Return the file of the picture that there is after a step."""
+    return out.with_name(f"{out.stem}-{step:04}{out.suffix}")
 
 
 def _paint_folder(folder: str, out: Path, paint: Callable[..., Tensor], progress: bool, say: Say) -> int:
