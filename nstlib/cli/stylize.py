@@ -73,8 +73,9 @@ METHOD_OPTIONS: dict[str, tuple[Any, str, object]] = {
     "mask": (
         Path,
         "which region takes which painting. Repeat it, with one grey picture for each painting, in their order: white where "
-        "it goes. Or give one map, with one flat colour for each painting: the first takes the colour of the top left "
-        "pixel, the others take the other colours as they appear row by row. Masks are scaled to the photograph",
+        "it goes, black or transparent elsewhere. Or give one map, with one flat colour for each painting: the first takes "
+        "the colour of the top left pixel, the others take the other colours as they appear row by row. Masks are scaled to "
+        "the photograph",
         "none",
     ),
     "encoder": (
@@ -319,7 +320,7 @@ def _read_options(method: str, chosen: Mapping[str, Any], content: str, size: in
         if kind != "picture":
             raise ValueError(f"--init takes a picture for one photograph only, and '{content}' is a {kind}")
         photograph = load_image(sample(content, size), size=size)
-        first, _ = split_opacity(load_image(init, size=None, alpha=True))
+        first, _ = split_opacity(load_image(init, size=None, alpha=True, reduce=True))
         options["init"] = F.interpolate(first, photograph.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
     return options
 
