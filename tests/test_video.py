@@ -123,6 +123,7 @@ def durations(path: Path) -> tuple[list[int], int | None]:
 
 
 def animation(path: Path, shown: Sequence[int] = (100, 250, 40, 300), **options: Any) -> Path:
+    path.parent.mkdir(exist_ok=True)
     frames = [Image.new("RGB", (64, 48), (level, level, level)) for level in (20, 90, 160, 230)]
     quality = {"lossless": True} if path.suffix == ".webp" else {}
     form = {".gif": "GIF", ".webp": "WEBP"}.get(path.suffix, "PNG")
@@ -424,6 +425,13 @@ def test_the_command_line_paints_animations(tmp_path: Path, capfd: pytest.Captur
         assert printed.err == ""
     assert main([*order, str(tmp_path / "out.mkv"), "--size", "33"]) == 0  # odd sides
     assert len(starts(tmp_path / "out.mkv")) == 4
+
+
+def test_without_a_terminal_there_is_no_bar(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    paint_video(animation(tmp_path / "in" / "a.gif"), tmp_path / "out.gif", invert)
+    paint_folder(tmp_path / "in", tmp_path / "out", invert)
+    nst.stylize(nst.samples.content("cat", 32), nst.samples.style("ink", 32), steps=1)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_animations_in_a_folder_are_painted_as_such(tmp_path: Path) -> None:
