@@ -369,6 +369,9 @@ class ArbitraryStyle(nn.Module, ABC):
         known = METHODS.get(self.method)
         if known is None or known.objective is None:
             raise ValueError(f"refine lowers the loss that a method is trained by, and {self.method} has none")
+        dtype = self.encoder.color_bias.dtype
+        if dtype in (torch.float16, torch.bfloat16):
+            raise ValueError(f"refine optimises in float32, and this model is {dtype}: call float() on it first")
         styles: Sequence[Any] = style if isinstance(style, (list, tuple)) else [style]
         if any(isinstance(one, EncodedStyle) for one in styles):
             raise ValueError("refine compares with the paintings themselves: give pictures in place of encoded styles")
