@@ -44,7 +44,7 @@ from nstlib.utils.checkpoints import (
     translate_johnson,
 )
 from nstlib.utils.checks import check_int, check_layers, check_number, check_option, check_weights, suggest
-from nstlib.utils.image import check_picture
+from nstlib.utils.image import WRITABLE, check_picture
 from nstlib.utils.memory import enough_memory
 from nstlib.utils.opacity import split_opacity
 from nstlib.utils.tiling import crop, pad_to_multiple
@@ -368,8 +368,10 @@ class Johnson(nn.Module):
         if len(styles) != 1:
             raise ValueError(f"johnson paints in one style at a time, got {len(styles)}; shipped styles: {shipped}")
         (style,) = styles
-        if isinstance(style, (str, os.PathLike)) and Path(style).suffix.lower() in SUFFIXES:
-            return cls.from_checkpoint(style)
+        if isinstance(style, (str, os.PathLike)) and style not in cls.styles():
+            suffix = Path(style).suffix.lower()
+            if suffix in SUFFIXES or (Path(style).is_file() and suffix not in WRITABLE):
+                return cls.from_checkpoint(style)
         if not isinstance(style, str) or (style not in cls.styles() and Path(style).suffix):
             what = repr(os.fspath(style)) if isinstance(style, (str, os.PathLike)) else f"a {type(style).__name__}"
             raise ValueError(

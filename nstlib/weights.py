@@ -154,8 +154,9 @@ def read_checkpoint(source: Source, label: str = "the state dict") -> Checkpoint
     Args:
         source: the path of a file (`.safetensors`, or `.pth`, `.pt`, `.model` and the like, as `torch.save` writes them),
             the name of a shipped file such as `"adain"`, or a state dict. `{"state_dict": ...}` and the other `WRAPPERS`
-            are opened, and the prefixes `module.` and `_orig_mod.` are removed. Of a `checkpoint-<step>.pt` of `nst train`,
-            the average of the weights is taken if it has one, else the weights.
+            are opened, as is the only state dict under another key, and the prefixes `module.` and `_orig_mod.` are
+            removed. Of a `checkpoint-<step>.pt` of `nst train`, the average of the weights is taken if it has one, else the
+            weights.
         label: what to call a state dict in an error message; a file goes by its name.
 
     Raises:
@@ -179,9 +180,15 @@ def read_checkpoint(source: Source, label: str = "the state dict") -> Checkpoint
         if isinstance(settings := saved.get("settings"), Mapping):  # of nst train
             metadata = {str(name): str(value) for name, value in (*settings.items(), ("steps", saved.get("step")))}
         wrapped = [saved[name] for name in WRAPPERS if isinstance(saved.get(name), Mapping) and saved[name]]
-        saved = wrapped[0] if wrapped else saved
+        others = [value for value in saved.values() if _holds_tensors(value)]
+        saved = wrapped[0] if wrapped else others[0] if len(others) == 1 else saved
     assert isinstance(saved, Mapping)
     return Checkpoint(strip_wrappers(plain_tensors(saved, label)), metadata, label)
+
+
+def _holds_tensors(value: object) -> bool:
+    """Return whether a value is a state dict, whatever the key under which it was found."""
+    return isinstance(value, Mapping) and bool(value) and all(isinstance(one, Tensor) for one in value.values())
 
 
 def strip_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
