@@ -113,10 +113,10 @@ class ArbitraryStyle(nn.Module, ABC):
         self.encoder = as_encoder(encoder, tuple(dict.fromkeys((*self.layers, *STAGES))))
         channels = self.encoder.channels
         with torch.device("cpu"):  # where the encoder's weights are read, whatever PyTorch's default is
-            parts = self.build(channels)
             if decoder is None and conditioned:
                 decoder = ConditionedDecoder(channels, skips=("relu3_1", "relu2_1"), blocks=2)
             decoder = decoder or Decoder(channels, skips=self.skips)
+            parts = self.build(channels)
         if not set(self.skips) <= set(decoder.skips):
             raise ValueError(
                 f"a decoder of {self.method} takes features of {', '.join(self.skips)} as well, and this one doesn't: it "
