@@ -35,7 +35,14 @@ from nstlib.decoder import STAGES, ConditionedDecoder, Decoder, condition
 from nstlib.encoder import Encoder, as_encoder
 from nstlib.losses import adain, moments, normalize_weights
 from nstlib.registry import METHODS, Method, register
-from nstlib.utils.checkpoints import check_encoder, load_weights, read_decoder, read_model, save_weights
+from nstlib.utils.checkpoints import (
+    check_encoder,
+    load_weights,
+    read_decoder,
+    read_model,
+    save_weights,
+    to_be_loaded,
+)
 from nstlib.utils.checks import check_int, check_mask, check_number, check_picture, is_exporting
 from nstlib.utils.memory import enough_memory
 from nstlib.utils.opacity import opacity_at, select_opaque, split_opacity
@@ -106,9 +113,11 @@ class ArbitraryStyle(nn.Module, ABC):
         super().__init__()
         self.encoder = as_encoder(encoder, tuple(dict.fromkeys((*self.layers, *STAGES))))
         channels = self.encoder.channels
-        if decoder is None and conditioned:
-            decoder = ConditionedDecoder(channels, skips=("relu3_1", "relu2_1"), blocks=2)
-        decoder = decoder or Decoder(channels, skips=self.skips)
+        with torch.device("cpu"):  # where the encoder's weights are read, whatever PyTorch's default is
+            if decoder is None and conditioned:
+                decoder = ConditionedDecoder(channels, skips=("relu3_1", "relu2_1"), blocks=2)
+            decoder = decoder or Decoder(channels, skips=self.skips)
+            parts = self.build(channels)
         if not set(self.skips) <= set(decoder.skips):
             raise ValueError(
                 f"a decoder of {self.method} takes features of {', '.join(self.skips)} as well, and this one doesn't: it "
@@ -121,7 +130,7 @@ class ArbitraryStyle(nn.Module, ABC):
                     f"{channels[layer]}: take the encoder that it was trained with"
                 )
         # in the encoder's precision, whatever PyTorch's default is
-        self.network = nn.ModuleDict({**self.build(channels), "decoder": decoder}).to(self.encoder.color_bias)
+        self.network = nn.ModuleDict({**parts, "decoder": decoder}).to(self.encoder.color_bias)
         self.metadata = dict(metadata or {})
         self.origin = "random weights"
         self.stride = max(self.encoder.stride[layer] for layer in self.layers)
@@ -195,7 +204,7 @@ class ArbitraryStyle(nn.Module, ABC):
         """
         checkpoint = read_model(cls.method, cls.parts, source, parts)
         decoder = read_decoder(checkpoint)
-        with torch.random.fork_rng(devices=[]):  # the first weights are random, and replaced at once
+        with to_be_loaded():
             model = cls(encoder, decoder=decoder, metadata=checkpoint.metadata)
         check_encoder(model.encoder, checkpoint)
         model._load(checkpoint.network, checkpoint.label)
@@ -370,6 +379,9 @@ class ArbitraryStyle(nn.Module, ABC):
         known = METHODS.get(self.method)
         if known is None or known.objective is None:
             raise ValueError(f"refine lowers the loss that a method is trained by, and {self.method} has none")
+        dtype = self.encoder.color_bias.dtype
+        if dtype in (torch.float16, torch.bfloat16):
+            raise ValueError(f"refine optimises in float32, and this model is {dtype}: call float() on it first")
         styles: Sequence[Any] = style if isinstance(style, (list, tuple)) else [style]
         if any(isinstance(one, EncodedStyle) for one in styles):
             raise ValueError("refine compares with the paintings themselves: give pictures in place of encoded styles")

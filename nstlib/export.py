@@ -117,17 +117,20 @@ def export(
     check_int("opset", opset, 18)
     check_writable(path)
     model = copy.deepcopy(model).cpu().float().requires_grad_(False).eval()
-    graphs = _graphs(model, path, split)
-    metadata = _metadata(model, sides, half)
-    written = {}
-    for file, graph in graphs.items():
-        proto = _to_onnx(graph, sides, opset)
-        if half:
-            _halve(proto)
-        for name, value in {**metadata, "graph": graph.about}.items():
-            proto.metadata_props.add(key=name, value=value)
-        written[file] = proto.SerializeToString()
-    difference = _compare(model, list(written.values()), list(graphs.values()), sides, half, path) if check else None
+    with torch.device("cpu"):  # whatever PyTorch's default is
+        graphs = _graphs(model, path, split)
+        metadata = _metadata(model, sides, half)
+        written = {}
+        for file, graph in graphs.items():
+            proto = _to_onnx(graph, sides, opset)
+            if half:
+                _halve(proto)
+            for name, value in {**metadata, "graph": graph.about}.items():
+                proto.metadata_props.add(key=name, value=value)
+            written[file] = proto.SerializeToString()
+        difference = (
+            _compare(model, list(written.values()), list(graphs.values()), sides, half, path) if check else None
+        )
     return Exported([write_atomically(file, data) for file, data in written.items()], difference)
 
 

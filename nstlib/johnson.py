@@ -38,9 +38,16 @@ from nstlib.objective import Objective
 from nstlib.perceptual import PerceptualLoss, StyleTargets
 from nstlib.pixels import refine
 from nstlib.registry import Method, register
-from nstlib.utils.checkpoints import check_method, load_weights, looks_like, save_weights, translate_johnson
+from nstlib.utils.checkpoints import (
+    check_method,
+    load_weights,
+    looks_like,
+    save_weights,
+    to_be_loaded,
+    translate_johnson,
+)
 from nstlib.utils.checks import check_int, check_layers, check_number, check_option, check_weights, suggest
-from nstlib.utils.image import check_picture
+from nstlib.utils.image import WRITABLE, check_picture
 from nstlib.utils.memory import enough_memory
 from nstlib.utils.opacity import split_opacity
 from nstlib.utils.tiling import crop, pad_to_multiple
@@ -372,7 +379,7 @@ class Johnson(nn.Module):
                 f"{checkpoint.label} is no Johnson network: expected a 9x9 convolution of RGB under "
                 f"'conv1.conv2d.weight' or 'conv1.weight'; {looks_like(checkpoint.tensors)}"
             )
-        with torch.random.fork_rng(devices=[]):  # the first weights are random, and replaced at once
+        with to_be_loaded():
             network = TransformerNet(len(first), norm="batch" if "norm1.running_mean" in state else "instance")
         load_weights(network, state, checkpoint.label, f"Johnson network of width {network.width}")
         return cls(network, checkpoint.metadata, grams)
@@ -384,8 +391,10 @@ class Johnson(nn.Module):
         if len(styles) != 1:
             raise ValueError(f"johnson paints in one style at a time, got {len(styles)}; shipped styles: {shipped}")
         (style,) = styles
-        if isinstance(style, (str, os.PathLike)) and Path(style).suffix.lower() in SUFFIXES:
-            return cls.from_checkpoint(style)
+        if isinstance(style, (str, os.PathLike)) and style not in cls.styles():
+            suffix = Path(style).suffix.lower()
+            if suffix in SUFFIXES or (Path(style).is_file() and suffix not in WRITABLE):
+                return cls.from_checkpoint(style)
         if not isinstance(style, str) or (style not in cls.styles() and Path(style).suffix):
             what = repr(os.fspath(style)) if isinstance(style, (str, os.PathLike)) else f"a {type(style).__name__}"
             raise ValueError(

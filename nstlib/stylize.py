@@ -179,7 +179,7 @@ def _open(
     known: Method, styles: list[Any], options: dict[str, Any], device: torch.device, keep_alpha: bool, *, encode: bool
 ) -> tuple[Any, Callable[[Tensor], list[Any]]]:
     """Return the model, and a function from photograph to the paintings that it is to be given."""
-    loaded = [_load(one, None, keep_alpha) for one in styles] if known.takes_pictures else []
+    loaded = [_load(one, None, keep_alpha, reduce=True) for one in styles] if known.takes_pictures else []
     if not hasattr(known.model, "encode_style"):  # a method that takes no paintings, or scales them itself
         return known.open(styles, **options).to(device), lambda photograph: loaded
     style_scale = check_number("style_scale", options.pop("style_scale", 1.0), 0, 100, above=True)
@@ -193,9 +193,9 @@ def _open_default(known: Method, device: torch.device) -> Any:
     return known.open([]).to(device)
 
 
-def _load(source: Picture, size: int | None, keep_alpha: bool) -> Tensor:
+def _load(source: Picture, size: int | None, keep_alpha: bool, *, reduce: bool = False) -> Tensor:
     """Read a picture, with its opacity if it is transparent anywhere."""
-    return drop_full_opacity(load_image(source, size=size, alpha=keep_alpha))
+    return drop_full_opacity(load_image(source, size=size, alpha=keep_alpha, reduce=reduce))
 
 
 def _scaled(

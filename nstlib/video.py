@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 VIDEOS = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm")
 """Suffixes of video files."""
 
+ONLY_READ = (".3gp", ".flv", ".m2ts", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".wmv")
+"""Suffixes of video files that are read, but not written."""
+
 RESULTS_KEPT = 3
 """A stopped run may paint again the frame that was being encoded, and needs the result before it."""
 
@@ -57,8 +60,8 @@ def is_video(source: str | os.PathLike[str], out: str | os.PathLike[str]) -> boo
         (True, False)
     """
     suffix, target = Path(source).suffix.lower(), Path(out).suffix.lower()
-    if suffix in VIDEOS or suffix not in ANIMATIONS:
-        return suffix in VIDEOS
+    if suffix not in ANIMATIONS:
+        return suffix in (*VIDEOS, *ONLY_READ)
     if target not in (*VIDEOS, ".gif", ".webp", ".apng", suffix):
         return False
     try:
@@ -88,7 +91,7 @@ def paint_video(
     shows them on white.
 
     Args:
-        source: a video file, or an animated GIF, WebP or PNG.
+        source: a video file of any common kind, or an animated GIF, WebP or PNG.
         out: where to; the suffix chooses the format: `.mp4`, `.m4v`, `.mov`, `.mkv`, `.avi`, `.webm`, `.gif`, `.webp`,
             `.apng` or `.png`. Written whole or not at all.
         paint: `(frame, before) -> result`, which `nstlib.stylize.make_stylizer` makes. The frame is `(1, 3, H, W)` in
@@ -189,7 +192,7 @@ class _Results:
 
 def _check_paths(source: Path, out: Path) -> None:
     for path in (source, out):
-        if path.suffix.lower() in VIDEOS and find_spec("av") is None:
+        if path.suffix.lower() in (*VIDEOS, *ONLY_READ) and find_spec("av") is None:
             raise ImportError(
                 f"'{path}' is a video, and videos need the package PyAV: pip install \"nstlib[video]\"; animated GIF, WebP "
                 "and PNG files and folders of frames can be painted without it"

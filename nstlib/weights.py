@@ -29,7 +29,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from nstlib.utils.files import describe_head, expand_home, write_atomically
+from nstlib.utils.files import describe_head, expand_home, suggest_files, write_atomically
 
 FORMAT = 1
 """The newest format of our own files that this version reads (`format_version` in their metadata)."""
@@ -154,8 +154,9 @@ def read_checkpoint(source: Source, label: str = "the state dict") -> Checkpoint
     Args:
         source: the path of a file (`.safetensors`, or `.pth`, `.pt`, `.model` and the like, as `torch.save` writes them),
             the name of a shipped file such as `"adain"`, or a state dict. `{"state_dict": ...}` and the other `WRAPPERS`
-            are opened, and the prefixes `module.` and `_orig_mod.` are removed. Of a `checkpoint-<step>.pt` of `nst train`,
-            the average of the weights is taken if it has one, else the weights.
+            are opened, as is the only state dict under another key, and the prefixes `module.` and `_orig_mod.` are
+            removed. Of a `checkpoint-<step>.pt` of `nst train`, the average of the weights is taken if it has one, else the
+            weights.
         label: what to call a state dict in an error message; a file goes by its name.
 
     Raises:
@@ -179,9 +180,15 @@ def read_checkpoint(source: Source, label: str = "the state dict") -> Checkpoint
         if isinstance(settings := saved.get("settings"), Mapping):  # of nst train
             metadata = {str(name): str(value) for name, value in (*settings.items(), ("steps", saved.get("step")))}
         wrapped = [saved[name] for name in WRAPPERS if isinstance(saved.get(name), Mapping) and saved[name]]
-        saved = wrapped[0] if wrapped else saved
+        others = [value for value in saved.values() if _holds_tensors(value)]
+        saved = wrapped[0] if wrapped else others[0] if len(others) == 1 else saved
     assert isinstance(saved, Mapping)
     return Checkpoint(strip_wrappers(plain_tensors(saved, label)), metadata, label)
+
+
+def _holds_tensors(value: object) -> bool:
+    """Return whether a value is a state dict, whatever the key under which it was found."""
+    return isinstance(value, Mapping) and bool(value) and all(isinstance(one, Tensor) for one in value.values())
 
 
 def strip_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -225,7 +232,8 @@ def load_network(source: Source) -> Network:
 def _read_file(path: Path) -> tuple[object, dict[str, str]]:
     """Return what a file holds, and its metadata. Its first bytes decide how it is read, not its name."""
     if not path.is_file():
-        raise FileNotFoundError(f"no weights file at {str(path)!r}{', which is a folder' if path.is_dir() else ''}")
+        why = ", which is a folder" if path.is_dir() else suggest_files(path)
+        raise FileNotFoundError(f"no weights file at {str(path)!r}{why}")
     with path.open("rb") as file:
         head = file.read(512)
     if head[8:9] == b"{":  # the header of safetensors, behind its length

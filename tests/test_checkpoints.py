@@ -62,6 +62,7 @@ FORMS: dict[str, Callable[[Any], Any]] = {
     "whole model": lambda model: model.state_dict(),
     "state_dict": lambda model: {"epoch": 7, "state_dict": model.network.state_dict(), "optimizer": {"lr": 1.0}},
     "model": lambda model: {"model": model.state_dict()},
+    "another key": lambda model: {"epoch": 7, "params_ema": model.network.state_dict(), "optimizer": {"lr": 1.0}},
     "wrapped twice": lambda model: {"model": {"state_dict": model.network.state_dict()}},
     "DataParallel": lambda model: prefixed("module.", model.network.state_dict()),
     "compiled": lambda model: prefixed("_orig_mod.", model.state_dict()),
@@ -272,14 +273,13 @@ def test_a_training_starts_from_weights_of_any_kind(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------ of other kinds
 
 
-def test_a_model_file_paints_on_the_command_line(tmp_path: Path) -> None:
-    """As pytorch/examples names what it trains."""
-    torch.save(model_of("johnson").network.state_dict(), tmp_path / "candy.MODEL")
+@pytest.mark.parametrize("name", ["candy.MODEL", "epoch=3.ckpt", "pytorch_model.bin", "weights"])
+def test_a_file_of_any_name_paints_on_the_command_line(name: str, tmp_path: Path) -> None:
+    """As pytorch/examples names what it trains, and as others do."""
+    torch.save(model_of("johnson").network.state_dict(), tmp_path / name)
     photo = nst.save_image(torch.rand(1, 3, 16, 20), tmp_path / "photo.png")
     out = tmp_path / "out.png"
-    assert (
-        main(["stylize", str(photo), str(tmp_path / "candy.MODEL"), "--method", "johnson", "-o", str(out), "-q"]) == 0
-    )
+    assert main(["stylize", str(photo), str(tmp_path / name), "--method", "johnson", "-o", str(out), "-q"]) == 0
     assert nst.load_image(out, None).shape == (1, 3, 16, 20)
 
 

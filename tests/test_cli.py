@@ -250,6 +250,15 @@ def test_a_black_mask_is_told(tmp_path: Path) -> None:
         read_masks([tmp_path / "night.png"], 1, (8, 8))
 
 
+@pytest.mark.parametrize("hidden", [0, 255])
+def test_what_is_transparent_in_a_mask_is_not_where_its_painting_goes(hidden: int, tmp_path: Path) -> None:
+    shape = np.full((20, 40, 4), (hidden, hidden, hidden, 0), np.uint8)
+    shape[:, :20] = 255  # a white shape before nothing, as editors export it
+    Image.fromarray(shape).save(tmp_path / "shape.png")
+    mask = read_masks([tmp_path / "shape.png"], 1, (20, 40))
+    assert torch.equal(mask, (torch.arange(40) < 20).float().expand(1, 20, 40))
+
+
 def test_what_no_mask_covers_stays_a_photograph(tmp_path: Path) -> None:
     mask = np.zeros((48, 72), np.uint8)
     mask[:, :36] = 255
@@ -266,6 +275,22 @@ def test_what_no_mask_covers_stays_a_photograph(tmp_path: Path) -> None:
         for one in (tmp_path / "mask.png", torch.from_numpy(mask)[None] / 255)
     )
     assert torch.equal(by_file, by_tensor)  # Gatys knows regions that have no style
+
+
+@pytest.mark.parametrize("which", ["painting", "mask", "init"])
+def test_whatever_is_a_jpeg_beyond_the_limit_is_read_at_half_its_size(
+    which: str, photo: str, paintings: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = nst.save_image(nst.samples.style("swirl", 200), tmp_path / "scan.jpg")
+    half = nst.save_image(nst.load_image(scan, size=100), tmp_path / "half.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)  # 20,000 pixels are refused, as are 178,956,970 else
+    painted = []
+    for source in (scan, half):
+        given = {"painting": paintings[1], "mask": paintings[0], "init": photo, which: str(source)}
+        order = ["stylize", photo, given["painting"], "--mask", given["mask"], "--init", given["init"], "--steps", "1"]
+        assert main([*order, "-q", "-o", str(tmp_path / "out.png")]) == 0
+        painted.append(pixels(tmp_path / "out.png"))
+    assert (painted[0] - painted[1]).abs().mean() < 0.03
 
 
 # ------------------------------------------------------------------------------------------- style_scale
@@ -375,6 +400,31 @@ def test_a_result_replaces_none_of_its_sources(
     assert main([*order, "-o", str(tmp_path / "link" / Path(sources[which]).name)]) == 1
     assert f"the result would replace '{sources[which]}', one of its sources" in told(capsys)
     assert Path(sources[which]).read_bytes() == before
+
+
+def test_pictures_along_the_way_replace_no_source(
+    photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = nst.save_image(nst.samples.content("cat", 32), tmp_path / "out-0002.png")
+    before = first.read_bytes()
+    order = ["stylize", photo, "swirl", "-o", str(tmp_path / "out.png"), "--init", str(first), "--steps", "4"]
+    assert main([*order, "--save-every", "2"]) == 1
+    assert f"the result would replace '{first}', one of its sources" in told(capsys)
+    assert main([*order, "--save-every", "3"]) == 0
+    assert first.read_bytes() == before
+
+
+def test_pictures_of_a_folder_replace_no_source(
+    photo: str, paintings: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos, out = tmp_path / "photos", Path(paintings[0]).parent
+    photos.mkdir()
+    Path(photo).rename(photos / "a.png")
+    order = ["stylize", str(photos), paintings[0], "-o", str(out), "--method", "adain", "-q"]
+    assert main(order) == 0  # beside the painting
+    (photos / "a.png").rename(photos / "swirl.png")
+    assert main(order) == 1
+    assert f"the result would replace '{paintings[0]}', one of its sources" in told(capsys)
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="there is no folder that nobody can write to")

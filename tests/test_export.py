@@ -202,6 +202,22 @@ def test_johnson_of_any_size_and_strength(tmp_path: Path) -> None:
 
 
 @ONNX
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="there is no folder that nobody can write to")
+def test_where_nothing_can_be_written_nothing_is_exported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["nstlib.export"], "_to_onnx", lambda *given: pytest.fail("it has begun"))
+    with pytest.raises(OSError, match=r"'/proc/nst/net\.onnx' cannot be written"):
+        nst.export(nst.Johnson(TransformerNet(2)), "/proc/nst/net.onnx")
+
+
+@ONNX
+def test_the_default_device_of_pytorch_doesnt_matter(tmp_path: Path) -> None:
+    """As under `torch.set_default_device("cuda")`, on every machine: what is made on "meta" holds no numbers."""
+    model = nst.Johnson(TransformerNet(2))
+    with torch.device("meta"):
+        assert nst.export(model, tmp_path / "net.onnx", size=32).difference is not None
+
+
+@ONNX
 def test_a_file_that_paints_something_else_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = nst.Johnson(TransformerNet(4))
     monkeypatch.setattr(nst.Johnson, "stylize", lambda self, content, style, alpha: 1 - content)

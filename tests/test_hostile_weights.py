@@ -285,7 +285,7 @@ NOT_PLAIN: dict[str, tuple[Any, str]] = {
     "tensors without content": ({"a": torch.zeros(2, device="meta")}, "no state dict of plain tensors: look at 'a'"),
     "a tensor": (torch.zeros(3), "holds a Tensor, not a state dict"),
     "None": (None, "holds a NoneType, not a state dict"),
-    "nested": ({"state_dict": {"deep": OURS}}, "no state dict of plain tensors: look at 'deep'"),
+    "several": ({"state_dict": {"one": OURS, "other": OURS}}, "no state dict of plain tensors: look at 'one'"),
     "nothing": ({"state_dict": {}}, "no state dict of plain tensors: look at 'state_dict'"),
 }
 

@@ -452,11 +452,16 @@ def test_a_jpeg_beyond_the_limit_is_decoded_at_reduced_size(
     with pytest.raises(ValueError, match=r"has 240 x 180 pixels, more than the limit of 20,000; give a size, or") as e:
         load_image(path, None)
     assert one_sentence(str(e.value))
+    half = load_image(path, None, reduce=True)
+    assert half.shape == (1, 3, 120, 90) or half.shape == (1, 3, 90, 120)
+    assert (half - load_image(array, min(half.shape[2:]))).abs().mean() < 3 / 255
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5_000)
     with pytest.raises(ValueError, match="has 240 x 180 pixels, more than the limit of 10,000"):
         load_image(path, 45)  # of which 120 x 90 would be decoded
     with pytest.raises(ValueError, match="has 240 x 180 pixels, more than the limit of 10,000"):
         load_image(path, 10)  # 30 x 23, but it is more than four times the limit
+    with pytest.raises(ValueError, match="limit of 10,000; make it smaller, or"):
+        load_image(path, None, reduce=True)
 
 
 def test_shrinking_antialiases_and_enlarging_stays_in_range() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import errno
 import hashlib
 import os
 import signal
@@ -541,6 +542,22 @@ def test_a_folder_is_painted_past_a_broken_file(photos: Path, tmp_path: Path) ->
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "b.png", "c.webp"]
     assert [path.name for path in report.failed] == ["broken.png"]
     assert "broken.png" in report.failed[photos / "broken.png"]
+
+
+def test_a_photograph_that_may_not_be_read_stops_nothing(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked, open_file = photos / "a.jpg", Path.open
+
+    def refuse(path: Path, *given: Any) -> Any:
+        if path == locked:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return open_file(path, *given)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    report = paint_folder(photos, tmp_path / "out", invert, progress=False)
+    assert [path.name for path in report.written] == ["b.png", "c.webp"]
+    assert report.failed[locked].startswith(f"'{locked}' cannot be read: Permission denied; ")
 
 
 def test_a_folder_goes_on_where_it_was(photos: Path, tmp_path: Path) -> None:

@@ -406,6 +406,28 @@ def test_the_default_precision_of_pytorch_doesnt_matter() -> None:
         assert torch.equal(one, other)
 
 
+@pytest.mark.parametrize("work", ["paint", "train"])
+def test_the_default_device_of_pytorch_doesnt_matter(work: str, tmp_path: Path) -> None:
+    """As under `torch.set_default_device("cuda")`, on every machine: what is made on "meta" holds no numbers."""
+    nst.save_image(C, tmp_path / "photos" / "a.png")
+
+    def results(out: Path) -> list[Tensor]:
+        if work == "paint":
+            models = [nst.AdaIN.pretrained(), nst.SANet(), nst.AdaAttN(conditioned=True)]
+            return [nst.Johnson.pretrained("wave").stylize(C), *(model.stylize(C, S) for model in models)]
+        run = trained(nst.AdaINObjective(nst.AdaIN()), tmp_path, style=tmp_path / "photos", out_dir=out)
+        return [*load_file(run.weights).values()]
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        expected = results(tmp_path / "one")
+        torch.manual_seed(0)
+        with torch.device("meta"):
+            found = results(tmp_path / "other")
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one, other)
+
+
 def test_results_on_the_way_stay_as_they_were() -> None:
     results = list(gatys(steps=3).iterate(C, S, every=1))
     assert [len(result.history) for result in results] == [1, 2, 3]

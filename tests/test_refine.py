@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,17 @@ def test_an_encoded_style_cannot_be_compared_with() -> None:
     model = model_of("adain")
     with pytest.raises(ValueError, match="give pictures in place of encoded styles"):
         model.stylize(CONTENT, model.encode_style(STYLE), refine=1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_refused_and_autocast_refines(dtype: torch.dtype) -> None:
+    model = model_of("adain")
+    before = loss_of("adain", model.stylize(CONTENT, STYLE), CONTENT, STYLE)
+    with torch.autocast("cpu", dtype):
+        refined = model.stylize(CONTENT, STYLE, refine=8)
+    assert loss_of("adain", refined.float(), CONTENT, STYLE) < before
+    with pytest.raises(ValueError, match=f"refine optimises in float32, and this model is {dtype}: call float"):
+        copy.deepcopy(model).to(dtype).stylize(CONTENT, STYLE, refine=1)
 
 
 @pytest.mark.parametrize("steps", [-1, 1.5, "many"])

@@ -123,6 +123,7 @@ def durations(path: Path) -> tuple[list[int], int | None]:
 
 
 def animation(path: Path, shown: Sequence[int] = (100, 250, 40, 300), **options: Any) -> Path:
+    path.parent.mkdir(exist_ok=True)
     frames = [Image.new("RGB", (64, 48), (level, level, level)) for level in (20, 90, 160, 230)]
     quality = {"lossless": True} if path.suffix == ".webp" else {}
     form = {".gif": "GIF", ".webp": "WEBP"}.get(path.suffix, "PNG")
@@ -155,6 +156,23 @@ def test_videos_of_every_suffix_can_be_played(suffix: str, tmp_path: Path) -> No
     assert paint(source, out) == 8
     assert np.diff(starts(out)) == pytest.approx([0.1] * 7, abs=0.002)
     assert [path.name for path in out.parent.iterdir()] == [out.name]
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".ts", "libx264"), (".flv", "flv"), (".WMV", "wmv2")])
+def test_what_cameras_and_old_sites_give_is_read(suffix: str, codec: str, tmp_path: Path) -> None:
+    source, out = tmp_path / f"in{suffix}", tmp_path / "out"
+    form = {".ts": "mpegts", ".WMV": "asf"}.get(suffix)
+    with av.open(str(source), "w", format=form) as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        for level in range(20, 180, 20):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), level, np.uint8))))
+        container.mux(stream.encode(None))
+    order = ["stylize", str(source), "wave", "--method", "johnson", "-q"]
+    assert main([*order, "--each", "-o", str(out)]) == 0
+    assert np.diff(starts(out / "in-wave.mp4")) == pytest.approx([0.1] * 7, abs=0.002)
+    with pytest.raises(ValueError, match=r"the result needs a suffix of one: \.mp4, "):
+        paint(source, tmp_path / f"out{suffix}")
 
 
 def test_avi_which_counts_frames_keeps_a_variable_frame_rate_as_well_as_it_can(tmp_path: Path) -> None:
@@ -407,6 +425,13 @@ def test_the_command_line_paints_animations(tmp_path: Path, capfd: pytest.Captur
         assert printed.err == ""
     assert main([*order, str(tmp_path / "out.mkv"), "--size", "33"]) == 0  # odd sides
     assert len(starts(tmp_path / "out.mkv")) == 4
+
+
+def test_without_a_terminal_there_is_no_bar(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    paint_video(animation(tmp_path / "in" / "a.gif"), tmp_path / "out.gif", invert)
+    paint_folder(tmp_path / "in", tmp_path / "out", invert)
+    nst.stylize(nst.samples.content("cat", 32), nst.samples.style("ink", 32), steps=1)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_animations_in_a_folder_are_painted_as_such(tmp_path: Path) -> None:

@@ -85,6 +85,9 @@ def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
 def test_other_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nowhere\.pth"):
         weights.load_file(tmp_path / "nowhere.pth")
+    (tmp_path / "adain_run2.pth").touch()
+    with pytest.raises(FileNotFoundError, match=r"no weights file at '.*'; did you mean 'adain_run2\.pth'\?$"):
+        weights.load_file(tmp_path / "adain-run2.pth")
     torch.save([torch.zeros(1)], tmp_path / "list.pth")
     with pytest.raises(ValueError, match=r"list, not a state dict"):
         weights.load_file(tmp_path / "list.pth")

@@ -25,7 +25,7 @@ from nstlib.utils.image import WRITABLE, check_target, load_image, save_image
 from nstlib.utils.interrupts import noted_interrupts
 from nstlib.utils.opacity import split_opacity
 from nstlib.utils.progress import can_draw_bars
-from nstlib.video import VIDEOS, is_video, paint_video
+from nstlib.video import ONLY_READ, VIDEOS, is_video, paint_video
 
 SUMMARY = "paint a photograph in the style of a painting"
 
@@ -73,8 +73,9 @@ METHOD_OPTIONS: dict[str, tuple[Any, str, object]] = {
     "mask": (
         Path,
         "which region takes which painting. Repeat it, with one grey picture for each painting, in their order: white where "
-        "it goes. Or give one map, with one flat colour for each painting: the first takes the colour of the top left "
-        "pixel, the others take the other colours as they appear row by row. Masks are scaled to the photograph",
+        "it goes, black or transparent elsewhere. Or give one map, with one flat colour for each painting: the first takes "
+        "the colour of the top left pixel, the others take the other colours as they appear row by row. Masks are scaled to "
+        "the photograph",
         "none",
     ),
     "encoder": (
@@ -222,13 +223,14 @@ def run(options: Options, say: Say) -> int:
     target = Path(content).name if "each" in given else options.out  # with --each, results have the suffix of the video
     kind = "folder" if Path(content).is_dir() else "video" if is_video(content, target) else "picture"
     jobs = _list_jobs(content, styles, options.out, kind, chosen) if "each" in given else [Job(styles, options.out)]
-    for job in jobs:  # before the time that it takes to paint
-        _check_out(job.out, kind, [content, *styles, *chosen.get("mask", ()), chosen.get("init", "")])
-
     quiet, size = "quiet" in given, given.get("size")
+    common = _read_options(method, chosen, content, size, kind)
+    sources = [content, *styles, *map(str, chosen.get("mask", ())), chosen.get("init", "")]
+    for job in jobs:  # before the time that it takes to paint
+        _check_out(job.out, kind, sources, chosen)
+
     progress = not quiet and can_draw_bars()
     shared = {name: given[name] for name in ("size", "keep_color", "keep_alpha", "device") if name in given}
-    common = _read_options(method, chosen, content, size, kind)
     paints = []
     for job in jobs:  # all paintings are read before the first picture is painted
         paintings = [sample(style, None) if METHODS[method].takes_pictures else style for style in job.styles]
@@ -270,6 +272,7 @@ def _list_jobs(content: str, styles: Sequence[str], out: Path, kind: str, chosen
     jobs: dict[Path, str] = {}
     for style in styles:
         suffix = ".png" if kind == "picture" else Path(content).suffix
+        suffix = ".mp4" if suffix.lower() in ONLY_READ else suffix
         name = Path(style).stem if kind == "folder" else f"{Path(content).stem}-{Path(style).stem}{suffix}"
         other = jobs.setdefault(out / name, style)
         if other != style:
@@ -277,13 +280,19 @@ def _list_jobs(content: str, styles: Sequence[str], out: Path, kind: str, chosen
     return [Job([style], target) for target, style in jobs.items()]
 
 
-def _check_out(out: Path, kind: str, sources: Sequence[object]) -> None:
-    """Check that a result can be written, and that it replaces nothing that it is made of."""
+def _check_out(out: Path, kind: str, sources: Sequence[str], chosen: Mapping[str, Any]) -> None:
+    """Check that results can be written, and that they replace nothing that they are made of; the photograph comes first."""
     if kind == "picture":
         check_target(out)
-    for source in sources:
-        if kind != "folder" and source and same_place(out, Path(str(source))):
-            raise ValueError(f"the result would replace '{source}', one of its sources: name another file for it")
+    results = [out]
+    if every := chosen.get("save_every"):
+        results += [_along(out, step) for step in range(every, chosen.get("steps", _of_gatys("steps")) + 1, every)]
+    for source in filter(None, sources):
+        if kind == "folder":  # results have the names of photographs
+            name = Path(source).name
+            results = [out / name] if (Path(sources[0]) / name).is_file() else []
+        if any(same_place(result, Path(source)) for result in results):
+            raise ValueError(f"the result would replace '{source}', one of its sources: name another place for it")
     check_writable(out, folder=kind == "folder")
 
 
@@ -311,7 +320,7 @@ def _read_options(method: str, chosen: Mapping[str, Any], content: str, size: in
         if kind != "picture":
             raise ValueError(f"--init takes a picture for one photograph only, and '{content}' is a {kind}")
         photograph = load_image(sample(content, size), size=size)
-        first, _ = split_opacity(load_image(init, size=None, alpha=True))
+        first, _ = split_opacity(load_image(init, size=None, alpha=True, reduce=True))
         options["init"] = F.interpolate(first, photograph.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
     return options
 
@@ -322,9 +331,14 @@ def _save_along(every: int, out: Path) -> Callable[[Result], None]:
     def save(result: Result) -> None:
         step = int(result.history[-1]["step"])
         if step % every == 0:
-            save_image(result.picture, out.with_name(f"{out.stem}-{step:04}{out.suffix}"))
+            save_image(result.picture, _along(out, step))
 
     return save
+
+
+def _along(out: Path, step: int) -> Path:
+    """Return the file of the picture that there is after a step."""
+    return out.with_name(f"{out.stem}-{step:04}{out.suffix}")
 
 
 def _paint_folder(folder: str, out: Path, paint: Callable[..., Tensor], progress: bool, say: Say) -> int:

@@ -211,8 +211,10 @@ def load_batches(crops: Crops, device: torch.device, *, rank: int, world: int) -
         worker_init_fn=_ignore_interrupts,
         generator=torch.Generator(),  # else it would draw from the global state
     )
+    with torch.device("cpu"):  # where its generator is, whatever PyTorch's default is
+        batches = iter(loader)
     try:
-        for samples in loader:
+        for samples in batches:
             yield samples.to(device)
     except (OSError, ValueError) as error:
         text = str(error).strip()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -18,6 +19,16 @@ from nstlib.decoder import SKIPS, STAGES, ConditionedDecoder, Decoder
 from nstlib.encoder import Encoder
 from nstlib.utils.files import expand_home
 from nstlib.weights import Checkpoint, Source, compare_keys, read_checkpoint, save_file, select, strip_wrappers
+
+
+@contextmanager
+def to_be_loaded() -> Iterator[None]:
+    """Make a network whose first weights are replaced at once, on the CPU, as weights are read, whatever PyTorch's default.
+
+    The random numbers of the caller are left alone.
+    """
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        yield
 
 
 def check_method(checkpoint: Checkpoint, method: str) -> None:
@@ -83,7 +94,7 @@ def read_decoder(checkpoint: Checkpoint) -> Decoder:
         skips = [layer for layer, name in SKIPS.items() if state[f"convs.{name}.weight"].shape[1] != channels[layer]]
     except (KeyError, IndexError):
         raise ValueError(f"{checkpoint.label} holds no decoder of ours; {looks_like(checkpoint.tensors)}") from None
-    with torch.random.fork_rng(devices=[]):  # the first weights are random, and replaced at once
+    with to_be_loaded():
         if "modulation.weight" in state:
             blocks = len({key.split(".")[1] for key in state if key.startswith("blocks.")})
             decoder: Decoder = ConditionedDecoder(
@@ -195,7 +206,7 @@ def translate_decoder(state: Mapping[str, Tensor], label: str) -> dict[str, Tens
         return dict(state)
     weights = [key for key in state if re.fullmatch(r"(decoder_layer_\d\.)?\d+\.weight", key)]
     weights.sort(key=lambda key: [int(number) for number in re.findall(r"\d+", key)])
-    with torch.random.fork_rng(devices=[]):
+    with to_be_loaded():
         names = list(Decoder(dict.fromkeys(STAGES, 1)).convs)
     biases = [f"{key.removesuffix('weight')}bias" for key in weights]
     whole = all(state[key].shape[2:] == (3, 3) for key in weights) and all(key in state for key in biases)

@@ -56,6 +56,7 @@ def open_source(source: str | os.PathLike[str]) -> tuple[IO[bytes], str]:
     Raises:
         FileNotFoundError: There is no such file; names that are close to it are suggested.
         IsADirectoryError: The path is a folder.
+        PermissionError: The file may not be read.
         OSError: The file cannot be read, or the download failed.
         ValueError: An address of another kind, or more than `URL_MAX_BYTES`.
     """
@@ -63,15 +64,26 @@ def open_source(source: str | os.PathLike[str]) -> tuple[IO[bytes], str]:
     if re.match(r"\w[\w+.-]+:/", text):  # two letters at least, so C:/ is a path
         return io.BytesIO(_download(text)), repr(text)
     path = expand_home(text)
-    if path.is_dir():
-        raise IsADirectoryError(f"'{path}' is a folder, and one file is to be read; name a file in it")
     try:
+        if path.is_dir():
+            raise IsADirectoryError(f"'{path}' is a folder, and one file is to be read; name a file in it")
         return path.open("rb"), f"'{path}'"
     except FileNotFoundError:
-        names = {name.lower(): name for name in os.listdir(path.parent)} if path.parent.is_dir() else {}
-        near = [names[name] for name in difflib.get_close_matches(path.name.lower(), names)]
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-        raise FileNotFoundError(f"there is no file '{path}'{hint}") from None
+        raise FileNotFoundError(f"there is no file '{path}'{suggest_files(path)}") from None
+    except PermissionError as error:
+        raise PermissionError(
+            f"'{path}' cannot be read: {error.strerror}; give yourself the right to read it"
+        ) from error
+
+
+def suggest_files(path: Path) -> str:
+    """Return the end of a sentence: which files beside a missing one may have been meant."""
+    try:
+        names = {name.lower(): name for name in os.listdir(path.parent)}
+    except OSError:
+        return ""
+    near = [names[name] for name in difflib.get_close_matches(path.name.lower(), names)]
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 def _download(url: str) -> bytes:

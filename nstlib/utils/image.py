@@ -59,7 +59,7 @@ TRUST = "raise PIL.Image.MAX_IMAGE_PIXELS if you trust it"
 _told: set[str] = set()
 
 
-def load_image(source: Source, size: int | None = 256, *, alpha: bool = False) -> Tensor:
+def load_image(source: Source, size: int | None = 256, *, alpha: bool = False, reduce: bool = False) -> Tensor:
     """Read a picture from nearly anything.
 
     Files may be PNG, JPEG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000, PPM, ICO and QOI, as far as the installed
@@ -78,6 +78,7 @@ def load_image(source: Source, size: int | None = 256, *, alpha: bool = False) -
             a JPEG may have four times as many pixels as other files, since it is decoded at a reduced size.
         alpha: Keep transparency: a picture with an alpha channel or a transparent colour gets a fourth channel, its
             opacity, and its colours are not premultiplied. Otherwise such a picture is laid on white.
+        reduce: Without a size, read a JPEG of more pixels than the limit at half its size, instead of refusing it.
 
     Returns:
         The picture, `(1, 3, H, W)` or `(1, 4, H, W)`, RGB, float32 in [0, 1], on the CPU. It shares no memory with
@@ -110,9 +111,9 @@ def load_image(source: Source, size: int | None = 256, *, alpha: bool = False) -
     elif isinstance(source, (str, os.PathLike)):
         file, name = open_source(source)
         with file:
-            pixels = _decode(file, name, size)
+            pixels = _decode(file, name, size, reduce)
     elif hasattr(source, "read") and not isinstance(source, io.TextIOBase):
-        pixels = _decode(io.BytesIO(source.read()), "the open file", size)
+        pixels = _decode(io.BytesIO(source.read()), "the open file", size, reduce)
     else:
         raise TypeError(
             f"load_image reads a path, an http(s) address, a file that is open in binary mode, a PIL image, a numpy "
@@ -225,7 +226,7 @@ def check_target(path: str | os.PathLike[str]) -> tuple[Path, str]:
     return path, form
 
 
-def _decode(file: IO[bytes], name: str, size: int | None) -> Pixels:
+def _decode(file: IO[bytes], name: str, size: int | None, reduce: bool) -> Pixels:
     head = file.read(512)
     file.seek(0)
     if not head:
@@ -254,11 +255,12 @@ def _decode(file: IO[bytes], name: str, size: int | None) -> Pixels:
         # At 1/2, 1/4 or 1/8, but not below twice the size asked for, so that the antialiasing is ours.
         drafted = image.draft(None, (2 * size, 2 * size))
         target, box = _target(width, height, size), drafted and drafted[1]
+    elif jpeg and reduce and width * height > _limit():
+        image.draft(None, (width // 2, height // 2))
     # A progressive JPEG takes memory for all its pixels, hence the limit of four times as many.
     pixels = max(math.prod(image.size), width * height // 4)
-    _check_pixels(
-        pixels, f"{name} has {width} x {height}", "give a size" if jpeg and size is None else "make it smaller"
-    )
+    remedy = "give a size" if jpeg and size is None and not reduce else "make it smaller"
+    _check_pixels(pixels, f"{name} has {width} x {height}", remedy)
     return _from_pil(image, name, target, box)
 
 
@@ -397,6 +399,9 @@ def _target(width: int, height: int, short: int) -> tuple[int, int]:
 
 def _check_pixels(pixels: int, what: str, remedy: str) -> None:
     """Refuse as many pixels as Pillow refuses, so that no small file fills the memory."""
-    limit = 2 * (Image.MAX_IMAGE_PIXELS or pixels)
-    if pixels > limit:
-        raise ValueError(f"{what} pixels, more than the limit of {limit:,}; {remedy}, or {TRUST}")
+    if pixels > _limit():
+        raise ValueError(f"{what} pixels, more than the limit of {_limit():,}; {remedy}, or {TRUST}")
+
+
+def _limit() -> float:
+    return 2 * (Image.MAX_IMAGE_PIXELS or math.inf)

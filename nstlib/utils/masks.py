@@ -24,9 +24,10 @@ def read_masks(files: Sequence[Any], styles: int, size: tuple[int, int]) -> Tens
 
     Args:
         files: paths or anything else that `load_image` reads: either one grey picture per painting, in their order, white
-            where the painting goes and black where it doesn't; or, for two paintings and more, a single map with one flat
-            colour per painting. The painting that was named first takes the colour of the map's top left pixel. The others
-            take the other colours in the order in which they appear row by row, from the top left to the bottom right.
+            where the painting goes and black or transparent where it doesn't; or, for two paintings and more, a single map
+            with one flat colour per painting. The painting that was named first takes the colour of the map's top left
+            pixel. The others take the other colours in the order in which they appear row by row, from the top left to the
+            bottom right.
         styles: K, the number of paintings.
         size: `(H, W)` of the photograph.
 
@@ -53,7 +54,10 @@ def read_masks(files: Sequence[Any], styles: int, size: tuple[int, int]) -> Tens
 
 
 def _read_grey(file: Any, size: tuple[int, int]) -> Tensor:
-    grey = load_image(file, size=None).mean(1, keepdim=True)  # (1, 1, h, w)
+    picture = load_image(file, size=None, alpha=True, reduce=True)
+    grey = picture[:, :3].mean(1, keepdim=True)  # (1, 1, h, w)
+    if picture.shape[1] == 4:
+        grey = grey * picture[:, 3:]  # editors export a white shape before nothing
     mask = F.interpolate(grey, size, mode="bilinear", antialias=True)[0].clamp(0, 1)  # (1, H, W)
     if not bool((mask > 0).any()):
         raise ValueError(f"the mask {_name(file)} is black everywhere; it must be white where its painting goes")
@@ -61,7 +65,7 @@ def _read_grey(file: Any, size: tuple[int, int]) -> Tensor:
 
 
 def _split_colors(file: Any, styles: int, size: tuple[int, int]) -> Tensor:
-    picture = load_image(file, size=None) * 255
+    picture = load_image(file, size=None, reduce=True) * 255
     colors = _flat_colors(picture)
     if len(colors) != styles:
         raise ValueError(
