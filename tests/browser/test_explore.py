@@ -103,7 +103,7 @@ def test_a_place_lights_up_where_the_network_looks(show: Callable[..., Any]) -> 
     rows, columns = grids[0]
     point(page, "The photograph", 2.5 / columns, 3.5 / rows)
     largest = all_scores.softmax(1)[3 * columns + 2].max().item()
-    found = re.search(r"looks at (\d+) of (\d+) places .* has (\d+) % of its attention", words(page))
+    found = re.search(r"looks at (\d+) of (\d+) positions .* has (\d+) % of its attention", words(page))
     assert found
     assert int(found[2]) == all_scores.shape[1]
     assert float(found[3]) == pytest.approx(100 * largest, rel=0.1, abs=1)
@@ -111,7 +111,7 @@ def test_a_place_lights_up_where_the_network_looks(show: Callable[..., Any]) -> 
     page.keyboard.press("End")
     hot = re.search(r"looks at (\d+) of", words(page))
     assert hot
-    assert int(hot[1]) > int(found[1])  # the hotter, the more places it looks at
+    assert int(hot[1]) > int(found[1])  # the hotter, the more positions it looks at
 
 
 def test_each_point_of_the_plane_is_its_picture(show: Callable[..., Any]) -> None:

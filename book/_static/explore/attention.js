@@ -1,7 +1,7 @@
 // Chapters 6 and 7: point at the photograph, and the painting lights up where the network looks.
 //
-// data: photograph, painting; scores (N, M) of N places of the photograph and M of the painting, each row less its largest;
-//       grid [rows, columns] of the photograph's places, and style_grid of the painting's.
+// data: photograph, painting; scores (N, M) of N positions of the photograph and M of the painting, each row less its largest;
+//       grid [rows, columns] of the photograph's positions, and style_grid of the painting's.
 
 import { element } from "../studio/parts.js";
 import { pointAt } from "./data.js";
@@ -35,8 +35,8 @@ export function draw(stage, { photograph, painting, scores, grid, style_grid: st
     const sum = weights.reduce((total, one) => total + one, 0);
     const largest = Math.max(...weights);
     const pixels = new Uint8ClampedArray(4 * weights.length); // a veil, thinnest where it looks
-    for (let place = 0; place < weights.length; place++)
-      pixels[4 * place + 3] = 225 * (1 - Math.sqrt(weights[place] / largest));
+    for (let n = 0; n < weights.length; n++)
+      pixels[4 * n + 3] = 180 * (1 - Math.sqrt(weights[n] / largest));
     heat.getContext("2d").putImageData(new ImageData(pixels, styleColumns, styleRows), 0, 0);
     const canvas = to.getContext("2d");
     canvas.drawImage(painting, 0, 0);
@@ -48,9 +48,9 @@ export function draw(stage, { photograph, painting, scores, grid, style_grid: st
     context.strokeStyle = "#fff";
     context.strokeRect(column * width - 2, row * height - 2, width + 4, height + 4);
     const entropy = -weights.reduce((total, one) => total + (one ? (one / sum) * Math.log(one / sum) : 0), 0);
-    words.textContent = `This place looks at ${Math.round(Math.exp(entropy))} of ${weights.length} places of the painting; the first of them has ${Math.round((100 * largest) / sum)} % of its attention.`;
+    words.textContent = `This position looks at ${Math.round(Math.exp(entropy))} of ${weights.length} positions of the painting; the first of them has ${Math.round((100 * largest) / sum)} % of its attention.`;
   };
-  pointAt(from, "The photograph: point at a place, or move with the arrow keys", [columns, rows], (x, y) => {
+  pointAt(from, "The photograph: point at a position, or move with the arrow keys", [columns, rows], (x, y) => {
     at = [Math.floor(y * rows), Math.floor(x * columns)];
     show();
   });
