@@ -61,18 +61,34 @@ def test_a_place_shows_what_each_layer_sees(show: Callable[..., Any]) -> None:
 
 
 def test_a_cell_of_the_gram_matrix_is_a_mean_of_products(show: Callable[..., Any]) -> None:
-    maps = F.adaptive_avg_pool2d(nst.Encoder(layers=["relu2_1"])(nst.samples.style("swirl", 128))["relu2_1"], 32)
+    painting = nst.samples.style("swirl", 64)
+    maps = nst.Encoder(layers=["relu2_1"])(painting)["relu2_1"]
     gram = nst.gram_matrix(maps)[0]
-    tiles = [{"tile": 64, "picture": nst.samples.style("swirl", 64), "distance": 0.01}] * 2
-    page = show("gram", gram=gram, maps=maps[0], shuffles=[tiles[0], {**tiles[1], "tile": 8, "distance": 0.25}])
+    page = show("gram", picture=painting, gram=gram, maps=maps[0])
     channels = len(gram)
     point(page, "The Gram matrix", (5 + 0.5) / channels, (3 + 0.5) / channels)
     found = re.search(r"Channels 3 and 5: the mean of their product is ([\d.e+-]+)", words(page))
     assert found
     assert float(found[1]) == pytest.approx(gram[3, 5].item(), rel=0.1, abs=0.02)  # a byte has 256 levels
+    assert page.text_content(".nst-panels") == "the paintingmap 3map 5their product"
+    page.focus("[aria-label^='The Gram matrix']")
+    page.keyboard.press("ArrowDown")
+    assert words(page).startswith("Channels 4 and 5:")
+
+
+def test_a_slider_shuffles_tiles_and_shows_the_distances(show: Callable[..., Any]) -> None:
+    distances = {"relu1_1": 0.25, "relu5_1": 1.5}
+    whole = {"tile": 64, "picture": torch.zeros(1, 3, 8, 8), "distances": dict.fromkeys(distances, 0.0)}
+    page = show("gram", shuffles=[whole, {"tile": 8, "picture": torch.ones(1, 3, 8, 8), "distances": distances}])
+    first = page.get_attribute(".nst-shuffle img", "src")
+    assert page.text_content(".nst-distances") == "relu1_10.000relu5_10.000"
     page.focus(".nst-shuffle input")
     page.keyboard.press("End")
-    assert "Tiles of 8 px: the Gram matrix has moved by 25.0 %." in page.text_content(".nst-shuffle")
+    assert page.text_content(".nst-shuffle output") == "8 px"
+    assert page.get_attribute(".nst-shuffle img", "src") != first
+    assert page.text_content(".nst-distances") == "relu1_10.250relu5_11.500"
+    widths = [bar.evaluate("bar => bar.style.getPropertyValue('--share')") for bar in page.locator(".nst-bar").all()]
+    assert widths == ["0.25", "1"]
 
 
 def test_steps_are_scrubbed(show: Callable[..., Any]) -> None:

@@ -24,14 +24,12 @@ async function toImage(address) {
   return image;
 }
 
-/** Draw a map (h, w) on a canvas, from paper to ink, so that its largest value is darkest. */
-export function drawMap(canvas, values, width, height, largest = Math.max(...values), color = [155, 58, 32]) {
+/** Draw a map (h, w) on a canvas in greys: black is 0, and white the largest value. */
+export function drawMap(canvas, values, width, height, largest = Math.max(...values)) {
   Object.assign(canvas, { width, height });
   const pixels = new Uint8ClampedArray(4 * width * height).fill(255);
-  for (let place = 0; place < values.length; place++) {
-    const share = Math.min(1, Math.max(0, values[place] / (largest || 1)));
-    for (let channel = 0; channel < 3; channel++) pixels[4 * place + channel] = 255 + share * (color[channel] - 255);
-  }
+  for (let position = 0; position < values.length; position++)
+    pixels.fill((255 * values[position]) / (largest || 1), 4 * position, 4 * position + 3);
   canvas.getContext("2d").putImageData(new ImageData(pixels, width, height), 0, 0);
 }
 
