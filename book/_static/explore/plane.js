@@ -16,7 +16,7 @@ export function draw(stage, { points }) {
   const scale = (name) => {
     const values = points.map((point) => point[name]);
     const [low, high] = [Math.min(...values), Math.max(...values)];
-    return (value) => 8 + (84 * (value - low)) / (high - low || 1);
+    return (value) => 14 + (74 * (value - low)) / (high - low || 1);
   };
   const [x, y] = [scale("content"), scale("style")];
   const buttons = points.map((point) => {
