@@ -122,7 +122,7 @@ def textbook_conditioned(net: ConditionedDecoder, x: dict[str, Tensor], skips: S
     """y = (1 + a(z)) conv(x) + b(z), convolution by convolution."""
     state = net.state_dict()
     z = ((x["condition"] - state["center"]) / state["spread"]).clamp(-3, 3).flatten(1)
-    z = (z @ state["components"].flatten(1).T).clamp(-3, 3)
+    z = 0.1 * (z @ state["components"].flatten(1).T).clamp(-3, 3)
     told = z @ state["modulation.weight"][:, :, 0, 0].T + state["modulation.bias"]
     names = [*(f"convs.{name}" for name in net.convs), *(f"blocks.{i}.conv1" for i in range(len(net.blocks)))]
     scales, shifts, place = {}, {}, 0
