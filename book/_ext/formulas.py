@@ -8,6 +8,7 @@ that KaTeX cannot read fails the build.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Iterable
@@ -26,6 +27,8 @@ sys.path.append(str(Path(__file__).parents[1]))
 from npm import install
 
 SCRIPT = Path(__file__).with_name("typeset.mjs")
+SOURCE = re.compile("<annotation .*?</annotation>", re.DOTALL)
+"""The formula's TeX, which KaTeX repeats beside the MathML that screen readers read."""
 logger = logging.getLogger(__name__)
 typeset: dict[tuple[str, bool], str] = {}
 """(TeX, whether it stands on a line of its own) -> HTML."""
@@ -49,7 +52,7 @@ def typeset_all(formulas: Iterable[tuple[str, bool]]) -> None:
     for formula, answer in zip(wanted, json.loads(done.stdout)):
         if "error" in answer:
             logger.warning("%s\n%s", answer["error"], formula[0])
-        typeset[formula] = answer.get("html", "")
+        typeset[formula] = SOURCE.sub("", answer.get("html", ""))
 
 
 def text_of(node: nodes.math | nodes.math_block) -> tuple[str, bool]:

@@ -2,7 +2,7 @@
 
 - Pictures that a notebook holds as text become files, and every picture but the first of
   a page is loaded when the reader comes near it. Their sizes are written down, so that
-  the text does not jump.
+  the text does not jump. Charts are drawn to a hundredth of a point.
 - The icons of the theme are drawn by `icons.css`. The program and the fonts that would
   draw any of two thousand icons are left out, and so are the style sheets of
   sphinx-design where a page uses none of it.
@@ -21,6 +21,8 @@ from sphinx.application import Sphinx
 
 DATA = re.compile(r"data:image/(webp|png|jpeg|gif);base64,([A-Za-z0-9+/=]+)")
 IMAGE = re.compile(r"<img\b[^>]*>")
+CHART = re.compile(r'<svg class="nst-chart".*?</svg>', re.DOTALL)
+DECIMALS = re.compile(r"(\d\.\d\d)\d+")
 SOURCE = re.compile(r'\bsrc="([^"]*)"')
 ICON_PROGRAM = re.compile(r"<script[^>]*fontawesome[^>]*></script>\s*")
 ICON_RULE = re.compile(r"[^{}]*(?:\.fa[bsr]?\b|--fa-|Font Awesome)[^{}]*\{[^{}]*\}")
@@ -67,7 +69,10 @@ def lighten(
                 extra += f' width="{picture.width}" height="{picture.height}"'
         return f"{tag.rstrip('/> ')}{extra}>"
 
-    context["body"] = IMAGE.sub(complete, DATA.sub(store, body))
+    def shorten(match: re.Match[str]) -> str:
+        return DECIMALS.sub(r"\1", match[0])
+
+    context["body"] = CHART.sub(shorten, IMAGE.sub(complete, DATA.sub(store, body)))
     if "sd-" not in body:
         for files in ("css_files", "script_files"):
             context[files] = [
