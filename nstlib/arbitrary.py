@@ -304,10 +304,10 @@ class ArbitraryStyle(nn.Module, ABC):
         """
         tile, steps = check_int("tile", tile, self.stride), check_int("refine", refine, 0)
         check_picture(content, "content", opacity=True)
-        # what is no larger than a tile fits into any memory
-        with self._enough_memory(self.method, content) if content[:, 0].numel() > TILE**2 else nullcontext():
+        # what is no larger than a tile fits into any memory, unless it is refined
+        with self._enough_memory(steps, content) if steps or content[:, 0].numel() > TILE**2 else nullcontext():
             painted = self._paint(content, style, alpha, style_weights, mask, tile).clamp_(0, 1)
-        return self._refine(painted, content, style, alpha, style_weights, mask, steps) if steps else painted
+            return self._refine(painted, content, style, alpha, style_weights, mask, steps) if steps else painted
 
     @torch.no_grad()
     def encode_style(self, style: Tensor, *, tile: int = TILE) -> EncodedStyle:
@@ -388,11 +388,9 @@ class ArbitraryStyle(nn.Module, ABC):
         objective, refined = known.objective(self), []
         shares = alpha * self._shares(style_weights, mask, len(styles), content)
         shares = shares[..., : content.shape[2], : content.shape[3]]
-        with self._enough_memory("gatys", content):
-            for i in range(len(content)):
-                paintings = [one[i : i + 1] if len(one) > 1 else one for one in styles]
-                one = objective.refine(painted[i : i + 1, :3], content[i : i + 1], paintings, shares, steps=steps)
-                refined.append(one)
+        for i in range(len(content)):
+            paintings = [one[i : i + 1] if len(one) > 1 else one for one in styles]
+            refined.append(objective.refine(painted[i : i + 1, :3], content[i : i + 1], paintings, shares, steps=steps))
         result = torch.cat(refined)
         return result if content.shape[1] == 3 else torch.cat([result, content[:, 3:].to(result)], 1)
 
@@ -510,7 +508,9 @@ class ArbitraryStyle(nn.Module, ABC):
             maps = in_tiles(read, {"picture": picture}, picture.shape[2:], tile, reach, self.stride)
         return maps, dict.fromkeys(maps) if opacity is None else opacity_at(opacity, maps)
 
-    def _enough_memory(self, method: str, content: Tensor) -> AbstractContextManager[None]:
+    def _enough_memory(self, steps: int, content: Tensor) -> AbstractContextManager[None]:
+        """Refuse a picture that cannot be painted, or refined: steps on the pixels take as much as those of Gatys."""
+        method = "gatys" if steps else self.method
         return enough_memory(method, content, device=self.encoder.color_bias.device, width=self.encoder.width)
 
 

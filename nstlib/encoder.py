@@ -183,7 +183,7 @@ class Encoder(nn.Module):
         features: dict[str, Tensor] = {}
         wanted = set(self.layers if layers is None else layers)
         if not wanted <= set(self.layers):
-            missing = sorted(wanted - set(self.layers))
+            missing = sorted(wanted - set(self.layers)) if not isinstance(layers, str) else [layers]
             raise ValueError(f"the encoder gives {list(self.layers)}, and not {missing}: name them when you make it")
         if self.graph is not None:
             found = self.graph(x)

@@ -17,8 +17,8 @@ instance normalisation, which takes each picture's own contrast away:
     y = gamma (x - mean(x)) / std(x) + beta           mean and std over the positions of one picture     (Ulyanov, eq. 4)
 
 What is ours: losses relative to their value for features of zero, as in Gatys, a term against the raster of four pixels
-that widening by 4 invites, and a forward pass for painting that
-computes the same in less than half the time (`TransformerNet.fast`).
+that widening by 4 invites, and a forward pass for painting that computes the same in less than half the time
+(`TransformerNet.fast`).
 """
 
 from __future__ import annotations
@@ -449,44 +449,59 @@ class Johnson(nn.Module):
 
         Raises:
             ValueError: a wrong shape, range or alpha, a style picture, or refine with weights that lack the painting's Gram
-                matrices, as published ones do.
+                matrices, as published ones do, or in half precision.
             MemoryError: too large a picture for the memory there is; the largest size that fits is named.
         """
         if style is not None:
             raise ValueError("a Johnson network is trained for one style and takes no style picture: leave style out")
         alpha, steps = check_number("alpha", alpha, 0, 1), check_int("refine", refine, 0)
         check_picture(content, "content", opacity=True)
+        loss = self._loss() if steps else None
         picture, opacity = split_opacity(content.to(self.network.out.weight))
+        # of a picture that is transparent everywhere, nothing could be counted
+        seen = opacity if opacity is None or opacity.max() > 0 else None
         # the table of memory is for a width of 16
-        with enough_memory("johnson", content, device=picture.device, width=self.network.width / 16):
-            # of a picture that is transparent everywhere, nothing could be counted
-            seen = opacity if opacity is None or opacity.max() > 0 else None
+        method, width = ("gatys", loss.encoder.width) if loss else ("johnson", self.network.width / 16)
+        with enough_memory(method, content, device=picture.device, width=width):
             painted = self.network.fast(picture, seen).clamp_(0, 1)
-            painted = self._refine(painted, picture, steps) if steps else painted
+            if loss:
+                painted = torch.cat(
+                    [self._refine(loss, *pair, seen, steps) for pair in zip(painted.split(1), picture.split(1))]
+                )
             painted = picture.lerp(painted.to(picture), alpha)  # which autocast may have made half precision
         return painted if opacity is None else torch.cat([painted, opacity], 1)
 
-    def _refine(self, painted: Tensor, content: Tensor, steps: int) -> Tensor:
-        """Return pictures whose pixels have taken steps down the loss that the network was trained by."""
+    def _loss(self) -> PerceptualLoss:
+        """Return the loss that the network was trained by."""
+        about, dtype = self.metadata, self.network.out.weight.dtype
         if not self.grams:
             raise ValueError(
-                "refine compares with the painting's Gram matrices, which these weights don't hold: nst train writes them"
+                "refine compares with the painting's Gram matrices, which these weights don't hold: the weights.safetensors "
+                "of nst train does"
             )
-        layers = self.metadata["content_layers"].split()
-        encoder = Encoder(self.metadata["encoder"], (*layers, *self.grams)).to(painted)
-        weights: Any = {f"{name}_weight": float(self.metadata[f"{name}_weight"]) for name in ("content", "style", "tv")}
-        loss = PerceptualLoss(encoder, content_layers=layers, style_layers=tuple(self.grams), **weights)
-        styles = StyleTargets({layer: gram.to(painted) for layer, gram in self.grams.items()})
+        if dtype in (torch.float16, torch.bfloat16):
+            raise ValueError(f"refine optimises in float32, and this model is {dtype}: call float() on it first")
+        layers = about["content_layers"].split()
+        encoder = Encoder(about["encoder"], (*layers, *self.grams)).to(self.network.out.weight)
+        if encoder.fingerprint != about["encoder_fingerprint"]:
+            raise ValueError(
+                f"refine needs the encoder that the network was trained with, and {encoder.name!r} is another"
+            )
+        weights: Any = {f"{name}_weight": float(about[f"{name}_weight"]) for name in ("content", "style", "tv")}
+        return PerceptualLoss(encoder, content_layers=layers, style_layers=tuple(self.grams), **weights)
 
-        def refined(picture: Tensor, photograph: Tensor) -> Tensor:
-            contents = loss.read_content(photograph)
+    def _refine(
+        self, loss: PerceptualLoss, painted: Tensor, content: Tensor, opacity: Tensor | None, steps: int
+    ) -> Tensor:
+        """Return a picture `(1, 3, H, W)` whose pixels have taken steps down the loss."""
+        grams = {layer: gram.to(painted) for layer, gram in self.grams.items()}
+        styles = StyleTargets(grams) if opacity is None else StyleTargets(grams, opacity, opacity.new_ones(1))
+        contents = loss.read_content(content)
 
-            def total(x: Tensor) -> Tensor:
-                return torch.stack(list(loss.weigh(loss(x, contents, styles)).values())).sum()
+        def total(x: Tensor) -> Tensor:
+            return torch.stack(list(loss.weigh(loss(x, contents, styles)).values())).sum()
 
-            return refine(picture, total, steps=steps).clamp(0, 1)
-
-        return torch.cat([refined(*pair) for pair in zip(painted.split(1), content.split(1))])
+        return refine(painted, total, steps=steps).clamp(0, 1)
 
 
 # ------------------------------------------------------------------------------------------------ layers

@@ -190,7 +190,8 @@ def _open(
 @lru_cache(maxsize=2)
 def _open_default(known: Method, device: torch.device) -> Any:
     """Return a model with its default weights, and keep it for the next call."""
-    return known.open([]).to(device)
+    with torch.inference_mode(False):  # the next call may need gradients
+        return known.open([]).to(device)
 
 
 def _load(source: Picture, size: int | None, keep_alpha: bool, *, reduce: bool = False) -> Tensor:

@@ -19,7 +19,7 @@ LOOKS = {
     "phone": ("420,7000", []),
 }
 # What the theme says on every page. Chromium logs errors at the same level, so all the rest counts as one.
-HARMLESS = ("[PST]: ", "Got invalid theme mode: . Resetting to auto.", "[togglebutton]: ")
+HARMLESS = ("[PST]: ", "[togglebutton]: ")
 FLAGS = [
     "--headless",
     "--no-sandbox",

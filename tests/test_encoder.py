@@ -246,3 +246,10 @@ def test_padding_is_the_same_where_it_is_compiled(
     assert torch.equal(conv(x), expected)
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
     assert torch.equal(conv(x), expected)
+
+
+def test_a_layer_that_was_not_asked_for_is_named() -> None:
+    encoder = nst.Encoder(layers=["relu1_1"])
+    for layers in ("relu4_1", ["relu1_1", "relu4_1"]):
+        with pytest.raises(ValueError, match=r"gives \['relu1_1'\], and not \['relu4_1'\]"):
+            encoder(torch.rand(1, 3, 32, 32), layers)

@@ -232,3 +232,14 @@ def test_other_errors_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(model.encoder, "forward", fail)
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
         paint(model, torch.rand(1, 3, 64, 64))
+
+
+@pytest.mark.parametrize("method", ["johnson", "adain"])
+def test_refining_is_refused_before_the_painting(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, content = make(method), torch.rand(1, 3, 64, 96)
+    style = None if method == "johnson" else torch.rand(1, 3, 64, 64)
+    leave(BYTES_PER_PIXEL["gatys"] * 64 * 96 - 1, monkeypatch)
+    assert paint(model, content).shape == content.shape
+    monkeypatch.setattr(*((model.network, "fast") if method == "johnson" else (model.encoder, "forward")), pytest.fail)
+    with pytest.raises(MemoryError, match=r"at 96 x 64 px needs about 12 MB, and there are 12 MB"):
+        model.stylize(content, style, refine=1)

@@ -186,5 +186,43 @@ def test_training_and_saving_keep_the_grams(tmp_path: Path) -> None:
 
 
 def test_weights_without_grams_cannot_refine() -> None:
-    with pytest.raises(ValueError, match="which these weights don't hold: nst train writes them"):
+    with pytest.raises(ValueError, match="which these weights don't hold: the weights.safetensors of nst train does"):
         nst.Johnson(TransformerNet(width=2)).stylize(CONTENT, refine=1)
+
+
+def test_johnson_refines_what_is_seen_and_refuses_before_it_paints(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, content = nst.Johnson.pretrained("wave"), nst.samples.content("cat", 64)
+    opacity = torch.ones(1, 1, 64, content.shape[3])
+    opacity[..., content.shape[3] // 2 :] = 0
+    hidden = torch.where(opacity == 1, content, 0.9)
+    first, second = (model.stylize(torch.cat([one, opacity], 1), refine=3) for one in (content, hidden))
+    seen = opacity.expand(1, 3, -1, -1)[..., :-8] == 1  # the rim of what is seen may feel what it is filled with
+    assert (first - second)[:, :3, :, :-8][seen].abs().mean() < 0.02
+    assert (first - model.stylize(torch.cat([content, opacity], 1)))[:, :3][..., :40].abs().mean() > 0.01
+
+    monkeypatch.setattr(model.network, "fast", lambda *_: pytest.fail("it has painted"))
+    model.metadata["encoder_fingerprint"] = "another"
+    with pytest.raises(ValueError, match="refine needs the encoder that the network was trained with"):
+        model.stylize(content, refine=1)
+    with pytest.raises(ValueError, match=r"this model is torch.float16: call float\(\) on it first"):
+        model.half().stylize(content, refine=1)
+
+
+def test_the_default_model_is_read_once_and_can_refine_whatever_the_first_call_was_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[Any] = []
+
+    def open_model(styles: Any) -> Any:
+        opened.append(nst.AdaIN(ENCODER))
+        return opened[-1]
+
+    known = METHODS["adain"]
+    method = Method(nst.AdaIN, open_model, (), known.picture_options, known.objective)
+    monkeypatch.setitem(METHODS, "own", method)
+    with torch.inference_mode():
+        first = nst.stylize(CONTENT, STYLE, method="own")
+    again = nst.stylize(CONTENT, STYLE, method="own")
+    torch.testing.assert_close(first.clone(), again)
+    assert nst.stylize(CONTENT, STYLE, method="own", refine=1).shape == CONTENT.shape
+    assert len(opened) == 1

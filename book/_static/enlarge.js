@@ -12,7 +12,7 @@
   const dialog = document.createElement("dialog");
   dialog.className = "nst-large";
   dialog.setAttribute("aria-label", "Picture, enlarged");
-  const caption = document.createElement("p");
+  const caption = document.createElement("div");
   document.body.append(dialog);
   let shown = null;
 
@@ -25,8 +25,9 @@
       const scale = Math.min(4, (0.95 * innerWidth) / one.naturalWidth, (0.85 * innerHeight) / one.naturalHeight);
       copy.style.width = `${scale * one.naturalWidth}px`;
     }
-    const text = one.closest("figure")?.querySelector("figcaption")?.textContent ?? "";
-    caption.textContent = text.replace("#", "").trim();
+    const text = one.closest("figure")?.querySelector("figcaption")?.cloneNode(true) ?? document.createElement("span");
+    text.querySelector(".headerlink")?.remove();
+    caption.replaceChildren(...text.childNodes);
     dialog.replaceChildren(copy, caption);
     if (!dialog.open) dialog.showModal();
   }
