@@ -186,7 +186,7 @@ def test_training_and_saving_keep_the_grams(tmp_path: Path) -> None:
 
 
 def test_weights_without_grams_cannot_refine() -> None:
-    with pytest.raises(ValueError, match="which these weights don't hold: the weights.safetensors of nst train does"):
+    with pytest.raises(ValueError, match=r"which these weights don't hold: the weights\.safetensors of nst train does"):
         nst.Johnson(TransformerNet(width=2)).stylize(CONTENT, refine=1)
 
 
