@@ -35,8 +35,7 @@ export function draw(stage, { photograph, painting, scores, grid, style_grid: st
     const sum = weights.reduce((total, one) => total + one, 0);
     const largest = Math.max(...weights);
     const pixels = new Uint8ClampedArray(4 * weights.length); // a veil, thinnest where it looks
-    for (let n = 0; n < weights.length; n++)
-      pixels[4 * n + 3] = 180 * (1 - Math.sqrt(weights[n] / largest));
+    for (let n = 0; n < weights.length; n++) pixels[4 * n + 3] = 180 * (1 - Math.sqrt(weights[n] / largest));
     heat.getContext("2d").putImageData(new ImageData(pixels, styleColumns, styleRows), 0, 0);
     const canvas = to.getContext("2d");
     canvas.drawImage(painting, 0, 0);
