@@ -27,7 +27,7 @@ from nstlib.weights import imagenet_color
 LAYERS = tuple(f"{block}_{n}" for block, depth in enumerate((2, 2, 4, 4, 1), 1) for n in range(1, depth + 1))
 """The convolutions of the student, conv1_1 to conv5_1."""
 WIDTHS = (16, 16, 48, 48, 96, 64, 64, 80, 160, 128, 128, 128, 128)
-"""Their channels. The layers that methods read, at the ends of blocks, are wide, and those between them narrower."""
+"""Their channels. The layers that methods read are wide, and most of those between them narrower."""
 PADDING: Literal["replicate"] = "replicate"
 
 Convs = dict[str, tuple[Tensor, Tensor]]

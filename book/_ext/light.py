@@ -22,6 +22,7 @@ from sphinx.application import Sphinx
 DATA = re.compile(r"data:image/(webp|png|jpeg|gif);base64,([A-Za-z0-9+/=]+)")
 IMAGE = re.compile(r"<img\b[^>]*>")
 CHART = re.compile(r'<svg class="nst-chart".*?</svg>', re.DOTALL)
+GEOMETRY = re.compile(r'\s(?:d|points|transform|[xyr]|c[xy]|[xy][12])="[^"]*"')
 DECIMALS = re.compile(r"(\d\.\d\d)\d+")
 SOURCE = re.compile(r'\bsrc="([^"]*)"')
 ICON_PROGRAM = re.compile(r"<script[^>]*fontawesome[^>]*></script>\s*")
@@ -70,7 +71,7 @@ def lighten(
         return f"{tag.rstrip('/> ')}{extra}>"
 
     def shorten(match: re.Match[str]) -> str:
-        return DECIMALS.sub(r"\1", match[0])
+        return GEOMETRY.sub(lambda part: DECIMALS.sub(r"\1", part[0]), match[0])
 
     context["body"] = CHART.sub(shorten, IMAGE.sub(complete, DATA.sub(store, body)))
     if "sd-" not in body:
