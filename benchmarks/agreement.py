@@ -1,4 +1,4 @@
-"""How far can vgg19_mini be trusted? What its teachers say of it, on pictures that it was never trained on.
+"""How far can vgg19_mini be trusted? It is compared with its teachers on pictures that it was never trained on.
 
     python benchmarks/agreement.py --pictures photos/ paintings/ --vgg19 vgg19_to_relu3_4.safetensors \\
         --squeezenet squeezenet1_0.safetensors --regressed from_scratch.safetensors
@@ -273,7 +273,7 @@ def main() -> None:
     print(f"written to {out}")
 
 
-HEADING = "\n## What its teachers say\n"
+HEADING = "\n## Agreement with its teachers\n"
 
 
 def card_section(numbers: dict[str, dict]) -> str:
@@ -282,12 +282,14 @@ def card_section(numbers: dict[str, dict]) -> str:
     setup = numbers["setup"]
     lines = [
         "",
-        f"Measured by `benchmarks/agreement.py` on {setup['pictures']} pictures that were not trained on. Regressed: the",
-        "same network distilled from random weights, without pruning, for fewer steps",
-        f"({setup['steps'].get('regressed', 0):,} against {setup['steps']['vgg19_mini']:,}); random: not trained at all.",
+        f"Measured by `benchmarks/agreement.py` on {setup['pictures']} pictures that were not trained on. Two other",
+        "networks of the same layout are compared. `regressed` was distilled from random weights, without pruning, for",
+        f"fewer steps ({setup['steps'].get('regressed', 0):,} against {setup['steps']['vgg19_mini']:,}), and `random` was",
+        "not trained at all.",
         "",
-        f"Spearman's rank correlation of the distances of {setup['pairs']} pairs of pictures with those of the teachers",
-        "(channels of both scaled to a mean activation of 1, distances summed over the layers):",
+        "Do the network and its teachers find the same pictures similar? The table gives Spearman's rank correlation",
+        f"between their distances of {setup['pairs']} pairs of pictures. The channels of both were scaled to a mean",
+        "activation of 1, and the distances were summed over the layers.",
         "",
         "| teachers | distance | " + " | ".join(names) + " |",
         "|---|---|" + "---|" * len(names),
@@ -298,11 +300,12 @@ def card_section(numbers: dict[str, dict]) -> str:
             if of in numbers[names[0]]["ranks"]:
                 row = [f"{numbers[name]['ranks'][of][kind]:.3f}" for name in names]
                 lines.append(f"| {title} | {kind} | " + " | ".join(row) + " |")
-    lines += ["", "PSNR of pictures painted from relu4_1 by a small decoder, dB:", ""]
+    lines += ["", "A small decoder was trained to paint pictures again from relu4_1. Its PSNR in dB:", ""]
     lines += ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
     lines += ["| " + " | ".join(f"{numbers[name]['psnr']:.1f}" for name in names) + " |", ""]
     lines += [
-        "Share of the style gap that Gatys closes with this network, of what it closes with VGG19, scored by VGG19:",
+        "Gatys closes a part of the style gap between photograph and painting. How much it closes with this network,",
+        "relative to how much it closes with VGG19, both measured by VGG19:",
         "",
     ]
     lines += ["| content, style | " + " | ".join(f"{size} px" for size in numbers["transfer"]) + " |"]
@@ -310,7 +313,7 @@ def card_section(numbers: dict[str, dict]) -> str:
     for pair in next(iter(numbers["transfer"].values())):
         shares = [f"{by_pair[pair]['share']:.1%}" for by_pair in numbers["transfer"].values()]
         lines.append(f"| {pair} | " + " | ".join(shares) + " |")
-    lines += ["", "Error of the features at the outermost 8 pixels, by padding:", ""]
+    lines += ["", "Error of the features in the outermost 8 pixels of a picture, for each kind of padding:", ""]
     layers = list(numbers["borders"]["vgg19_mini"]["zeros"])
     lines += ["| padding | " + " | ".join(layers) + " |", "|---|" + "---|" * len(layers)]
     for padding, errors in numbers["borders"]["vgg19_mini"].items():

@@ -6,7 +6,7 @@
     nst export johnson --style wave -o wave.onnx
     python examples/export_onnx.py wave.onnx photo.jpg
 
-It needs three packages: pip install onnxruntime numpy pillow
+To paint it needs three packages: pip install onnxruntime numpy pillow
 """
 
 import argparse
@@ -26,7 +26,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("network", help="a file that nst export has written")
     parser.add_argument("content", help="a photograph")
-    parser.add_argument("style", nargs="?", help="a painting, unless the network has learnt one")
+    parser.add_argument("style", nargs="?", help="a painting, unless the network has learned one style")
     parser.add_argument("--alpha", type=float, default=1.0, help="strength from 0 to 1")
     parser.add_argument("--out", default="painted.png")
     args = parser.parse_args()

@@ -2,11 +2,11 @@
 
     python examples/masks.py                                            a sample photograph, two sample paintings
     python examples/masks.py --photo me.jpg --paintings a.jpg b.jpg     your own
-    python examples/masks.py --method gatys --size 512                  slower, and better
+    python examples/masks.py --method gatys --size 512                  slower, and nearer to the paintings
 
-A mask holds one map per painting. This one is computed: the first painting goes into a soft disc in the middle, the
-second around it. Masks that you have drawn may be given as files in its place, `mask=["disc.png", "around.png"]`, white
-where each painting goes. The result shows the photograph, the first map and the painted picture side by side.
+A mask holds one map for each painting. This script computes its maps: the first painting fills a disc in the middle with a
+soft edge, and the second painting surrounds it. You can also draw the maps, white where each painting goes, and pass the
+files: `mask=["disc.png", "around.png"]`. The output shows the photograph, the first map and the result side by side.
 """
 
 import argparse

@@ -3,9 +3,9 @@
     python examples/own_objective.py                               a few seconds on a CPU
     python examples/own_objective.py --style swirl --steps 1000    another sample painting, and more steps
 
-The network changes every pixel by its own colour alone. It learns to give photographs the colours of a painting, each as
-often as the painting has it, and to keep their brightness. `OUT/colors.png` shows a photograph and the result side by
-side; `OUT/run` holds the weights, the curves of the loss and a sample sheet.
+The network computes the new colour of every pixel from its old colour alone. It learns to make each colour as frequent as
+in a painting, and to keep the brightness of the photograph. `OUT/colors.png` shows a photograph and its result side by
+side. `OUT/run` holds the weights, the curves of the loss and a sheet of samples.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import nstlib as nst
 
 
 class Colors(nst.Objective):
-    """The colours of a painting `(1, 3, S, S)`, and the brightness of the photographs, crops of the same size."""
+    """Asks for the colours of a painting `(1, 3, S, S)` and the brightness of the photographs, in crops of side S."""
 
     def __init__(self, painting: Tensor) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class Colors(nst.Objective):
 
     def forward(self, content: Tensor, style: Tensor | None) -> dict[str, Tensor]:
         painted = self.network(content)
-        # two clouds of points in RGB are alike if, seen from any side, their points lie alike: sliced Wasserstein distance
+        # sliced Wasserstein distance: project the colours of both pictures on random directions, sort, and compare
         sides = F.normalize(torch.randn(3, 16, device=content.device), dim=0)
         seen, wanted = ((x.flatten(2).mT @ sides).sort(1).values for x in (painted, self.get_buffer("painting")))
         brightness = (painted.mean(1) - content.mean(1)).square().mean()

@@ -1,12 +1,13 @@
 """Train a network on a folder of photographs, go on where the training stopped, and paint with the result.
 
-    python examples/train_on_a_folder.py                                        a few seconds: does it all work?
+    python examples/train_on_a_folder.py                                        a few seconds, to see that it all works
     python examples/train_on_a_folder.py --photos coco/train2017 --painting starry_night.jpg \
         --steps 5000 --size 256 --out starry_night                              your own pictures
 
-The network is one of Johnson's. It has learnt another style before, from which the new one takes a fraction of the steps.
-The first half of the steps is one run; the second goes on from the checkpoint of the first, as it would after a power cut,
-and ends with the very weights of a run that never stopped. `OUT/run/samples-*.png` show what is learnt.
+The network is one of Johnson's. It has already learned another style, and learns the new one in a fraction of the steps
+that random weights would need. The script trains in two runs. The second continues from the checkpoint of the first, as it
+would after a power cut, and ends with the same weights as a run that was never interrupted. `OUT/run/samples-*.png` show
+the progress.
 """
 
 import argparse
@@ -41,6 +42,6 @@ if __name__ == "__main__":
             f"step {result.step}: style {result.history[-1]['style']:.3f}, at the first {result.history[0]['style']:.3f}"
         )
 
-    # the weights are an ordinary file: `nst stylize --method johnson --style OUT/run/weights.safetensors photo.jpg` reads it
+    # the command line reads the weights too: nst stylize --method johnson --style OUT/run/weights.safetensors photo.jpg
     painted = nst.stylize(nst.samples.content("rocket", 256), result.weights, method="johnson")
     print(nst.save_image(painted, args.out / "rocket.png"))

@@ -2,9 +2,11 @@
 
 Li, Fang, Yang, Wang, Lu, Yang: Universal Style Transfer via Feature Transforms, 2017, https://arxiv.org/abs/1705.08086
 
-AdaIN matches mean and standard deviation of every channel, WCT the whole covariance. Its decoder is AdaIN's.
+AdaIN matches the mean and the standard deviation of every channel. WCT matches the mean and the whole covariance, and
+paints with the decoder of AdaIN.
 
-    python examples/wct.py photo.jpg painting.jpg out.png        or without arguments: the package's own pictures
+    python examples/wct.py                                   sample pictures
+    python examples/wct.py photo.jpg painting.jpg out.png    your own
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ class WCT(ArbitraryStyle):
 
     @classmethod
     def open(cls, *, weights: str = "adain", encoder: str = "vgg19_mini") -> WCT:  # type: ignore[override]
-        """Return a model with the decoder of other weights."""
+        """Return a model that paints with the decoder of another method's weights."""
         model = cls(encoder)
         model.init_from(weights)
         return model

@@ -480,26 +480,26 @@ def model_card(
     return f"""# {path.stem}
 
 VGG19's layers conv1_1 to conv5_1 at about a quarter of its widths: {path.stat().st_size / 1e6:.2f} MB in half precision.
-For features and losses of neural style transfer; not a classifier.
+It gives features and losses for neural style transfer, and is not a classifier.
 
-- **Made by** `python -m nstlib.distill`: channels selected and solved for by least squares, then distilled until the
-  loss on held-out pictures was flat: {steps:,} steps.
+- **Made by** `python -m distiller`, which selects channels of VGG19, solves for their weights by least squares, and then
+  trains (distils) the network until its loss on held-out pictures no longer falls. This took {steps:,} steps.
 - **Teachers**: VGG19 (Simonyan & Zisserman 2015){second}.
-- **Data**: {train} photographs and paintings, {stop} more to tell when to stop, {test} more for the numbers below. None
-  of them is part of this package.
-- **Scale**: the mean activation of every channel over natural pictures is 1; channels that fire rarely have a root mean
-  square of 3 instead.
+- **Data**: {train} photographs and paintings to train on, {stop} more to decide when to stop, and {test} more for
+  the numbers below. None of them is part of this package.
+- **Scale**: the mean activation of every channel over natural pictures is 1. Channels that are rarely above zero are scaled
+  to a root mean square of 3 instead.
 - **Licence**: CC BY 4.0, as VGG19's weights, from which it is derived.
 
-Measured on pictures that were not trained on, linear maps fitted on others. Error: |y - Wx - b|^2 / |y|^2 for all
-channels y of the teacher and x of this network; centred: |y - mean y|^2 below the line; dead: channels that are never
-above zero.
+How well do linear maps of this network's channels x predict the teacher's channels y? The maps were fitted on pictures of
+the training, and measured on pictures that were not trained on. The error is |y - Wx - b|^2 / |y|^2, and the centred error
+is |y - Wx - b|^2 / |y - mean y|^2. Dead channels are never above zero.
 
 | layer | teacher | error | centred | dead |
 |---|---|---|---|---|
 {chr(10).join(rows)}
 
-R^2 of a linear map to the 8 x 8 block means of the picture:
+The next table gives R^2 of a linear map from the features to the means of the picture over blocks of 8 x 8 pixels:
 
 | layer | luminance | chroma |
 |---|---|---|
