@@ -39,7 +39,7 @@ SUFFIXES = (".safetensors", ".pth", ".pt", ".model")
 
 SHIPPED = {
     "vgg19_mini": "87805c77170d9a6d64e5deb802e4a314ad42e672461fab0e86ad7c638cc73232",
-    "adain": "d15bb6c8a5c368e4ffac959e6da96568831dc1ec3b81c843372505ab4aa095dc",
+    "adain": "372b74b34bba6127eab0ab3a9593505444380905a1210ef38328bf09f7036674",
     "sanet": "2e0045b69c1957a06d29cb40ee50e7349f0a9a89d1b13fc5a59beeaa9686ced0",
     "adaattn": "51dc106456bab4fd46508d7f003f14642c0f40aefc86bf0c6f72be6736a06065",
     "johnson_cypresses": "038d6610c7c92419fc5125deb6a10ac7e8b5dbe0d7613073aef073389ee14c4f",
