@@ -29,13 +29,13 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv book lab execute test lint types unit notebooks audit browser test-cpus mutants serve screenshots clean
+.PHONY: help venv book figures lab execute test lint types unit notebooks audit browser test-cpus mutants serve screenshots clean
 
 help:
 	@sed -n '1,9s/^# \{0,1\}//p' Makefile
 	@echo 'Parts of make test: lint, types, unit, notebooks, book, audit, browser.'
 	@echo 'Others: venv, test-cpus (the numeric tests as other processors compute), mutants (would the tests notice a wrong'
-	@echo 'sign?), serve (the built site on a local port), screenshots (needs chromium), clean.'
+	@echo 'sign?), figures (those of the chapters, for slides), serve (the built site on a local port), screenshots (needs chromium), clean.'
 
 venv: $(READY)
 
@@ -64,6 +64,10 @@ $(SITE)/index.html: $(READY) $(SOURCES)
 	$(BIN)/jupyter-book build . -W --keep-going -n
 	$(BIN)/python book/build_studio.py $(SITE)/_static/studio
 	@touch $@
+
+figures: $(READY)
+	$(BIN)/python book/slides.py _build/figures
+	@echo "Look into _build/figures"
 
 lab: $(READY)
 	$(BIN)/jupyter lab book

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from xml.dom import minidom
 
 import pytest
 import torch
 from bs4 import BeautifulSoup
+from PIL import Image
 
 sys.path.append(str(Path(__file__).parents[1] / "book"))
 
 import figures
+import slides
 
 
 def test_a_grid_holds_one_picture_each_with_its_words() -> None:
@@ -47,3 +50,19 @@ def test_charts_take_the_colours_of_the_page_and_share_no_names() -> None:
     assert page.svg
     assert page.svg["aria-label"] == "A curve & its legend"
     assert "a curve" in page.get_text()
+
+
+@pytest.mark.parametrize("chapter", slides.CHAPTERS, ids=lambda path: path.stem)
+def test_figures_of_a_chapter_become_files_for_slides(chapter: Path, tmp_path: Path) -> None:
+    files = slides.write(chapter, tmp_path)
+    for file in files:
+        if file.suffix == ".png":
+            assert min(Image.open(file).size) >= 2
+        else:
+            minidom.parse(str(file))
+            assert "var(" not in file.read_text(encoding="utf-8")
+    captions = (tmp_path / "captions.md").read_text(encoding="utf-8")
+    named = [name for name, _, _ in slides.figures_of(chapter)]
+    assert all(any(f"_{name}" in file.name for file in files) for name in named)
+    assert all(f"_{name}`: " in captions for name in named)
+    assert "{" not in re.sub(r"\$[^$]*\$", "", captions)  # no role of the site is left, outside of formulas

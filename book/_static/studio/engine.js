@@ -6,8 +6,8 @@ const FOLDER = new URL("./", import.meta.url);
 export const METHODS = {
   adain: { name: "AdaIN", about: "any paintings, blended, at any strength", most: 1024, paintings: 4 },
   johnson: { name: "Johnson", about: "one network for each style: the quickest", most: 1024, paintings: 0 },
-  sanet: { name: "SANet", about: "every place looks for its like in the painting", most: 384, paintings: 1 },
-  adaattn: { name: "AdaAttN", about: "statistics for every place", most: 320, paintings: 1 },
+  sanet: { name: "SANet", about: "every position looks for its like in the painting", most: 384, paintings: 1 },
+  adaattn: { name: "AdaAttN", about: "statistics for every position", most: 320, paintings: 1 },
 };
 
 export class Engine {
