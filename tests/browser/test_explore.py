@@ -80,9 +80,11 @@ def test_a_slider_shuffles_tiles_and_shows_the_distances(show: Callable[..., Any
     distances = {"relu1_1": 0.25, "relu5_1": 1.5}
     whole = {"tile": 64, "picture": torch.zeros(1, 3, 8, 8), "distances": dict.fromkeys(distances, 0.0)}
     page = show("gram", shuffles=[whole, {"tile": 8, "picture": torch.ones(1, 3, 8, 8), "distances": distances}])
+    assert page.text_content(".nst-shuffle output") == "8 px"  # it begins with a painting that is taken apart
+    page.focus(".nst-shuffle input")
+    page.keyboard.press("Home")
     first = page.get_attribute(".nst-shuffle img", "src")
     assert page.text_content(".nst-distances") == "relu1_10.000relu5_10.000"
-    page.focus(".nst-shuffle input")
     page.keyboard.press("End")
     assert page.text_content(".nst-shuffle output") == "8 px"
     assert page.get_attribute(".nst-shuffle img", "src") != first
@@ -95,6 +97,7 @@ def test_steps_are_scrubbed(show: Callable[..., Any]) -> None:
     frames = [{"step": 10 * k, "loss": 0.5**k, "picture": torch.full((1, 3, 8, 8), k / 4)} for k in range(5)]
     page = show("steps", frames=frames)
     assert words(page) == "Step 0: the loss is 1.00."
+    assert page.locator(".nst-curve text").all_text_contents() == [*"loss step 0 10 20 30 40 0.1 0.2 0.5 1".split()]
     first = page.get_attribute("img[alt='The picture after 0 steps']", "src")
     page.focus(".nst-figure input")
     page.keyboard.press("End")

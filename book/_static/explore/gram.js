@@ -53,7 +53,8 @@ function panel(image, words = "") {
 /** A slider over the sizes of the tiles. */
 function shuffle(shuffles) {
   const image = element("img", "", { alt: "The painting, its tiles shuffled" });
-  const slider = element("input", "", { type: "range", min: 0, max: shuffles.length - 1, value: 0 });
+  const start = shuffles.findIndex(({ tile }) => tile <= 32); // taken apart, and still to be recognised
+  const slider = element("input", "", { type: "range", min: 0, max: shuffles.length - 1, value: start });
   const shown = element("output");
   const names = Object.keys(shuffles[0].distances);
   const bars = names.map(() => element("div", "nst-bar"));

@@ -1,4 +1,4 @@
-// Chapter 1: point at a position of the photograph, and see what each layer sees of it, and which channels answer.
+// Chapter 1: point at a position of the photograph, and see what each layer sees of it, and which channels respond.
 //
 // data: picture; size [H, W] in its pixels; layers [{ name, sees, maps (C, h, w) }], with `sees` the side of its receptive field.
 
@@ -28,18 +28,18 @@ export function draw(stage, { picture, size, layers }) {
     for (const [index, { name, sees, maps }] of layers.entries()) {
       const [channels, h, w] = maps.shape;
       const [row, column] = [Math.floor(y * h), Math.floor(x * w)];
-      const answers = Array.from({ length: channels }, (_, i) => maps.values[(i * h + row) * w + column]);
-      const best = answers.indexOf(Math.max(...answers));
+      const responses = Array.from({ length: channels }, (_, i) => maps.values[(i * h + row) * w + column]);
+      const best = responses.indexOf(Math.max(...responses));
       const { bars, map } = rows[index];
       const color = COLORS[index % COLORS.length];
       // the field lies around the centre of the position, which is as large as the map is coarse
       const centre = [((column + 0.5) / w) * photograph.width, ((row + 0.5) / h) * photograph.height];
       drawSquare(photograph, centre, sees * zoom, color);
-      drawBars(bars, answers, best, color);
+      drawBars(bars, responses, best, color);
       drawMap(map, maps.values.subarray(best * h * w, (best + 1) * h * w), w, h);
       strongest.push(`${name} channel ${best}`);
     }
-    words.textContent = `At pixel ${Math.floor(x * width)}, ${Math.floor(y * height)} these answer most: ${strongest.join(", ")}.`;
+    words.textContent = `At pixel ${Math.floor(x * width)}, ${Math.floor(y * height)} these channels respond most strongly: ${strongest.join(", ")}.`;
   });
   const lines = rows.map(({ line }) => line);
   stage.append(element("div", "nst-pair nst-seen", {}, [photograph, element("div", "", {}, lines)]), words);
@@ -59,14 +59,14 @@ function drawSquare(canvas, [x, y], side, color) {
 }
 
 /** One bar for each channel, on the scale of the largest; the others are pale. */
-function drawBars(canvas, answers, best, color) {
+function drawBars(canvas, responses, best, color) {
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, canvas.width, canvas.height);
   context.fillStyle = color;
-  const step = canvas.width / answers.length;
-  for (const [index, answer] of answers.entries()) {
+  const step = canvas.width / responses.length;
+  for (const [index, response] of responses.entries()) {
     context.globalAlpha = index === best ? 1 : 0.55;
-    const tall = (canvas.height * answer) / (answers[best] || 1);
+    const tall = (canvas.height * response) / (responses[best] || 1);
     context.fillRect(index * step, canvas.height - tall, Math.max(2, step - 1), tall);
   }
 }
