@@ -40,8 +40,8 @@ SUFFIXES = (".safetensors", ".pth", ".pt", ".model")
 SHIPPED = {
     "vgg19_mini": "87805c77170d9a6d64e5deb802e4a314ad42e672461fab0e86ad7c638cc73232",
     "adain": "372b74b34bba6127eab0ab3a9593505444380905a1210ef38328bf09f7036674",
-    "sanet": "2e0045b69c1957a06d29cb40ee50e7349f0a9a89d1b13fc5a59beeaa9686ced0",
-    "adaattn": "51dc106456bab4fd46508d7f003f14642c0f40aefc86bf0c6f72be6736a06065",
+    "sanet": "8b745b33cc85e16efabd5012ce5ad493db40b790187bb0be9d5d04ce40fe7a4d",
+    "adaattn": "270e65af2b0a5042d10d5222e3a5335c9dad59d7ea6a1349931255c3b2ed2de8",
     "johnson_cypresses": "038d6610c7c92419fc5125deb6a10ac7e8b5dbe0d7613073aef073389ee14c4f",
     "johnson_glass": "efdb1799325adf122d5a18854bdf712731d09884aade2f5bdba5f6c1850ddc3a",
     "johnson_kirifuri": "5b49a3e58310c56fdde3a38673796a3f6f19164ab5bfcc78aafa1c3eb3ca6ed7",
