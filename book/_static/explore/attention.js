@@ -14,7 +14,8 @@ function fade(image) {
   context.drawImage(image, 0, 0);
   const pixels = context.getImageData(0, 0, width, height);
   const { data } = pixels;
-  for (let n = 0; n < data.length; n += 4) data.fill(102 + (0.35 * (data[n] + data[n + 1] + data[n + 2])) / 3, n, n + 3);
+  for (let n = 0; n < data.length; n += 4)
+    data.fill(102 + (0.35 * (data[n] + data[n + 1] + data[n + 2])) / 3, n, n + 3);
   context.putImageData(pixels, 0, 0);
   return canvas;
 }
