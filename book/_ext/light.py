@@ -22,6 +22,7 @@ from sphinx.application import Sphinx
 DATA = re.compile(r"data:image/(webp|png|jpeg|gif);base64,([A-Za-z0-9+/=]+)")
 IMAGE = re.compile(r"<img\b[^>]*>")
 CHART = re.compile(r'<svg class="nst-chart".*?</svg>', re.DOTALL)
+DRAWN = re.compile(r"<(?!svg)[^>]*>")
 DECIMALS = re.compile(r"(\d\.\d\d)\d+")
 SOURCE = re.compile(r'\bsrc="([^"]*)"')
 ICON_PROGRAM = re.compile(r"<script[^>]*fontawesome[^>]*></script>\s*")
@@ -72,7 +73,10 @@ def lighten(
     def shorten(match: re.Match[str]) -> str:
         return DECIMALS.sub(r"\1", match[0])
 
-    context["body"] = CHART.sub(shorten, IMAGE.sub(complete, DATA.sub(store, body)))
+    def redraw(match: re.Match[str]) -> str:  # what is written in a chart stays as it is
+        return DRAWN.sub(shorten, match[0])
+
+    context["body"] = CHART.sub(redraw, IMAGE.sub(complete, DATA.sub(store, body)))
     if "sd-" not in body:
         for files in ("css_files", "script_files"):
             context[files] = [
