@@ -73,7 +73,9 @@ def lighten(
     def shorten(match: re.Match[str]) -> str:
         return DECIMALS.sub(r"\1", match[0])
 
-    def redraw(match: re.Match[str]) -> str:  # what is written in a chart stays as it is
+    def redraw(
+        match: re.Match[str],
+    ) -> str:  # what is written in a chart stays as it is
         return DRAWN.sub(shorten, match[0])
 
     context["body"] = CHART.sub(redraw, IMAGE.sub(complete, DATA.sub(store, body)))
