@@ -188,12 +188,17 @@ def chart(figure: Figure, *, alt: str) -> HTML:
 
 
 def table(
-    caption: str, head: Sequence[object], rows: Sequence[Sequence[object]]
+    caption: str,
+    head: Sequence[object],
+    rows: Sequence[Sequence[object]],
+    *,
+    text: int = 1,
 ) -> Markdown:
-    """Show a table with its caption: the first column is text, the others are numbers."""
-    lines = [head, [":---"] + ["---:"] * (len(head) - 1), *rows]
-    text = ["| " + " | ".join(map(str, line)) + " |" for line in lines]
-    return Markdown("\n".join([f"**{caption}**", "", *text]))
+    """Show a table with its caption: the first columns are text, as many as `text` says, and the others are numbers."""
+    sides = [":---"] * text + ["---:"] * (len(head) - text)
+    lines = [head, sides, *rows]
+    written = ["| " + " | ".join(map(str, line)) + " |" for line in lines]
+    return Markdown("\n".join([f"**{caption}**", "", *written]))
 
 
 def address(picture: Tensor, *, quality: int = 85, lossless: bool = False) -> str:

@@ -4,6 +4,13 @@
 
 import { element } from "../studio/parts.js";
 
+// Round values between two ends, four or five at most.
+function ticks(low, high) {
+  const step = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5].find((one) => (high - low) / one <= 4) ?? 1;
+  const first = Math.ceil(low / step);
+  return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, n) => (first + n) * step);
+}
+
 export function draw(stage, { points }) {
   const plane = element("div", "nst-plane");
   plane.append(
@@ -13,12 +20,18 @@ export function draw(stage, { points }) {
   const large = element("img", "", { alt: "" });
   const words = element("p", "nst-status");
   words.setAttribute("role", "status");
-  const scale = (name) => {
+  const scale = (name, side) => {
     const values = points.map((point) => point[name]);
     const [low, high] = [Math.min(...values), Math.max(...values)];
-    return (value) => 14 + (74 * (value - low)) / (high - low || 1);
+    const place = (value) => 14 + (74 * (value - low)) / (high - low || 1);
+    for (const value of ticks(low, high)) {
+      const tick = element("span", `nst-tick nst-tick-${side}`, { textContent: Number(value.toFixed(2)) });
+      tick.style[side] = `${place(value)}%`;
+      plane.append(tick);
+    }
+    return place;
   };
-  const [x, y] = [scale("content"), scale("style")];
+  const [x, y] = [scale("content", "left"), scale("style", "bottom")];
   const buttons = points.map((point) => {
     const { name, content, style, picture, note } = point;
     const button = element("button", "nst-point", {
