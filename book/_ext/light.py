@@ -4,8 +4,8 @@
   a page is loaded when the reader comes near it. Their sizes are written down, so that
   the text does not jump. Charts are drawn to a hundredth of a point.
 - The icons of the theme are drawn by `icons.css`. The program and the fonts that would
-  draw any of two thousand icons are left out, and so are the style sheets of
-  sphinx-design where a page uses none of it.
+  draw any of two thousand icons are left out. So are the style sheets of sphinx-design
+  where a page uses none of it, and those rules of the theme whose classes no page has.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ SOURCE = re.compile(r'\bsrc="([^"]*)"')
 ICON_PROGRAM = re.compile(r"<script[^>]*fontawesome[^>]*></script>\s*")
 ICON_RULE = re.compile(r"[^{}]*(?:\.fa[bsr]?\b|--fa-|Font Awesome)[^{}]*\{[^{}]*\}")
 ICON_FONT = re.compile(r"@font-face\s*\{[^{}]*Font\s?Awesome[^{}]*\}")
+RULE = re.compile(r"([^{};]+)\{([^{}]*)\}")
+CLASS = re.compile(r"\.(-?[A-Za-z_][\w-]*)")
+WORD = re.compile(r"[\w-]+")
 UNUSED = ("sphinx-design", "design-tabs")
 
 
@@ -85,22 +88,35 @@ def lighten(
             ]
 
 
-def drop_icons(app: Sphinx, exception: Exception | None) -> None:
+def drop_unused(app: Sphinx, exception: Exception | None) -> None:
     if exception is not None or app.builder.format != "html":
         return
+    static, said = Path(app.outdir) / "_static", set()
     for page in Path(app.outdir).rglob("*.html"):
-        text = page.read_text(encoding="utf-8")
-        page.write_text(ICON_PROGRAM.sub("", text), encoding="utf-8")
-    static = Path(app.outdir) / "_static"
+        text = ICON_PROGRAM.sub("", page.read_text(encoding="utf-8"))
+        page.write_text(text, encoding="utf-8")
+        said.update(WORD.findall(text))
     for path in [*static.rglob("fontawesome*"), *static.rglob("*.map")]:
         if path.is_file():
             path.unlink()
+    for program in static.rglob("*.js"):
+        said.update(WORD.findall(program.read_text(encoding="utf-8")))
+
+    def keep(rule: re.Match[str]) -> str:
+        # a selector counts only if all of its classes stand in a page or in a program
+        used = [
+            one
+            for one in rule[1].split(",")
+            if all(name in said for name in CLASS.findall(one))
+        ]
+        return f"{','.join(used)}{{{rule[2]}}}" if used else ""
+
     sheet = static / "styles" / "pydata-sphinx-theme.css"
     text = ICON_FONT.sub("", sheet.read_text(encoding="utf-8"))
-    sheet.write_text(ICON_RULE.sub("", text), encoding="utf-8")
+    sheet.write_text(RULE.sub(keep, ICON_RULE.sub("", text)), encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("html-page-context", lighten, priority=950)
-    app.connect("build-finished", drop_icons)
+    app.connect("build-finished", drop_unused)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
