@@ -12,9 +12,11 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import nstlib as nst
 import torch
+from nstlib.arbitrary import ArbitraryStyle
 from nstlib.johnson import TransformerNet
 
 STEPS = (0, 1200, 6400)
@@ -45,7 +47,7 @@ def main(kept: dict[str, Path]) -> None:
     save("rate", trained(steps=60, learning_rate=0.1))
 
 
-def trained(**options: float) -> torch.Tensor:
+def trained(**options: Any) -> torch.Tensor:
     """Return what a small new network for one painting paints after a few steps on the sample photographs."""
     torch.manual_seed(0)
     objective = nst.JohnsonObjective(
@@ -69,9 +71,7 @@ def trained(**options: float) -> torch.Tensor:
     )
 
 
-def paint(
-    model: nst.AdaIN | nst.SANet | nst.AdaAttN, photograph: str, painting: str
-) -> torch.Tensor:
+def paint(model: ArbitraryStyle, photograph: str, painting: str) -> torch.Tensor:
     """Return the middle of a sample photograph in the style of the middle of a sample painting."""
     content, style = (
         nst.samples.content(photograph, SIDE),
