@@ -202,7 +202,7 @@ def make_forms(method: str) -> dict[str, Form]:
         johnson = nst.Johnson(_with_random_weights(TransformerNet()))
         plain = plain_johnson(johnson.network)
         return {"textbook": lambda c, s: plain(c).clamp(0, 1), "nstlib": lambda c, s: johnson.stylize(c)}
-    model = METHODS[method].model.pretrained()
+    model = METHODS[method].model()  # with the paper's decoder: speed and memory don't depend on the weights
     return {"textbook": Plain(model), "nstlib": model.stylize}
 
 

@@ -38,7 +38,7 @@ class WCT(ArbitraryStyle):
     @classmethod
     def open(cls, *, weights: str = "adain", encoder: str = "vgg19_mini") -> WCT:  # type: ignore[override]
         """Return a model that paints with the decoder of another method's weights."""
-        model = cls(encoder)
+        model = cls(encoder, conditioned=True)
         model.init_from(weights)
         return model
 

@@ -136,7 +136,10 @@ class Decoder(nn.Module):
         lost = [key for key in there if key not in own or any(a > b for a, b in zip(there[key].shape, own[key].shape))]
         if other.channels != self.channels or lost:
             what = f"channels {other.channels}" if other.channels != self.channels else f"weights {lost[0]!r}"
-            raise ValueError(f"a decoder with {what} can't start one of {self.channels} that lacks them")
+            hint = (
+                ": take conditioned=True, or --decoder conditioned" if "center" in lost and "center" not in own else ""
+            )
+            raise ValueError(f"a decoder with {what} can't start one of {self.channels} that lacks them{hint}")
         for key, value in there.items():
             own[key].zero_()
             own[key][tuple(map(slice, value.shape))].copy_(value)

@@ -279,7 +279,7 @@ def test_a_decoder_of_another_kind_starts_nothing() -> None:
         (decoder(5, 6, 8, 10), decoder(), "channels"),
         (decoder(), decoder(skips=ADAATTN), r"with weights 'convs\.conv3_4\.weight' can't start one"),
         (decoder(skips=ADAATTN), decoder(skips=ALL), "can't start one"),
-        (decoder(), conditioned(blocks=0), "can't start one"),
+        (decoder(), conditioned(blocks=0), r"can't start one .*: take conditioned=True, or --decoder conditioned$"),
         (conditioned(blocks=1), conditioned(blocks=2), "can't start one"),
     ]
     for new, old, words in cases:
