@@ -254,7 +254,7 @@ def modulate(x: Tensor, part: Tensor) -> Tensor:
         part = F.interpolate(part, x.shape[2:], mode="bilinear")
     scale, shift = part.to(x.dtype).chunk(2, 1)
     # y = (1 + a(z)) conv(x) + b(z)
-    return x + scale * x + shift
+    return torch.addcmul(x, x, scale).add_(shift)
 
 
 def condition(style: Mapping[str, Tensor]) -> Tensor:
