@@ -30,6 +30,8 @@ ICON_RULE = re.compile(r"[^{}]*(?:\.fa[bsr]?\b|--fa-|Font Awesome)[^{}]*\{[^{}]*
 ICON_FONT = re.compile(r"@font-face\s*\{[^{}]*Font\s?Awesome[^{}]*\}")
 RULE = re.compile(r"([^{};]+)\{([^{}]*)\}")
 CLASS = re.compile(r"\.(-?[A-Za-z_][\w-]*)")
+NEGATION = re.compile(r":not\([^()]*\)")
+COMMA = re.compile(r",(?![^()]*\))")
 WORD = re.compile(r"[\w-]+")
 UNUSED = ("sphinx-design", "design-tabs")
 
@@ -106,8 +108,8 @@ def drop_unused(app: Sphinx, exception: Exception | None) -> None:
         # a selector counts only if all of its classes stand in a page or in a program
         used = [
             one
-            for one in rule[1].split(",")
-            if all(name in said for name in CLASS.findall(one))
+            for one in COMMA.split(rule[1])
+            if all(name in said for name in CLASS.findall(NEGATION.sub("", one)))
         ]
         return f"{','.join(used)}{{{rule[2]}}}" if used else ""
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-BYTES_PER_PIXEL = {"gatys": 1960, "johnson": 210, "adain": 255, "sanet": 325, "adaattn": 500}
+BYTES_PER_PIXEL = {"gatys": 1960, "johnson": 170, "adain": 255, "sanet": 245, "adaattn": 510}
 """Method -> bytes of memory for each pixel of the photograph, besides what the networks and PyTorch take."""
 
 MESSAGES = ("out of memory", "can't allocate memory", "not enough memory")
