@@ -2,12 +2,12 @@
 
     python book/execute.py                 # every chapter
     python book/execute.py book/03_gatys.ipynb
-    python book/execute.py --record book/03_gatys.ipynb   # its long computations too
+    python book/execute.py --record book/03_gatys.ipynb   # and what isn't recorded yet
 
 What changes from run to run without meaning anything (time stamps, widget states, the
 version of Python) is left out, so that a diff of a chapter shows what changed in it.
 Cells tagged `skip-execution` keep the outputs that they have. What `recorded.py` keeps in files is
-read from there, unless `--record` asks to compute it anew.
+read from there; `--record` computes what is missing or has other code than when it was recorded.
 """
 
 from __future__ import annotations

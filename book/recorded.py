@@ -9,11 +9,12 @@ A chapter marks the function that takes long:
     laps = race()
 
 The call reads `_recorded/race.zip`. It holds what the function returned when it was recorded, the date, the chapter, the
-seconds that it took and a hash of its code; if the code has changed since then, the call fails and says so. To record anew:
+seconds that it took and a hash of its code; if the code has changed since then, the call fails and says so. To record what
+is missing or has changed:
 
     python book/execute.py --record book/04_johnson.ipynb
 
-Where there is no such file, on Colab for example, the function simply runs.
+What depends on something else, such as the weights of a network, is recorded anew once its file has been deleted. Where there is no such file, on Colab for example, the function simply runs.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ RECORD = "NST_RECORD"
 def recorded(
     function: Callable[[], Any] | None = None, *, quality: int | None = None
 ) -> Callable[..., Any]:
-    """Read what `function()` returned when it was recorded; with NST_RECORD set, run and record it.
+    """Read what `function()` returned when it was recorded; with NST_RECORD set, run and record it
+    if there is no such recording of its present code.
 
     The result may hold what JSON can (dicts, lists, numbers and text), pictures `(1, 3, H, W)` in [0, 1], which are rounded
     to bytes, and other tensors, such as weights, which are rounded to half precision. Tuples come back as lists, and keys
@@ -63,7 +65,9 @@ def recorded(
 
     @functools.wraps(function)
     def call() -> Any:
-        if RECORD in os.environ:
+        if RECORD in os.environ and not (
+            path.exists() and read_record(path)["code"] == code
+        ):
             begun = time.perf_counter()
             result = function()
             _write(path, result, code, time.perf_counter() - begun, quality)

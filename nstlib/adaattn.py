@@ -33,7 +33,7 @@ from nstlib.arbitrary import ArbitraryStyle, Code, register_arbitrary
 from nstlib.arbitrary_objective import OPAQUE, ArbitraryObjective, Opacity
 from nstlib.attention import attention_moments
 from nstlib.fusion import FeatureFusion, init_identity_
-from nstlib.losses import mean_variance_norm, squared_error
+from nstlib.losses import color_distance, mean_variance_norm, squared_error
 from nstlib.utils.tiling import FeatureMaps
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -138,8 +138,9 @@ class AdaAttNObjective(ArbitraryObjective):
     Args:
         model: an `AdaAttN` on an encoder that has all `layers`.
         balance: see `nstlib.arbitrary_objective.ArbitraryObjective`.
-        **weights: of the terms `local` (3), `global` (10) and `identity` (0), which is ours: the decoder paints the
-            content's own features, and is compared pixel by pixel.
+        **weights: of the terms `local` (3) and `global` (10), and of two that are ours: `identity` (0), for which the
+            decoder paints the content's own features, and is compared pixel by pixel; and `colors` (0), the
+            `nstlib.losses.color_distance` between result and painting.
 
     Example:
         >>> from nstlib import samples
@@ -150,17 +151,19 @@ class AdaAttNObjective(ArbitraryObjective):
 
     layers = LAYERS
     style_layers = LAYERS[1:]
-    weights: ClassVar[dict[str, float]] = {"local": 3.0, "global": 10.0, "identity": 0.0}
+    weights: ClassVar[dict[str, float]] = {"local": 3.0, "global": 10.0, "identity": 0.0, "colors": 0.0}
 
     def content_target(self, c: FeatureMaps, s: FeatureMaps, opacity: Opacity = OPAQUE) -> dict[str, Tensor]:
         return {layer: parameter_free_adaattn(c, s, layer, opacity.get(layer)) for layer in self.style_layers}
 
     def pair_terms(self, c: FeatureMaps, s: FeatureMaps, content: Tensor, style: Tensor) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
-        if self.weight["global"] or self.weight["local"]:
-            painted = self.encoder(self.paint(c, s))
+        if self.weight["global"] or self.weight["local"] or self.weight["colors"]:
+            cs = self.paint(c, s)
+            painted = self.encoder(cs)
             # L_gs = sum_l |mean - mean|^2 + |std - std|^2
             terms["global"] = self.style_distance(painted, s)
+            terms["colors"] = color_distance(cs, style)
         if self.weight["local"]:
             # L_lf = sum_l |f_l(cs) - AdaAttN*_l(c, s)|^2
             terms["local"] = self.content_distance(painted, self.content_target(c, s))

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from nstlib.arbitrary import ArbitraryStyle, Code, register_arbitrary
 from nstlib.arbitrary_objective import OPAQUE, ArbitraryObjective, Opacity
-from nstlib.losses import adain, moments, squared_error
+from nstlib.losses import adain, color_distance, moments, squared_error
 from nstlib.utils.tiling import FeatureMaps
 
 __all__ = ["AdaIN", "AdaINObjective", "adain"]
@@ -59,8 +59,9 @@ class AdaINObjective(ArbitraryObjective):
     Args:
         model: an `AdaIN` on an encoder that has all `layers`.
         balance: see `nstlib.arbitrary_objective.ArbitraryObjective`.
-        **weights: of the terms `content` (1), `style` (10) and `identity` (0), which is ours: the decoder paints the
-            content's own features, and is compared pixel by pixel.
+        **weights: of the terms `content` (1) and `style` (10), and of two that are ours: `identity` (0), for which the
+            decoder paints the content's own features, and is compared pixel by pixel; and `colors` (0), the
+            `nstlib.losses.color_distance` between result and painting.
 
     Example:
         >>> from nstlib import samples
@@ -70,20 +71,22 @@ class AdaINObjective(ArbitraryObjective):
     """
 
     layers = style_layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
-    weights: ClassVar[dict[str, float]] = {"content": 1.0, "style": 10.0, "identity": 0.0}
+    weights: ClassVar[dict[str, float]] = {"content": 1.0, "style": 10.0, "identity": 0.0, "colors": 0.0}
 
     def content_target(self, c: FeatureMaps, s: FeatureMaps, opacity: Opacity = OPAQUE) -> dict[str, Tensor]:
         return self.model.transfer(c, self.model.encode_style_features(s), opacity)
 
     def pair_terms(self, c: FeatureMaps, s: FeatureMaps, content: Tensor, style: Tensor) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
-        if self.weight["content"] or self.weight["style"]:
+        if self.weight["content"] or self.weight["style"] or self.weight["colors"]:
             t = self.change(c, s)
-            painted = self.encoder(self.model.decoder(t))
+            cs = self.model.decoder(t)
+            painted = self.encoder(cs)
             # L_c = |f(g(t)) - t|^2
             terms["content"] = self.content_distance(painted, {"relu4_1": t["relu4_1"]})
             # L_s = sum_l |mean - mean|^2 + |std - std|^2
             terms["style"] = self.style_distance(painted, s)
+            terms["colors"] = color_distance(cs, style)
         if self.weight["identity"]:
             # |g(f(c)) - c|^2
             terms["identity"] = squared_error(self.copy(c), content)

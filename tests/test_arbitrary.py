@@ -18,7 +18,7 @@ from nstlib.adain import AdaIN, AdaINObjective
 from nstlib.arbitrary import ArbitraryStyle
 from nstlib.arbitrary_objective import ArbitraryObjective
 from nstlib.decoder import ConditionedDecoder, Decoder
-from nstlib.losses import moments_distance
+from nstlib.losses import color_distance, moments_distance
 from nstlib.metrics import content_distance, style_distance
 from nstlib.sanet import SANet, SANetObjective
 from nstlib.weights import SHIPPED, load_metadata, save_file, shipped_file
@@ -837,6 +837,15 @@ def test_the_identity_term_compares_a_picture_with_what_its_own_features_give(me
     terms = objective(contents, styles)
     assert terms.keys() == {"identity"}
     torch.testing.assert_close(terms["identity"], 7 * (model.decoder(features) - contents).square().mean())
+
+
+@EVERY
+def test_the_colour_term_compares_result_and_painting(method: str) -> None:
+    model, others = model_of(method), dict.fromkeys(usual_weights(method), 0)
+    content, style = picture(1, 3, 32, 48), picture(1, 3, 32, 48, seed=1)
+    terms = OBJECTIVES[method](model, **others, colors=7)(content, style)
+    assert terms.keys() == {"colors"}
+    torch.testing.assert_close(terms["colors"], 7 * color_distance(model(content, style), style)[0])
 
 
 @EVERY

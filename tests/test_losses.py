@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nstlib.losses import (
     adain,
+    color_distance,
     content_loss,
     gram_matrix,
     mean_variance_norm,
@@ -239,6 +240,26 @@ def test_the_squared_error_is_the_mean_of_every_picture() -> None:
     assert squared_error(1000 * f.half(), -1000 * f.half()).dtype == torch.float32
 
 
+def test_the_distance_of_colours_forgets_where_they_are() -> None:
+    x, y = features(2, 3, 32, 32), features(2, 3, 32, 32, seed=1)
+    distance = color_distance(x, y)
+    assert distance.min() > 0
+    shuffled = x.flatten(2)[..., torch.randperm(1024, generator=torch.Generator().manual_seed(2))].view_as(x)
+    same(color_distance(shuffled, y), distance)
+    same(color_distance(shuffled, x), torch.zeros(2, dtype=torch.float64))
+    same(color_distance(x.repeat_interleave(2, 2), y), distance)  # sizes may differ
+    same(color_distance(3 * x, 3 * y), 9 * distance)
+
+
+def test_the_distance_of_colours_is_that_of_the_cheapest_transport() -> None:
+    # A quarter of the pixels has to change by d, and a random line sees a third of |d|^2 on average
+    x = torch.zeros(1, 3, 32, 32, dtype=torch.float64)
+    y, z = x.clone(), x.clone()
+    y[:, 0, :8], z[:, 0, 24:] = 0.6, 1.0
+    assert color_distance(x, y).item() == pytest.approx(0.36 / 4 / 3, rel=0.3)
+    same(color_distance(z, y) / color_distance(x, y), torch.tensor([(0.4 / 0.6) ** 2], dtype=torch.float64))
+
+
 def test_weights_of_styles_have_the_sum_1() -> None:
     same(normalize_weights([1, 3], 2), torch.tensor([0.25, 0.75]))
     same(normalize_weights(None, 4), torch.full((4,), 0.25))
@@ -359,6 +380,7 @@ DIFFERENTIABLE: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "moments, opacity": lambda f, p: moments(f, p[:, :1].abs()),
     "mvn": lambda f, p: mean_variance_norm(f),
     "adain": lambda f, p: adain(f, *moments(p)),
+    "colors": color_distance,
     "content": content_loss,
     "content, mean": lambda f, p: content_loss(f, p, reduction="mean"),
     "style": lambda f, p: style_loss(gram_matrix(f), gram_matrix(p)),

@@ -54,3 +54,16 @@ def test_other_code_than_was_recorded_is_told(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(recorded, "hash_code", lambda source: "another")
     with pytest.raises(RuntimeError, match=r"the code of lossy\(\) has changed .* --record book/a_chapter.ipynb"):
         recorded.recorded(lossy)()
+
+
+def test_only_what_is_missing_or_has_changed_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorded, "FOLDER", tmp_path)
+    monkeypatch.setenv(recorded.RECORD, "a_chapter.ipynb")
+    call = recorded.recorded(lossless)
+    call()
+    first = (tmp_path / "lossless.zip").stat().st_mtime_ns
+    call()
+    assert (tmp_path / "lossless.zip").stat().st_mtime_ns == first
+    monkeypatch.setattr(recorded, "hash_code", lambda source: "another")
+    assert recorded.recorded(lossless)()["curve"] == [1.0, 0.5]
+    assert (tmp_path / "lossless.zip").stat().st_mtime_ns > first

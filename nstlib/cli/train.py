@@ -56,7 +56,7 @@ TAKEN: dict[str, tuple[str, ...]] = {
     **{
         method: (
             *("encoder", "init_from", "decoder", "balance"),
-            *(f"{term}_weight" for term in ("style", "content") if term in objective.weights),
+            *(f"{term}_weight" for term in ("style", "content", "colors") if term in objective.weights),
         )
         for method, (_, objective) in ARBITRARY.items()
     },
@@ -149,6 +149,7 @@ def _add_method_options(command: Parser) -> None:
         group=group,
     )
     option("--balance", type=float, help="how much pairs that lie far apart count less", default=0, group=group)
+    option("--colors-weight", type=float, help="more brings the colours nearer to the painting's", default=0, group=group)
     group = command.add_argument_group("options of johnson, adain and sanet")
     for term, help in (("style", "more is more painting, less photograph"), ("content", "more is more photograph")):
         weights = {"johnson": _JOHNSON[f"{term}_weight"].default}
