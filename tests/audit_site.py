@@ -42,7 +42,7 @@ CSS_URL = re.compile(r"""url\(\s*["']?([^"')]+)|@import\s+["']([^"']+)""")
 JS_IMPORT = re.compile(r"""(?:\bfrom|\bimport)\s*\(?\s*["']((?:https?:)?//[^"']+)["']""")
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 RAW_MARKUP = re.compile(
-    r"\{(?:ref|eq|cite|cite:[pt]|numref|doc|term|math|py:\w+)\}`|^:::+\{|\[UNDEFINED\]", re.MULTILINE
+    r"\{(?:ref|eq|cite|cite:[pt]|numref|doc|term|math|py:\w+)\}`|^:::+\{|\[UNDEFINED\]|\*\*[^*\n]+\*\*", re.MULTILINE
 )
 FILE_NAME = re.compile(r"[0-9a-f]{16,}|\.(?:png|jpe?g|svg|webp|gif)$", re.IGNORECASE)
 

@@ -50,6 +50,7 @@ def test_empty_folder(tmp_path: Path) -> None:
         ("<pre>Traceback (most recent call last):</pre>", "traceback"),
         ("<p>as {cite}`gatys2016` says</p>", "raw markup"),
         ("<p>see {numref}`fig-x`</p>", "raw markup"),
+        ("<p>**bold, or so it was meant **</p>", "raw markup"),
         ('<img src="a.png">', "no alt text"),
         ('<img src="a.png" alt="../_images/9f2c4e5d6a7b8c9d0e1f.png">', "file name"),
         ('<img src="b.png" alt="A cat.">', "missing file"),
