@@ -33,7 +33,7 @@ from nstlib.arbitrary import ArbitraryStyle, Code, register_arbitrary
 from nstlib.arbitrary_objective import OPAQUE, ArbitraryObjective, Opacity
 from nstlib.attention import attention_moments
 from nstlib.fusion import FeatureFusion, init_identity_
-from nstlib.losses import color_distance, mean_variance_norm, squared_error
+from nstlib.losses import mean_variance_norm, squared_error
 from nstlib.utils.tiling import FeatureMaps
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -163,7 +163,7 @@ class AdaAttNObjective(ArbitraryObjective):
             painted = self.encoder(cs)
             # L_gs = sum_l |mean - mean|^2 + |std - std|^2
             terms["global"] = self.style_distance(painted, s)
-            terms["colors"] = color_distance(cs, style)
+            terms |= self.picture_terms(cs, content, style)
         if self.weight["local"]:
             # L_lf = sum_l |f_l(cs) - AdaAttN*_l(c, s)|^2
             terms["local"] = self.content_distance(painted, self.content_target(c, s))

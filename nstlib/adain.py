@@ -23,7 +23,7 @@ from torch import Tensor
 
 from nstlib.arbitrary import ArbitraryStyle, Code, register_arbitrary
 from nstlib.arbitrary_objective import OPAQUE, ArbitraryObjective, Opacity
-from nstlib.losses import adain, color_distance, moments, squared_error
+from nstlib.losses import adain, moments, squared_error
 from nstlib.utils.tiling import FeatureMaps
 
 __all__ = ["AdaIN", "AdaINObjective", "adain"]
@@ -86,7 +86,7 @@ class AdaINObjective(ArbitraryObjective):
             terms["content"] = self.content_distance(painted, {"relu4_1": t["relu4_1"]})
             # L_s = sum_l |mean - mean|^2 + |std - std|^2
             terms["style"] = self.style_distance(painted, s)
-            terms["colors"] = color_distance(cs, style)
+            terms |= self.picture_terms(cs, content, style)
         if self.weight["identity"]:
             # |g(f(c)) - c|^2
             terms["identity"] = squared_error(self.copy(c), content)

@@ -12,7 +12,7 @@ from torch import Tensor
 from nstlib.arbitrary import ArbitraryStyle, blend
 from nstlib.decoder import ConditionedDecoder, condition
 from nstlib.encoder import as_encoder
-from nstlib.losses import moments_distance, squared_error
+from nstlib.losses import color_distance, moments_distance, squared_error
 from nstlib.objective import Objective
 from nstlib.pixels import refine
 from nstlib.utils.checks import check_number, check_weights
@@ -69,6 +69,14 @@ class ArbitraryObjective(Objective):
             c, s: the encoder's features of photographs and paintings.
             opacity: layer -> how much each position of the photograph counts, or None.
         """
+
+    def picture_terms(self, pictures: Tensor, content: Tensor, style: Tensor) -> dict[str, Tensor]:
+        """Return the terms that look at the pixels of results, `(B,)` each. A subclass can add a judge of its own.
+
+        Args:
+            pictures: what the model painted of photographs and paintings, `(B, 3, S, S)`, as are these.
+        """
+        return {"colors": color_distance(pictures, style)} if self.weight["colors"] else {}
 
     def content_maps(self, features: FeatureMaps) -> dict[str, Tensor]:
         """Return what is compared with the target, of the features of a result. These are the features themselves."""

@@ -28,7 +28,7 @@ from nstlib.arbitrary import ArbitraryStyle, Code, register_arbitrary
 from nstlib.arbitrary_objective import OPAQUE, ArbitraryObjective, Opacity
 from nstlib.attention import attend
 from nstlib.fusion import FeatureFusion
-from nstlib.losses import color_distance, mean_variance_norm, squared_error
+from nstlib.losses import mean_variance_norm, squared_error
 from nstlib.utils.tiling import FeatureMaps
 
 LEVELS = ("relu4_1", "relu5_1")
@@ -118,7 +118,13 @@ class SANetObjective(ArbitraryObjective):
     """
 
     layers = style_layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-    weights: ClassVar[dict[str, float]] = {"content": 1.0, "style": 3.0, "identity1": 50.0, "identity2": 1.0, "colors": 0.0}
+    weights: ClassVar[dict[str, float]] = {
+        "content": 1.0,
+        "style": 3.0,
+        "identity1": 50.0,
+        "identity2": 1.0,
+        "colors": 0.0,
+    }
 
     def content_target(self, c: FeatureMaps, s: FeatureMaps, opacity: Opacity = OPAQUE) -> dict[str, Tensor]:
         return {layer: mean_variance_norm(c[layer], opacity.get(layer)) for layer in LEVELS}
@@ -139,7 +145,7 @@ class SANetObjective(ArbitraryObjective):
             # L_identity1 = |cc - c|^2 + |ss - s|^2
             "identity1": squared_error(cc, content) + squared_error(ss, style),
             "identity2": torch.stack(same).sum(0),
-            "colors": color_distance(cs, style),
+            **self.picture_terms(cs, content, style),
         }
 
 

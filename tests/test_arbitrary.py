@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -846,6 +846,21 @@ def test_the_colour_term_compares_result_and_painting(method: str) -> None:
     terms = OBJECTIVES[method](model, **others, colors=7)(content, style)
     assert terms.keys() == {"colors"}
     torch.testing.assert_close(terms["colors"], 7 * color_distance(model(content, style), style)[0])
+
+
+@EVERY
+def test_an_objective_takes_another_judge_of_its_pictures(method: str) -> None:
+    class Judged(OBJECTIVES[method]):  # type: ignore[misc]
+        weights: ClassVar[dict[str, float]] = {**OBJECTIVES[method].weights, "judge": 2.0}
+
+        def picture_terms(self, pictures: Tensor, content: Tensor, style: Tensor) -> dict[str, Tensor]:
+            return {**super().picture_terms(pictures, content, style), "judge": pictures.square().mean((1, 2, 3))}
+
+    model = model_of(method)
+    content, style = picture(2, 3, 32, 48), picture(2, 3, 32, 48, seed=1)
+    terms = Judged(model, colors=1)(content, style)
+    assert terms.keys() == {*usual_weights(method), "colors", "judge"}
+    torch.testing.assert_close(terms["judge"], 2 * model(content, style).square().mean().to(terms["judge"]))
 
 
 @EVERY

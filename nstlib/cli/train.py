@@ -149,7 +149,9 @@ def _add_method_options(command: Parser) -> None:
         group=group,
     )
     option("--balance", type=float, help="how much pairs that lie far apart count less", default=0, group=group)
-    option("--colors-weight", type=float, help="more brings the colours nearer to the painting's", default=0, group=group)
+    option(
+        "--colors-weight", type=float, help="more brings the colours nearer to the painting's", default=0, group=group
+    )
     group = command.add_argument_group("options of johnson, adain and sanet")
     for term, help in (("style", "more is more painting, less photograph"), ("content", "more is more photograph")):
         weights = {"johnson": _JOHNSON[f"{term}_weight"].default}

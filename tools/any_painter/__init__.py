@@ -3,9 +3,14 @@
     PYTHONPATH=tools python -m any_painter adain --content photos/ more_photos/ --style paintings/ --out runs/adain
     PYTHONPATH=tools python -m any_painter sanet --init-from runs/adain/weights.safetensors --content ...
 
-This calls `nst.train` and adds nothing to it: what counts is the recipe. The decoder is conditioned on the painting, crops
-show 0.4 to 1.0 of the short side, half of all pictures have their colours changed, and every painter is drawn as often as
-any other. A run that was stopped goes on where it was.
+This calls `nst.train`: what counts is the recipe. The decoder is conditioned on the painting, crops show 0.4 to 1.0 of the
+short side, half of all pictures have their colours changed, and every painter is drawn as often as any other. A run that was
+stopped goes on where it was.
+
+    PYTHONPATH=tools python -m any_painter adain --vgg19 vgg19.pth --weights style=30 identity=500 judge=400 colors=1500 ...
+
+With `--vgg19` the pictures are also compared with the paintings by the Gram matrices of VGG19. The moments of the small
+encoder alone can be met by pictures that a larger network finds no nearer to the painting.
 """
 
 from __future__ import annotations
@@ -15,11 +20,13 @@ import csv
 import os
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 
 import nstlib as nst
+from nstlib.losses import gram_matrix
 
 METHODS: dict[str, tuple[Any, Any, dict[str, float]]] = {
     "adain": (nst.AdaIN, nst.AdaINObjective, {"identity": 200.0}),
@@ -27,6 +34,9 @@ METHODS: dict[str, tuple[Any, Any, dict[str, float]]] = {
     "adaattn": (nst.AdaAttN, nst.AdaAttNObjective, {"identity": 200.0}),
 }
 """Method -> its model, its objective, and the weights of terms that are not the paper's."""
+
+JUDGE = ("relu1_1", "relu2_1", "relu3_1", "relu3_4")
+"""Layers of VGG19 whose Gram matrices are compared."""
 
 LEAST = 12
 """A painter of fewer pictures shares a folder with others."""
@@ -45,6 +55,10 @@ def main() -> None:
         "--hold-out", type=int, default=100, help="leave out the last N of the first folder of each kind"
     )
     parser.add_argument("--init-from", default="adain", help="weights to begin with, a shipped name or a file")
+    parser.add_argument("--vgg19", type=Path, help="weights of VGG19, which judges the pictures as well")
+    parser.add_argument(
+        "--weights", nargs="*", default=[], help="terms of the loss and their weights: style=30 judge=400"
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=160_000)
     parser.add_argument("--batch-size", type=int, default=8)
@@ -70,6 +84,9 @@ def main() -> None:
     model_class, objective_class, weights = METHODS[options.method]
     model = model_class(nst.Encoder(layers=objective_class.layers), conditioned=True)
     model.init_from(options.init_from)
+    weights |= {name: float(weight) for name, weight in (one.split("=") for one in options.weights)}
+    if options.vgg19:
+        objective_class = judged_by(nst.Encoder(options.vgg19, JUDGE), objective_class)
     objective = objective_class(model, balance=20, **weights)
     nst.train(
         objective,
@@ -90,6 +107,25 @@ def main() -> None:
         save_every=500,
         sample_every=5000,
     )
+
+
+def judged_by(judge: nst.Encoder, kind: Any) -> Any:
+    """Return a kind of objective with one more term, `judge`: the Gram distance between result and painting."""
+
+    class Judged(kind):  # type: ignore[misc]
+        weights: ClassVar[dict[str, float]] = {**kind.weights, "judge": 1.0}
+
+        def picture_terms(self, pictures: Tensor, content: Tensor, style: Tensor) -> dict[str, Tensor]:
+            with torch.no_grad():
+                wanted = judge(style)
+            # mean_l |G_l(x) - G_l(s)|^2 / |G_l(s)|^2
+            gaps = [
+                (gram_matrix(found) - target).square().sum((1, 2)) / target.square().sum((1, 2)).clamp(min=1e-6)
+                for found, target in zip(judge(pictures).values(), map(gram_matrix, wanted.values()))
+            ]
+            return {**super().picture_terms(pictures, content, style), "judge": torch.stack(gaps).mean(0)}
+
+    return Judged
 
 
 def pictures_of(folder: Path, left_out: int) -> list[Path]:
