@@ -14,7 +14,8 @@ is missing or has changed:
 
     python book/execute.py --record book/04_johnson.ipynb
 
-What depends on something else, such as the weights of a network, is recorded anew once its file has been deleted. Where there is no such file, on Colab for example, the function simply runs.
+What depends on something else, such as the weights of a network, is recorded anew once its file
+has been deleted. Where there is no such file, on Colab for example, the function simply runs.
 """
 
 from __future__ import annotations
