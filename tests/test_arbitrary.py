@@ -850,7 +850,7 @@ def test_the_colour_term_compares_result_and_painting(method: str) -> None:
 
 @EVERY
 def test_an_objective_takes_another_judge_of_its_pictures(method: str) -> None:
-    class Judged(OBJECTIVES[method]):  # type: ignore[misc]
+    class Judged(OBJECTIVES[method]):  # type: ignore[misc, valid-type]
         weights: ClassVar[dict[str, float]] = {**OBJECTIVES[method].weights, "judge": 2.0}
 
         def picture_terms(self, pictures: Tensor, content: Tensor, style: Tensor) -> dict[str, Tensor]:

@@ -112,7 +112,7 @@ def main() -> None:
 def judged_by(judge: nst.Encoder, kind: Any) -> Any:
     """Return a kind of objective with one more term, `judge`: the Gram distance between result and painting."""
 
-    class Judged(kind):  # type: ignore[misc]
+    class Judged(kind):
         weights: ClassVar[dict[str, float]] = {**kind.weights, "judge": 1.0}
 
         def picture_terms(self, pictures: Tensor, content: Tensor, style: Tensor) -> dict[str, Tensor]:
