@@ -39,8 +39,8 @@ SUFFIXES = (".safetensors", ".pth", ".pt", ".model")
 
 SHIPPED = {
     "vgg19_mini": "87805c77170d9a6d64e5deb802e4a314ad42e672461fab0e86ad7c638cc73232",
-    "adain": "372b74b34bba6127eab0ab3a9593505444380905a1210ef38328bf09f7036674",
-    "sanet": "8b745b33cc85e16efabd5012ce5ad493db40b790187bb0be9d5d04ce40fe7a4d",
+    "adain": "0e4f5a26249120b9c4684086387b8f03548909125bd1472d0dede06c41c2fd30",
+    "sanet": "993fad2cecf98c194a6bd71ca86273d7eaefcc596655970c1165dceb462de06b",
     "adaattn": "270e65af2b0a5042d10d5222e3a5335c9dad59d7ea6a1349931255c3b2ed2de8",
     "johnson_cypresses": "038d6610c7c92419fc5125deb6a10ac7e8b5dbe0d7613073aef073389ee14c4f",
     "johnson_glass": "efdb1799325adf122d5a18854bdf712731d09884aade2f5bdba5f6c1850ddc3a",
