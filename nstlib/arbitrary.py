@@ -290,7 +290,7 @@ class ArbitraryStyle(nn.Module, ABC):
 
         Args:
             content: as for a call, as are style, alpha, style_weights and mask.
-            refine: how many steps of L-BFGS on the pixels follow, on the loss that the network was trained by. 5 to 20 bring
+            refine: how many steps of L-BFGS on the pixels follow, on the method's loss of content and style. 5 to 20 bring
                 the result much nearer to the painting, and take as long as so many steps of Gatys. They need styles that
                 are pictures.
             tile: side of a tile in pixels; pictures with no more pixels than such a tile are painted whole.

@@ -1,7 +1,7 @@
 """Pixels as what is optimised: the canvas, one step of the optimiser, and refining what a network has painted.
 
 Gatys takes hundreds of these steps from the photograph. `refine` takes a few from the picture that a network has painted, on
-the loss that the network was trained by: the network has learnt to guess, in one pass, where such an optimisation would end
+the method's loss of content and style: the network has learnt to guess, in one pass, where such an optimisation would end
 (amortised optimisation), and gradient steps on the pixels of this one picture make up for what the guess lacks.
 """
 

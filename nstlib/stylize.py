@@ -63,8 +63,8 @@ def stylize(
               one map of colours; see `nstlib.utils.masks.read_masks`. What no grey mask covers stays a photograph.
             - `alpha` (all but Gatys): strength in [0, 1]. AdaIN, SANet and AdaAttN blend the features of painting and
               photograph; Johnson blends its result with the photograph, pixel by pixel.
-            - `refine` (all but Gatys): how many steps of L-BFGS on the pixels follow, on the loss that the
-              network was trained by. 5 to 20 bring the result much nearer to the painting.
+            - `refine` (all but Gatys): how many steps of L-BFGS on the pixels follow, on the
+              method's loss of content and style. 5 to 20 bring the result much nearer to the painting.
             - `weights` (AdaIN, SANet, AdaAttN): a file of trained weights instead of those in the package.
 
     Returns:

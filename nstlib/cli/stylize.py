@@ -91,7 +91,7 @@ METHOD_OPTIONS: dict[str, tuple[Any, str, object]] = {
     ),
     "refine": (
         int,
-        "steps of L-BFGS on the pixels that follow, on the loss that the network was trained by: 5 to 20 bring the result "
+        "steps of L-BFGS on the pixels that follow, on the method's loss of content and style: 5 to 20 bring the result "
         "much nearer to the painting",
         0,
     ),
