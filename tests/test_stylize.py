@@ -156,7 +156,8 @@ def test_the_command_line_trains_and_paints_any_style(
     )
     if method == "adaattn":  # whose loss has other terms
         assert capsys.readouterr().err == (
-            "nst: adaattn takes no --style-weight; its options are --encoder, --init-from, --decoder, --balance\n"
+            "nst: adaattn takes no --style-weight; its options are --encoder, --init-from, --decoder, --balance, "
+            "--colors-weight\n"
         )
         assert main([*train, *small, str(tmp_path / "paintings")]) == 0
     weights = tmp_path / "run" / "weights.safetensors"
