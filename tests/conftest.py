@@ -7,8 +7,15 @@ import socket
 from typing import Any
 
 import pytest
+import torch
 
 os.environ.setdefault("MPLBACKEND", "agg")
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers() -> None:
+    """A test draws the same numbers whenever it runs, and whichever ran before."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)
