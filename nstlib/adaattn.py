@@ -158,7 +158,7 @@ class AdaAttNObjective(ArbitraryObjective):
 
     def pair_terms(self, c: FeatureMaps, s: FeatureMaps, content: Tensor, style: Tensor) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
-        if self.weight["global"] or self.weight["local"] or self.weight["colors"]:
+        if any(weight for term, weight in self.weight.items() if term != "identity"):
             cs = self.paint(c, s)
             painted = self.encoder(cs)
             # L_gs = sum_l |mean - mean|^2 + |std - std|^2

@@ -78,7 +78,7 @@ class AdaINObjective(ArbitraryObjective):
 
     def pair_terms(self, c: FeatureMaps, s: FeatureMaps, content: Tensor, style: Tensor) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
-        if self.weight["content"] or self.weight["style"] or self.weight["colors"]:
+        if any(weight for term, weight in self.weight.items() if term != "identity"):
             t = self.change(c, s)
             cs = self.model.decoder(t)
             painted = self.encoder(cs)

@@ -400,11 +400,12 @@ def color_distance(pictures: Tensor, style: Tensor) -> Tensor:
         >>> color_distance(red.flip(3), red)
         tensor([0.])
     """
-    lines = F.normalize(torch.randn(3, 32, generator=torch.Generator().manual_seed(1)), dim=0)
-    x, y = (
-        (F.adaptive_avg_pool2d(colors, 32).flatten(2).mT @ lines.to(colors)).sort(1).values  # (B, 1024, 32)
-        for colors in (_at_least_float32(pictures), _at_least_float32(style))
-    )
+    lines = F.normalize(torch.randn(3, 32, generator=torch.Generator("cpu").manual_seed(1), device="cpu"), dim=0)
+    with no_autocast(pictures):
+        x, y = (
+            (F.adaptive_avg_pool2d(colors, 32).flatten(2).mT @ lines.to(colors)).sort(1).values  # (B, 1024, 32)
+            for colors in (_at_least_float32(pictures), _at_least_float32(style))
+        )
     # mean_lines mean_i (x_(i) - y_(i))^2
     return (x - y).square().mean((1, 2))
 

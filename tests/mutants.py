@@ -52,7 +52,7 @@ MUTANTS: dict[str, list[tuple[str, str]]] = {
         ("return ((features - mean) / std)", "return (features - mean)"),
         ("@ lines.to(colors)).sort(1).values", "@ lines.to(colors))"),
         ("return (x - y).square().mean((1, 2))", "return (x - y).abs().mean((1, 2))"),
-        ("F.normalize(torch.randn(3, 32, generator=torch.Generator().manual_seed(1)), dim=0)", "torch.eye(3)"),
+        ("dim=0)\n    with no_autocast(pictures)", "dim=1)\n    with no_autocast(pictures)"),
         ("(std * mean_variance_norm(content, opacity) + mean)", "(std * mean_variance_norm(content, opacity) - mean)"),
         ("(std * mean_variance_norm(content, opacity) + mean)", "(mean_variance_norm(content, opacity) + mean)"),
         ("(std * mean_variance_norm(content, opacity) + mean)", "(std * mean_variance_norm(content) + mean)"),

@@ -861,6 +861,8 @@ def test_an_objective_takes_another_judge_of_its_pictures(method: str) -> None:
     terms = Judged(model, colors=1)(content, style)
     assert terms.keys() == {*usual_weights(method), "colors", "judge"}
     torch.testing.assert_close(terms["judge"], 2 * model(content, style).square().mean().to(terms["judge"]))
+    alone = Judged(model, **dict.fromkeys(usual_weights(method), 0))(content, style)
+    assert alone.keys() == {"judge"}
 
 
 @EVERY

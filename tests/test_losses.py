@@ -249,6 +249,10 @@ def test_the_distance_of_colours_forgets_where_they_are() -> None:
     same(color_distance(shuffled, x), torch.zeros(2, dtype=torch.float64))
     same(color_distance(x.repeat_interleave(2, 2), y), distance)  # sizes may differ
     same(color_distance(3 * x, 3 * y), 9 * distance)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(color_distance(x.float(), y.float()), distance.float())
+    with torch.device("meta"):  # whatever the default device is
+        assert color_distance(x, y).device == x.device
 
 
 def test_the_distance_of_colours_is_that_of_the_cheapest_transport() -> None:

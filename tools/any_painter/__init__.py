@@ -84,7 +84,7 @@ def main() -> None:
     model_class, objective_class, weights = METHODS[options.method]
     model = model_class(nst.Encoder(layers=objective_class.layers), conditioned=True)
     model.init_from(options.init_from)
-    weights |= {name: float(weight) for name, weight in (one.split("=") for one in options.weights)}
+    weights = weights | {name: float(weight) for name, weight in (one.split("=") for one in options.weights)}
     if options.vgg19:
         objective_class = judged_by(nst.Encoder(options.vgg19, JUDGE), objective_class)
     objective = objective_class(model, balance=20, **weights)
