@@ -39,7 +39,7 @@ SUFFIXES = (".safetensors", ".pth", ".pt", ".model")
 
 SHIPPED = {
     "vgg19_mini": "87805c77170d9a6d64e5deb802e4a314ad42e672461fab0e86ad7c638cc73232",
-    "adain": "0e4f5a26249120b9c4684086387b8f03548909125bd1472d0dede06c41c2fd30",
+    "adain": "8a212eb09fa3cefa2e32da081f0b1b59829f523e7f23bd2465954e8eeccb63cc",
     "sanet": "993fad2cecf98c194a6bd71ca86273d7eaefcc596655970c1165dceb462de06b",
     "adaattn": "882301ae6da976e65041d03d3450174a391a846b2dfea4a87546be9879e85763",
     "johnson_cypresses": "038d6610c7c92419fc5125deb6a10ac7e8b5dbe0d7613073aef073389ee14c4f",
