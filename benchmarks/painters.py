@@ -91,13 +91,12 @@ def main() -> None:
             if options.sheets:
                 draw(options.sheets / f"{name}_{size}.jpg", contents, styles, results)
             if options.grid:
-                rows = [torch.cat([torch.ones_like(styles[0]), *styles[: options.grid]], 3)]
+                some = styles[: options.grid]
+                lines = [torch.cat([torch.ones_like(some[0]), *some], 3)]
                 for c in contents[: options.grid]:
-                    painted = [
-                        nst.stylize(c, s, method=name, refine=options.refine, **given) for s in styles[: options.grid]
-                    ]
-                    rows.append(torch.cat([c, *painted], 3))
-                nst.save_image(torch.cat(rows, 2), options.sheets / f"{name}_{size}_grid.jpg")
+                    painted = [nst.stylize(c, s, method=name, refine=options.refine, **given) for s in some]
+                    lines.append(torch.cat([c, *painted], 3))
+                nst.save_image(torch.cat(lines, 2), options.sheets / f"{name}_{size}_grid.jpg")
 
 
 def read(folder: Path | None, sample: object, names: tuple[str, ...], count: int, size: int) -> list[Tensor]:
