@@ -18,19 +18,21 @@ of the other. Columns:
                 pixels of that picture reach; not measured with --steps 0
     seconds     that a picture takes, the first three left out
 
-`--grid 8` paints 8 photographs of the same folders in the style of each of 8 paintings, one sheet for each method.
+`--sheets FOLDER --grid 8` also paints 8 photographs of the same folders in the style of each of 8 paintings, one sheet for
+each method.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from common import print_head, print_row, square
+from common import print_head, print_row, square, timed
 from torch import Tensor
 
 import nstlib as nst
@@ -38,6 +40,7 @@ from nstlib.losses import adain, moments, moments_loss
 from nstlib.metrics import content_distance, style_distance
 
 LAYERS = ["relu1_1", "relu2_1", "relu3_1", "relu3_4"]
+Paint = Callable[[Tensor, Tensor], Tensor]
 MOMENTS = ["relu1_1", "relu2_1", "relu3_1", "relu4_1"]
 
 
@@ -68,11 +71,8 @@ def main() -> None:
         for method in options.methods:
             name, _, weights = method.partition("=")
             given = {"weights": weights} if weights else {}
-            results, seconds = [], []
-            for c, s in zip(contents, styles):
-                begun = time.perf_counter()
-                results.append(nst.stylize(c, s, method=name, refine=options.refine, **given))
-                seconds.append(time.perf_counter() - begun)
+            paint: Paint = partial(nst.stylize, method=name, refine=options.refine, **given)
+            results, seconds = paint_pairs(paint, contents, styles)
             copies = [nst.stylize(c, s, method=name, alpha=0.0, **given) for c, s in zip(contents, styles)]
             psnr = torch.stack([10 * torch.log10(1 / (a - b).square().mean()) for a, b in zip(copies, contents)]).mean()
             ends = [f"{psnr:.1f}", "", "", f"{statistics.median(seconds[3:] or seconds):.2f}"]
@@ -90,13 +90,23 @@ def main() -> None:
                 print_row(name, size, judge, *cells, *ends)
             if options.sheets:
                 draw(options.sheets / f"{name}_{size}.jpg", contents, styles, results)
-            if options.grid:
+            if options.sheets and options.grid:
                 some = styles[: options.grid]
                 lines = [torch.cat([torch.ones_like(some[0]), *some], 3)]
                 for c in contents[: options.grid]:
-                    painted = [nst.stylize(c, s, method=name, refine=options.refine, **given) for s in some]
+                    painted = [paint(c, s) for s in some]
                     lines.append(torch.cat([c, *painted], 3))
                 nst.save_image(torch.cat(lines, 2), options.sheets / f"{name}_{size}_grid.jpg")
+
+
+def paint_pairs(paint: Paint, contents: list[Tensor], styles: list[Tensor]) -> tuple[list[Tensor], list[float]]:
+    """Return the picture of every pair, and the seconds that it takes."""
+    results: list[Tensor] = []
+
+    def add(content: Tensor, style: Tensor) -> None:
+        results.append(paint(content, style))
+
+    return results, [timed(partial(add, *pair)) for pair in zip(contents, styles)]
 
 
 def read(folder: Path | None, sample: object, names: tuple[str, ...], count: int, size: int) -> list[Tensor]:
