@@ -22,10 +22,29 @@ from torch import Tensor, nn
 
 from nstlib.backbones import BACKBONES, Graph, layers_of, load_layer_sequence
 from nstlib.losses import no_autocast
-from nstlib.utils.checks import check_int, check_layers, check_option, suggest
+from nstlib.utils.checks import check_int, check_layers, check_option, check_picture, suggest
 from nstlib.weights import Network, Padding, fingerprint, imagenet_color
 
 Pooling = Literal["max", "average", "l2"]
+
+
+class AveragePool(nn.AvgPool2d):
+    """The mean of 2 x 2 positions, doubled to keep the size of activations."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2.0 * super().forward(x)
+
+
+class L2Pool(nn.AvgPool2d):
+    """The root of the sum of squares of 2 x 2 positions, scaled to keep the size of activations."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = super().forward(x.float().square())  # squares overflow in float16
+        # the small constant keeps the gradient finite where all are zero
+        return (0.78 * (4.0 * mean + 1e-8).sqrt()).to(x.dtype)
+
+
+POOLS: dict[Pooling, type[nn.Module]] = {"max": nn.MaxPool2d, "average": AveragePool, "l2": L2Pool}
 
 
 class Encoder(nn.Module):
@@ -71,6 +90,8 @@ class Encoder(nn.Module):
     padding: Padding
     color_weight: Tensor
     color_bias: Tensor
+    steps: dict[str, nn.Module]
+    """Layer -> what computes it from the layer before, in order."""
 
     def __init__(
         self,
@@ -110,7 +131,7 @@ class Encoder(nn.Module):
 
     def _take_graph(self, graph: Graph) -> None:
         """A network that branches, run by torchvision's graph of it."""
-        self.graph, self.layer_sequence, self.convs = graph, (), nn.ModuleDict()
+        self.graph, self.layer_sequence, self.convs, self.steps = graph, (), nn.ModuleDict(), {}
         self.layers, self.channels, self.stride = graph.layers, graph.channels, graph.stride
         self.fingerprint, self.least = graph.fingerprint, graph.least
         weight, bias = imagenet_color()
@@ -120,7 +141,6 @@ class Encoder(nn.Module):
     def _take_layer_sequence(self, network: Network, layers: Sequence[str], padding: Padding | None) -> None:
         """A VGG, convolution by convolution."""
         self.fingerprint = network.fingerprint
-        self.ceil_mode = network.ceil_mode
         self.padding = padding or network.padding
         if (self.pooling, self.padding) != ("max", network.padding):  # other features, of the same weights
             self.fingerprint = fingerprint({}, f"{network.fingerprint} {self.pooling} {self.padding}")
@@ -145,18 +165,24 @@ class Encoder(nn.Module):
         self.register_buffer("color_weight", network.color[0].clone())
         self.register_buffer("color_bias", network.color[1].clone())
         self.convs = nn.ModuleDict()
+        self.steps = {}
         self.channels = {}
         self.stride = {}
         channels, stride = 3, 1
-        for step in self.layer_sequence:
+        for previous, step in zip(("", *self.layer_sequence), self.layer_sequence):
             if step.startswith("conv"):
                 weight, bias = network.convs[step]
                 channels = weight.shape[0]
+                kind = nn.Conv2d if self.padding == "zeros" else PaddedConv
                 # on "meta", so that no random numbers are drawn for weights that are replaced at once
-                conv = PaddedConv(weight.shape[1], channels, 3, padding=1, padding_mode=self.padding, device="meta")
+                conv = kind(weight.shape[1], channels, 3, padding=1, padding_mode=self.padding, device="meta")
                 conv.weight, conv.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
-                self.convs[step] = conv
-            elif step.startswith("pool"):
+                self.steps[step] = self.convs[step] = conv
+            elif step.startswith("relu"):
+                # in place saves memory, but never over features that may be asked for
+                self.steps[step] = nn.ReLU(inplace=previous not in self.layers)
+            else:
+                self.steps[step] = POOLS[self.pooling](2, ceil_mode=network.ceil_mode)
                 stride *= 2
             if step in self.layers:
                 self.channels[step], self.stride[step] = channels, stride
@@ -176,7 +202,13 @@ class Encoder(nn.Module):
             ValueError: a wrong shape, or a picture too small for the deepest layer.
             TypeError: pictures that are no float tensor.
         """
-        self._check(pictures)
+        check_picture(pictures, "pictures", any_values=True)
+        if min(pictures.shape[2:]) < self.least:
+            advice = "" if self.graph is not None else "; take a larger picture or a shallower layer"
+            raise ValueError(
+                f"{self.layers[-1]} of {self.name} needs pictures of at least {self.least} x {self.least} px, "
+                f"got {pictures.shape[2]} x {pictures.shape[3]}{advice}"
+            )
         # One affine map of the colours, whatever the network expects: x -> W x + b     (B, 3, H, W)
         x = pictures.to(self.color_weight.dtype).permute(0, 2, 3, 1)  # (B, H, W, 3): channels come last from here on
         x = F.linear(x, self.color_weight[:, :, 0, 0], self.color_bias).permute(0, 3, 1, 2)  # (B, 3, H, W)
@@ -188,14 +220,8 @@ class Encoder(nn.Module):
         if self.graph is not None:
             found = self.graph(x)
             return {layer: found[layer] for layer in self.layers if layer in wanted}
-        for previous, step in zip(("", *self.layer_sequence), self.layer_sequence):
-            if step.startswith("conv"):
-                x = self.convs[step](x)
-            elif step.startswith("relu"):
-                # In place saves memory, but never over features that were asked for.
-                x = F.relu(x, inplace=previous not in features)
-            else:
-                x = self._pool(x)
+        for step, module in self.steps.items():
+            x = module(x)
             if step in wanted:
                 features[step] = x
                 if len(features) == len(wanted):
@@ -228,35 +254,11 @@ class Encoder(nn.Module):
         more = "" if self.graph is not None else f", pooling={self.pooling!r}, padding={self.padding!r}"
         return f"layers={list(self.layers)}{more}"
 
-    def _pool(self, x: Tensor) -> Tensor:
-        if self.pooling == "max":
-            return F.max_pool2d(x, 2, ceil_mode=self.ceil_mode)
-        if self.pooling == "average":
-            return 2.0 * F.avg_pool2d(x, 2, ceil_mode=self.ceil_mode)
-        # sqrt(sum of the 4 squares); the small constant keeps the gradient finite where all are zero
-        squares = F.avg_pool2d(x.float().square(), 2, ceil_mode=self.ceil_mode)  # squares overflow in float16
-        return (0.78 * (4.0 * squares + 1e-8).sqrt()).to(x.dtype)
-
-    def _check(self, pictures: Tensor) -> None:
-        if not isinstance(pictures, Tensor) or not pictures.is_floating_point():
-            found = pictures.dtype if isinstance(pictures, Tensor) else type(pictures).__name__
-            raise TypeError(f"an encoder takes a float tensor (B, 3, H, W) with values in [0, 1], got {found}")
-        if pictures.ndim != 4 or pictures.shape[1] != 3:
-            raise ValueError(f"an encoder takes pictures of shape (B, 3, H, W), got {tuple(pictures.shape)}")
-        if min(pictures.shape[2:]) < self.least:
-            advice = "" if self.graph is not None else "; take a larger picture or a shallower layer"
-            raise ValueError(
-                f"{self.layers[-1]} of {self.name} needs pictures of at least {self.least} x {self.least} px, "
-                f"got {pictures.shape[2]} x {pictures.shape[3]}{advice}"
-            )
-
 
 class PaddedConv(nn.Conv2d):
-    """A convolution that pads in the precision of its input: autocast would pad in float32, and convert there and back."""
+    """A convolution that repeats or reflects borders in the precision of its input: autocast would pad in float32."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.padding_mode == "zeros":
-            return super().forward(x)
         with no_autocast(x):
             # PyTorch 2.4 can't pad halves on a CPU, and 2.15 compiles a wrong gradient where channels come last
             if (x.dtype == torch.float16 and x.device.type == "cpu") or torch.compiler.is_dynamo_compiling():

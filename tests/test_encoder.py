@@ -213,9 +213,9 @@ def test_wrong_pictures_are_named() -> None:
     encoder = nst.Encoder(layers=["relu4_1"])
     with pytest.raises(ValueError, match=r"at least 8 x 8 px, got 7 x 40"):
         encoder(torch.rand(1, 3, 7, 40))
-    with pytest.raises(ValueError, match=r"\(B, 3, H, W\), got \(1, 1, 64, 64\)"):
+    with pytest.raises(ValueError, match=r"\(B, 3, H, W\), not \(1, 1, 64, 64\)"):
         encoder(torch.rand(1, 1, 64, 64))
-    with pytest.raises(ValueError, match=r"got \(3, 64, 64\)"):
+    with pytest.raises(ValueError, match=r"not \(3, 64, 64\)"):
         encoder(torch.rand(3, 64, 64))
     with pytest.raises(TypeError, match=r"uint8"):
         encoder(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))

@@ -69,14 +69,11 @@ def check_weights(weights: Mapping[str, float]) -> list[float]:
 
 def check_int(option: str, number: int, least: int, most: int = 2**63 - 1) -> int:
     """A whole number that is not too small, as an int."""
-    try:
-        whole = operator.index(number)
-    except TypeError:
-        whole = least - 1
-    if isinstance(number, bool) or not least <= whole <= most:
+    whole = hasattr(number, "__index__") and not isinstance(number, bool)
+    if not whole or not least <= number <= most:
         wanted = f"of at least {least}" if most == 2**63 - 1 else f"from {least} to {most}"
         raise ValueError(f"{option} must be a whole number {wanted}, got {number!r}")
-    return whole
+    return operator.index(number)
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:
@@ -112,7 +109,9 @@ def is_exporting() -> bool:
     return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 
-def check_picture(picture: Tensor, name: str = "picture", *, single: bool = False, opacity: bool = False) -> Tensor:
+def check_picture(
+    picture: Tensor, name: str = "picture", *, single: bool = False, opacity: bool = False, any_values: bool = False
+) -> Tensor:
     """Check that a tensor is a batch of pictures, and return it unchanged.
 
     Args:
@@ -120,6 +119,7 @@ def check_picture(picture: Tensor, name: str = "picture", *, single: bool = Fals
         name: What to call it in the error message.
         single: Accept only a batch of one.
         opacity: Accept `(1, 4, H, W)` too, whose fourth channel is the opacity.
+        any_values: Accept numbers outside [0, 1], where an optimiser may step.
 
     Returns:
         `picture` itself.
@@ -137,8 +137,7 @@ def check_picture(picture: Tensor, name: str = "picture", *, single: bool = Fals
     if not isinstance(picture, Tensor):
         raise TypeError(f"{name} must be a tensor (B, 3, H, W), not {type(picture).__name__}; load_image makes one")
     shape = tuple(picture.shape)
-    with_opacity = opacity and picture.ndim == 4 and shape[:2] == (1, 4)
-    if picture.ndim != 4 or not (shape[1] == 3 or with_opacity) or 0 in shape:
+    if len(shape) != 4 or not (shape[1] == 3 or (opacity and shape[:2] == (1, 4))) or 0 in shape:
         if picture.ndim == 3 and shape[0] == 3:
             hint = f"; add the batch with {name}[None]"
         elif picture.ndim == 4 and shape[1] == 1:
@@ -152,7 +151,7 @@ def check_picture(picture: Tensor, name: str = "picture", *, single: bool = Fals
         raise TypeError(f"{name} must hold floats in [0, 1], not {picture.dtype}; use {name} / 255 for uint8")
     if single and len(picture) != 1:
         raise ValueError(f"{name} must be one picture (1, 3, H, W), not a batch of {len(picture)}; take {name}[:1]")
-    if not is_exporting():  # a graph would keep the values it was recorded with
+    if not (any_values or is_exporting()):  # a graph would keep the values it was recorded with
         low, high = torch.stack(torch.aminmax(picture.detach())).tolist()
         check_range(low, high, name)
     return picture
