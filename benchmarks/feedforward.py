@@ -103,7 +103,7 @@ class PlainEncoder(nn.Module):
                 assert isinstance(conv, nn.Conv2d)
                 part += plain_conv(conv, encoder.padding)
             else:
-                part.append(nn.ReLU() if name.startswith("relu") else nn.MaxPool2d(2, 2, ceil_mode=encoder.ceil_mode))
+                part.append(nn.ReLU() if name.startswith("relu") else encoder.steps[name])
             if name in layers:
                 self.parts[name] = nn.Sequential(*part)
                 part = []
