@@ -19,6 +19,7 @@ import argparse
 import csv
 import os
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,7 +27,7 @@ import torch
 from torch import Tensor
 
 import nstlib as nst
-from nstlib.losses import gram_matrix
+from nstlib.losses import gram_matrix, mean_variance_norm, squared_error
 
 METHODS: dict[str, tuple[Any, Any, dict[str, float]]] = {
     "adain": (nst.AdaIN, nst.AdaINObjective, {"identity": 200.0}),
@@ -37,6 +38,12 @@ METHODS: dict[str, tuple[Any, Any, dict[str, float]]] = {
 
 JUDGE = ("relu1_1", "relu2_1", "relu3_1", "relu3_4")
 """Layers of VGG19 whose Gram matrices are compared."""
+
+KEPT = ("relu3_1", "relu4_1")
+"""Layers of the encoder whose standardised features are compared with the photograph's by the term `keep`."""
+
+ATTENTION = ("adaattn_3", "transformer.attn_adain_4_1", "transformer.attn_adain_5_1")
+"""Where AdaAttN holds f, g and h of relu3_1, relu4_1 and relu5_1."""
 
 LEAST = 12
 """A painter of fewer pictures shares a folder with others."""
@@ -59,6 +66,7 @@ def main() -> None:
     parser.add_argument(
         "--weights", nargs="*", default=[], help="terms of the loss and their weights: style=30 judge=400"
     )
+    parser.add_argument("--scores", nargs=3, type=float, help="AdaAttN: factors for the scores of its three levels")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=160_000)
     parser.add_argument("--batch-size", type=int, default=8)
@@ -85,6 +93,10 @@ def main() -> None:
     model = model_class(nst.Encoder(layers=objective_class.layers), conditioned=True)
     model.init_from(options.init_from)
     weights = weights | {name: float(weight) for name, weight in (one.split("=") for one in options.weights)}
+    if options.scores:
+        soften(model, options.scores)
+    if "keep" in weights:
+        objective_class = keeping(objective_class)
     if options.vgg19:
         objective_class = judged_by(nst.Encoder(options.vgg19, JUDGE), objective_class)
     objective = objective_class(model, balance=20, **weights)
@@ -126,6 +138,34 @@ def judged_by(judge: nst.Encoder, kind: Any) -> Any:
             return {**super().picture_terms(pictures, content, style), "judge": torch.stack(gaps).mean(0)}
 
     return Judged
+
+
+def keeping(kind: Any) -> Any:
+    """Return a kind of objective with one more term, `keep`: how far the content of a result is from the photograph's."""
+
+    class Keeping(kind):
+        weights: ClassVar[dict[str, float]] = {**kind.weights, "keep": 1.0}
+
+        def picture_terms(self, pictures: Tensor, content: Tensor, style: Tensor) -> dict[str, Tensor]:
+            with torch.no_grad():
+                c = self.encoder(content, KEPT)
+            x = self.encoder(pictures, KEPT)
+            # sum_l |mvn(F_l(x)) - mvn(F_l(c))|^2
+            lost = [squared_error(mean_variance_norm(x[layer]), mean_variance_norm(c[layer])) for layer in KEPT]
+            return {**super().picture_terms(pictures, content, style), "keep": torch.stack(lost).sum(0)}
+
+    return Keeping
+
+
+@torch.no_grad()
+def soften(model: nst.AdaAttN, factors: Sequence[float]) -> None:
+    """Multiply the scores of attention by factors, one for each level, and leave f and g out of the training."""
+    for name, factor in zip(ATTENTION, factors):
+        module = model.network.get_submodule(name)
+        for conv in (module.f, module.g):
+            assert isinstance(conv, torch.nn.Conv2d)
+            for parameter in conv.parameters():  # <t^(1/2) q, t^(1/2) k> = t <q, k>
+                parameter.mul_(factor**0.5).requires_grad_(False)
 
 
 def pictures_of(folder: Path, left_out: int) -> list[Path]:
