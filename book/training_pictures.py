@@ -3,8 +3,8 @@
     python book/training_pictures.py adain=FOLDER       weights that were kept during a training, STEP.safetensors
     python book/training_pictures.py                    the runs that go wrong alone: two minutes on one core
 
-The pictures are `_static/training/*.webp`: sample photographs, painted by the weights after every one of `STEPS` steps, and
-by networks whose training goes wrong on purpose.
+The pictures are `_static/training/*.webp`: sample photographs, painted by the weights after every one of `STEPS` steps, by
+the AdaIN network of the package, and by networks whose training goes wrong on purpose.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ def main(kept: dict[str, Path]) -> None:
     for photograph, painting in PAIRS:
         save(f"{photograph}_photograph", square(nst.samples.content(photograph, SIDE)))
         save(f"{photograph}_painting", square(nst.samples.style(painting, SIDE)))
+        shipped = paint(nst.AdaIN.pretrained(), photograph, painting)
+        save(f"adain_{photograph}_shipped", shipped)
     for method, folder in kept.items():
         for steps in STEPS:
             model = METHODS[method].from_checkpoint(folder / f"{steps}.safetensors")
