@@ -40,8 +40,8 @@ SUFFIXES = (".safetensors", ".pth", ".pt", ".model")
 SHIPPED = {
     "vgg19_mini": "87805c77170d9a6d64e5deb802e4a314ad42e672461fab0e86ad7c638cc73232",
     "adain": "8a212eb09fa3cefa2e32da081f0b1b59829f523e7f23bd2465954e8eeccb63cc",
-    "sanet": "993fad2cecf98c194a6bd71ca86273d7eaefcc596655970c1165dceb462de06b",
-    "adaattn": "882301ae6da976e65041d03d3450174a391a846b2dfea4a87546be9879e85763",
+    "sanet": "fb36761c09ce5b88d87fb90d788a36c20f042743436b2b9a47ff5d6bb156baa5",
+    "adaattn": "6584fca933aae8323c74917ffdab7b4e6b30e87ddc5bad7b9e28722da78a5e3b",
     "johnson_cypresses": "038d6610c7c92419fc5125deb6a10ac7e8b5dbe0d7613073aef073389ee14c4f",
     "johnson_glass": "efdb1799325adf122d5a18854bdf712731d09884aade2f5bdba5f6c1850ddc3a",
     "johnson_kirifuri": "5b49a3e58310c56fdde3a38673796a3f6f19164ab5bfcc78aafa1c3eb3ca6ed7",
