@@ -104,7 +104,7 @@ MUTANTS: dict[str, list[tuple[str, str]]] = {
         ("    @torch.no_grad()\n    def read_styles", "    def read_styles"),
     ],
     "adain": [
-        ('code["std"], opacity["relu4_1"])', 'code["std"])'),
+        ('code["std"], opacity.get("relu4_1"))', 'code["std"])'),
         ('"content": 1.0, "style": 10.0', '"content": 1.0, "style": 1.0'),
         ('"content": 1.0, "style": 10.0', '"content": 2.0, "style": 10.0'),
         ('{"relu4_1": t["relu4_1"]}', '{"relu4_1": c["relu4_1"]}'),
@@ -116,7 +116,7 @@ MUTANTS: dict[str, list[tuple[str, str]]] = {
         ('"style": 3.0', '"style": 1.0'),
         ('"identity1": 50.0', '"identity1": 1.0'),
         ('"identity2": 1.0', '"identity2": 2.0'),
-        ('{"content": 1.0', '{"content": 2.0'),
+        ('"content": 1.0,', '"content": 2.0,'),
         ("mean_variance_norm(features[layer]) for", "features[layer] for"),
         ("return content + self.out_conv(", "return content - self.out_conv("),
         ("content) + squared_error(ss, style)", "content) - squared_error(ss, style)"),
@@ -145,8 +145,8 @@ MUTANTS: dict[str, list[tuple[str, str]]] = {
         ("parameter_free_adaattn(c, s, layer, opacity", "parameter_free_adaattn(c, c, layer, opacity"),
     ],
     "decoder": [
-        ("return x + scale * x + shift", "return scale * x + shift"),
-        ("return x + scale * x + shift", "return x + scale * x - shift"),
+        ("torch.addcmul(x, x, scale).add_(shift)", "torch.mul(x, scale).add_(shift)"),
+        ("torch.addcmul(x, x, scale).add_(shift)", "torch.addcmul(x, x, scale).sub_(shift)"),
         ("return x + self.conv2(", "return self.conv2("),
         ("self.components).clamp(-3, 3)", "self.components)"),
         ("(condition - self.center)", "condition"),
@@ -172,7 +172,7 @@ MUTANTS: dict[str, list[tuple[str, str]]] = {
         ("self.decoder.reads if as_style else self.restyled", "self.decoder.reads"),
         ("        check_encoder(model.encoder, checkpoint)\n", ""),
         ("        check_encoder(self.encoder, checkpoint)\n", ""),
-        ("if found not in (1, batch):", "if False:"),
+        ("if (found := len(next(iter(code.values())))) not in (1, batch):", "if False:"),
         ("alpha.to(shares) if isinstance(alpha, Tensor) else strength", "strength"),
     ],
     "arbitrary_objective": [
@@ -195,7 +195,7 @@ MUTANTS: dict[str, list[tuple[str, str]]] = {
         ("int(tile) // stride * stride", "int(tile)"),
         ("or any(side % stride for side in size)", ""),
         ("if one.shape[2:] == (1, 1)", "if False"),
-        ("position, period - position", "position, period - position - 1"),
+        ("period - position).clamp(max=side - 1)", "period - position - 1).clamp(max=side - 1)"),
     ],
     "johnson": [
         ("            content_weight=content_weight,\n", ""),

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from mutants import MUTANTS
 from recorded import FOLDER, hash_code, read_record
 
 import nstlib
@@ -211,6 +212,14 @@ def test_what_the_chapters_recorded_is_what_their_code_computes() -> None:
     assert {name: record["code"] for name, record in records.items()} == codes
     assert all(f"book/{record['chapter']}".removesuffix(".ipynb") in CHAPTERS for record in records.values())
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 8e6
+
+
+@pytest.mark.parametrize("module", MUTANTS)
+def test_every_mutant_still_finds_what_it_changes(module: str) -> None:
+    source = (ROOT / "nstlib" / f"{module}.py").read_text(encoding="utf-8")
+    assert {old: source.count(old) for old, _ in MUTANTS[module]} == dict.fromkeys(
+        (old for old, _ in MUTANTS[module]), 1
+    )
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
