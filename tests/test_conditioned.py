@@ -186,3 +186,16 @@ def test_half_precision_changes_little(method: str, dtype: torch.dtype) -> None:
     converted = model.to(dtype).stylize(content, styles, 0.8)
     for found in (autocast, converted):
         assert (found.float() - expected).abs().mean() < {torch.float16: 0.006, torch.bfloat16: 0.06}[dtype]
+
+
+def test_no_painting_leads_far_from_those_of_the_training() -> None:
+    decoder = ConditionedDecoder({"relu1_1": 4, "relu2_1": 6, "relu3_1": 8, "relu4_1": 10}, components=1)
+    decoder.components.fill_(1.0)  # z is the sum of 56 moments, each of them standardised
+    with torch.no_grad():
+        decoder.modulation.weight.fill_(1.0)
+    features = {"relu4_1": torch.rand(1, 10, 4, 6, generator=torch.Generator().manual_seed(0))}
+    usual, loud, quiet = (
+        decoder({**features, "condition": torch.full((1, 56, 1, 1), value)}) for value in (3 / 56, 3.0, 1 / 56)
+    )
+    torch.testing.assert_close(loud, usual)
+    assert not torch.allclose(quiet, usual)
