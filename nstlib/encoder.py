@@ -86,7 +86,6 @@ class Encoder(nn.Module):
     layers: tuple[str, ...]
     channels: dict[str, int]
     stride: dict[str, int]
-    layer_sequence: tuple[str, ...]
     padding: Padding
     color_weight: Tensor
     color_bias: Tensor
@@ -131,7 +130,7 @@ class Encoder(nn.Module):
 
     def _take_graph(self, graph: Graph) -> None:
         """A network that branches, run by torchvision's graph of it."""
-        self.graph, self.layer_sequence, self.convs, self.steps = graph, (), nn.ModuleDict(), {}
+        self.graph, self.convs, self.steps = graph, nn.ModuleDict(), {}
         self.layers, self.channels, self.stride = graph.layers, graph.channels, graph.stride
         self.fingerprint, self.least = graph.fingerprint, graph.least
         weight, bias = imagenet_color()
@@ -157,9 +156,9 @@ class Encoder(nn.Module):
                 label = "this network" if self.name == "given" else self.name
                 raise ValueError(f"{label} has no layer {layer!r}{suggest(layer, layer_sequence)}")
         self.layers = tuple(layer for layer in layer_sequence if layer in layers)
-        self.layer_sequence = tuple(layer_sequence[: layer_sequence.index(self.layers[-1]) + 1])
+        layer_sequence = layer_sequence[: layer_sequence.index(self.layers[-1]) + 1]
         # every pool needs 2 positions to make 1, and reflection needs 2 positions to have a neighbour
-        pools = sum(step.startswith("pool") for step in self.layer_sequence)
+        pools = sum(step.startswith("pool") for step in layer_sequence)
         self.least = 2**pools * (2 if self.padding == "reflect" else 1)
 
         self.register_buffer("color_weight", network.color[0].clone())
@@ -169,7 +168,7 @@ class Encoder(nn.Module):
         self.channels = {}
         self.stride = {}
         channels, stride = 3, 1
-        for previous, step in zip(("", *self.layer_sequence), self.layer_sequence):
+        for previous, step in zip(("", *layer_sequence), layer_sequence):
             if step.startswith("conv"):
                 weight, bias = network.convs[step]
                 channels = weight.shape[0]
@@ -229,6 +228,11 @@ class Encoder(nn.Module):
         return features
 
     @property
+    def layer_sequence(self) -> tuple[str, ...]:
+        """The layers of a VGG that are run, in order; empty for networks that branch."""
+        return tuple(self.steps)
+
+    @property
     def width(self) -> float:
         """How many times wider the first layer is than that of `vgg19_mini`."""
         return next(iter(self.convs.parameters())).shape[0] / 16 if self.convs else 4.0
@@ -237,7 +241,7 @@ class Encoder(nn.Module):
         """Return how far these layers see, in pixels: every convolution one position, in windows that no pool is cut by."""
         reach = deepest = 0
         stride = 1
-        for step in self.layer_sequence:
+        for step in self.steps:
             if step.startswith("conv"):
                 reach += stride
             elif step.startswith("pool"):

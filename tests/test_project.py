@@ -217,9 +217,7 @@ def test_what_the_chapters_recorded_is_what_their_code_computes() -> None:
 @pytest.mark.parametrize("module", MUTANTS)
 def test_every_mutant_still_finds_what_it_changes(module: str) -> None:
     source = (ROOT / "nstlib" / f"{module}.py").read_text(encoding="utf-8")
-    assert {old: source.count(old) for old, _ in MUTANTS[module]} == dict.fromkeys(
-        (old for old, _ in MUTANTS[module]), 1
-    )
+    assert [old for old, _ in MUTANTS[module] if source.count(old) != 1] == []
 
 
 @pytest.mark.parametrize("name", CHAPTERS)

@@ -69,11 +69,14 @@ def check_weights(weights: Mapping[str, float]) -> list[float]:
 
 def check_int(option: str, number: int, least: int, most: int = 2**63 - 1) -> int:
     """A whole number that is not too small, as an int."""
-    whole = hasattr(number, "__index__") and not isinstance(number, bool)
-    if not whole or not least <= number <= most:
+    try:
+        whole = operator.index(number)
+    except TypeError:
+        whole = least - 1
+    if isinstance(number, bool) or not least <= whole <= most:
         wanted = f"of at least {least}" if most == 2**63 - 1 else f"from {least} to {most}"
         raise ValueError(f"{option} must be a whole number {wanted}, got {number!r}")
-    return operator.index(number)
+    return whole
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:
