@@ -25,7 +25,6 @@ from nstlib.johnson import JohnsonObjective, TransformerNet
 from nstlib.metrics import content_distance, style_distance
 from nstlib.objective import Objective
 from nstlib.training import train
-from nstlib.training.data import Crops
 from nstlib.utils.checks import choose_device
 from nstlib.weights import load_file, save_file
 
@@ -277,17 +276,6 @@ def test_generators_are_read_once(tmp_path: Path) -> None:
     assert train(odd, tmp_path.glob("ph*"), out_dir=tmp_path / "run", **settings).finished  # type: ignore[arg-type]
 
 
-def test_the_same_terms_in_every_step(tmp_path: Path) -> None:
-    calls: list[int] = []
-
-    def terms(x: Tensor) -> dict[str, Tensor]:
-        calls.append(1)
-        return {"a": x.square().mean()} if len(calls) < 3 else {"a": x.square().mean(), "b": x.square().mean()}
-
-    with pytest.raises(TypeError, match=r"the same terms in every step: they were \('a',\), and are now \('a', 'b'\)"):
-        trained(Odd(terms), tmp_path, steps=5)
-
-
 def test_losses_that_were_edited_are_written_anew(tmp_path: Path) -> None:
     odd = Odd(lambda x: {"a": x.square().mean()})
     trained(odd, tmp_path, steps=2)
@@ -297,23 +285,6 @@ def test_losses_that_were_edited_are_written_anew(tmp_path: Path) -> None:
     assert [row["step"] for row in result.history] == [1, 2, 3]
     assert path.read_text().splitlines()[0] == "step,learning_rate,total,a"
     assert result.weights.is_file()
-
-
-def test_nothing_to_train(tmp_path: Path) -> None:
-    odd = Odd(lambda x: {"a": x.square().mean()})
-    odd.network.requires_grad_(False)
-    with pytest.raises(ValueError, match=r"Odd\.network has nothing to train"):
-        trained(odd, tmp_path)
-
-
-def test_an_error_in_a_process_that_loads_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(self: Any, index: int) -> Any:
-        raise ValueError("none of the 3 files can be read any more")
-
-    kept = Crops.__getitem__
-    monkeypatch.setattr(Crops, "__getitem__", lambda self, i: kept(self, i) if i < 4 else broken(self, i))
-    with pytest.raises(ValueError, match=r"^none of the 3 files can be read any more$"):
-        trained(Odd(lambda x: {"a": x.square().mean()}), tmp_path, steps=9, workers=1)
 
 
 @pytest.mark.parametrize("method", [nst.AdaIN, nst.SANet, nst.AdaAttN])

@@ -21,7 +21,7 @@ from torch import Tensor
 
 import nstlib as nst
 from nstlib.johnson import TransformerNet
-from nstlib.training.state import list_checkpoints, load_checkpoint
+from nstlib.training.state import list_checkpoints
 from nstlib.utils.batch import paint_folder
 from nstlib.utils.files import write_atomically
 from nstlib.weights import load_file, load_metadata, save_file
@@ -372,38 +372,6 @@ def test_errors_of_the_disk_name_the_file(
     assert type(caught.value) is type(OSError(number, ""))
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["old.bin"]
-
-
-# -------------------------------------------------------------------------------------------- what was left
-
-WRONG: dict[str, Callable[[dict[str, Any]], object]] = {
-    "a list": lambda saved: [saved],
-    "no settings": lambda saved: {name: saved[name] for name in saved if name != "settings"},
-    "settings that are none": lambda saved: saved | {"settings": 7},
-    "another step": lambda saved: saved | {"step": 5},
-    "no network": lambda saved: {name: saved[name] for name in saved if name != "network"},
-    "a network that is none": lambda saved: saved | {"network": torch.zeros(3)},
-    "no optimizer": lambda saved: {name: saved[name] for name in saved if name != "optimizer"},
-}
-
-
-@pytest.mark.parametrize("kind", WRONG)
-def test_a_checkpoint_that_holds_something_else_is_passed_over(kind: str, tmp_path: Path) -> None:
-    good: dict[str, Any] = {
-        "network": {},
-        "optimizer": {},
-        "scaler": {},
-        "average": {},
-        "history": {},
-        "settings": {"a": "1"},
-        "step": 2,
-    }
-    torch.save(good, tmp_path / "checkpoint-2.pt")
-    torch.save(WRONG[kind](good | {"step": 4}), tmp_path / "checkpoint-4.pt")
-    with pytest.warns(UserWarning, match=r"checkpoint-4\.pt can't be read"):
-        saved = load_checkpoint(tmp_path, {"a": "1"}, 10)
-    assert saved is not None
-    assert saved["step"] == 2
 
 
 # -------------------------------------------------------------------------------------- several at a time

@@ -9,15 +9,7 @@ brings the pictures, minimises the sum of the terms with Adam, and keeps everyth
     out_dir/samples-<step>.png     a sheet: photographs, paintings if there are any, results
 
 Which pictures step i sees, how they are cropped and coloured, and what the objective itself draws at random are functions of
-(seed, i). A run that was stopped therefore goes on to the very same weights, any number of worker processes loads the same
-batches, and any number of processes under torchrun shares out the same batches.
-
-    options        what a run can be told
-    data           folders of pictures -> random crops
-    loop           train
-    state          weights, optimiser, average and losses, and their checkpoints
-    reports        curves and sample sheets
-    distributed    several processes
+(seed, i). So a run that was stopped goes on to the very same weights, and any number of processes loads the same batches.
 """
 
 from nstlib.training.loop import TrainingResult, train

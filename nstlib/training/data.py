@@ -11,8 +11,9 @@ import math
 import os
 import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ Folder = str | os.PathLike[str]
 
 
 def list_folders(folders: Folder | Sequence[Folder]) -> list[list[Path]]:
-    """Return the files of every folder, sorted by name; at least one of each can be read as a picture.
+    """Return the files of every folder, sorted by name.
 
     Raises:
         FileNotFoundError, NotADirectoryError: no such folder.
@@ -34,70 +35,51 @@ def list_folders(folders: Folder | Sequence[Folder]) -> list[list[Path]]:
     """
     chosen = [folders] if isinstance(folders, (str, os.PathLike)) else list(folders)
     if not chosen:
-        raise ValueError("no folder of pictures was named; one at least is needed")
+        raise ValueError("no folder of pictures was named")
     return [_list_pictures(Path(folder)) for folder in chosen]
 
 
 def _list_pictures(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        kind = NotADirectoryError if folder.exists() else FileNotFoundError
-        raise kind(f"'{folder}' is no folder, and training reads a folder of pictures")
-    listed = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    files = sorted(path for path in listed if path.is_file())
-    if not files:
-        inside = f"{len(listed)} folders; name those" if listed else "nothing"
-        raise ValueError(f"no readable picture in '{folder}': it holds {inside}")
-    reasons = []
+    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    reason = "there are no files in it, and folders in it are not looked into"
     for file in files:
         try:
             load_image(file)
-        except (OSError, ValueError) as error:
-            reasons.append(str(error))
-        else:
             return files
-    raise ValueError(f"no readable picture in '{folder}': all {len(files)} files fail, as the first: {reasons[0]}")
+        except (OSError, ValueError) as error:
+            reason = str(error)
+    raise ValueError(f"no readable picture in '{folder}': {reason}")
 
 
 def fingerprint(folders: Sequence[Sequence[Path]]) -> str:
     """Return how many files there are, and a hash of their names, which decide the order."""
     names = [file.name for files in folders for file in files]
-    return (
-        f"{len(names)} files, {hashlib.sha256(os.fsencode(chr(10).join(names))).hexdigest()[:8]}" if names else "none"
-    )
+    digest = hashlib.sha256(os.fsencode("\n".join(names))).hexdigest()
+    return f"{len(names)} files, {digest[:8]}" if names else "none"
 
 
-@dataclass
-class Sample:
+class Sample(NamedTuple):
     """One sample `(3, S, S)`, or a batch `(B, 3, S, S)`, and the files that could not be read for it, with the reason."""
 
     content: Tensor
     style: Tensor | None
     broken: dict[str, str]
 
-    def pin_memory(self) -> Sample:
-        """Called by the DataLoader, so that copies to a GPU need not be waited for."""
-        return Sample(self.content.pin_memory(), None if self.style is None else self.style.pin_memory(), self.broken)
-
     def to(self, device: torch.device) -> Sample:
-        content, style = (
-            None if x is None else x.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
-            for x in (self.content, self.style)
-        )
-        assert content is not None
-        return Sample(content, style, self.broken)
+        def move(pictures: Tensor) -> Tensor:
+            return pictures.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+
+        return Sample(move(self.content), None if self.style is None else move(self.style), self.broken)
 
 
 class Crops(Dataset[Sample]):
-    """Random crops of pictures, half of them mirrored: sample p of a run is a function of (seed, p).
+    """Random crops of pictures, half of them mirrored: samples `first` to `first + count` of a run.
 
     Every file comes once before any comes again, in an order that is shuffled anew each time.
 
     Args:
         content: files of photographs, by folder.
         style: files of paintings, by folder; may be empty.
-        options: those of the run.
-        first: samples `first` to `first + count` of the run are those of this data set.
-        count: their number.
     """
 
     def __init__(
@@ -117,8 +99,7 @@ class Crops(Dataset[Sample]):
             else [[file for files in folders for file in files]]
             for folders in (content, style)
         ]
-        self.unreadable: dict[str, str] = {}
-        self.orders: dict[tuple[int, int], tuple[int, np.ndarray]] = {}
+        self.unreadable: set[Path] = set()
 
     def __len__(self) -> int:
         return self.count
@@ -146,19 +127,21 @@ class Crops(Dataset[Sample]):
         turn, which = divmod(position, len(self.lists[kind]))
         files = self.lists[kind][which]
         times_through, place = divmod(turn, len(files))
-        if self.orders.get((kind, which), (-1,))[0] != times_through:
-            order = np.random.default_rng((self.options.seed, kind, 0, times_through)).permutation(len(files))
-            self.orders[kind, which] = times_through, order
-        order = self.orders[kind, which][1]
-        for i in range(len(files)):
-            file = files[order[(place + i) % len(files)]]
-            if str(file) in self.unreadable:
-                continue
-            try:
-                return load_image(file, size=side)[0]
-            except (OSError, ValueError) as error:
-                self.unreadable[str(file)] = broken[str(file)] = str(error)
-        raise ValueError(f"none of the {len(files)} files beside '{files[0]}' can be read any more")
+        order = _order(self.options.seed, kind, times_through, len(files))
+        for file in (files[number] for number in np.roll(order, -place)):
+            if file not in self.unreadable:
+                try:
+                    return load_image(file, size=side)[0]
+                except (OSError, ValueError) as error:
+                    self.unreadable.add(file)
+                    broken[str(file)] = str(error)
+        raise ValueError(f"no file beside '{files[0]}' can be read any more")
+
+
+@lru_cache(maxsize=32)
+def _order(seed: int, kind: int, times_through: int, count: int) -> np.ndarray:
+    """Return the order in which files come this time."""
+    return np.random.default_rng((seed, kind, 0, times_through)).permutation(count)
 
 
 def change_colors(picture: Tensor, random: np.random.Generator) -> Tensor:
@@ -197,8 +180,7 @@ def collate(samples: Sequence[Sample]) -> Sample:
 
 def load_batches(crops: Crops, device: torch.device, *, rank: int, world: int) -> Iterator[Sample]:
     """Yield the batches of this process, on its device."""
-    options, on_gpu = crops.options, device.type == "cuda"
-    workers = options.workers
+    options, workers, on_gpu = crops.options, crops.options.workers, device.type == "cuda"
     if workers is None:
         workers = min(4, os.cpu_count() or 1) if on_gpu else 0
     loader = DataLoader(
@@ -213,14 +195,8 @@ def load_batches(crops: Crops, device: torch.device, *, rank: int, world: int) -
     )
     with torch.device("cpu"):  # where its generator is, whatever PyTorch's default is
         batches = iter(loader)
-    try:
-        for samples in batches:
-            yield samples.to(device)
-    except (OSError, ValueError) as error:
-        text = str(error).strip()
-        if "in DataLoader worker process" not in text:
-            raise
-        raise type(error)(text.splitlines()[-1].partition(": ")[2]) from error  # without the other process' traceback
+    for samples in batches:
+        yield samples.to(device)
 
 
 def _ignore_interrupts(worker: int) -> None:

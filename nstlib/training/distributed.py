@@ -24,8 +24,6 @@ def init_distributed(device: str | torch.device | None) -> tuple[int, int, torch
         return 0, 1, chosen
     if chosen.type == "cuda":
         chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) if chosen.index is None else chosen.index)
-        if chosen.index >= torch.cuda.device_count():
-            raise ValueError(f"this machine has {torch.cuda.device_count()} GPUs: start as many processes")
         torch.cuda.set_device(chosen)
     elif chosen.type == "mps":
         chosen = torch.device("cpu")  # gloo carries no tensors of MPS
@@ -37,8 +35,8 @@ def init_distributed(device: str | torch.device | None) -> tuple[int, int, torch
 
 
 def _leave() -> None:
-    # A thread of gloo may be about to free a tensor, for which it needs Python's lock; destruction holds that and waits for
-    # the thread (seen with PyTorch 2.4, where a run's last act was a broadcast). Asleep, we leave the lock to it.
+    # Destruction waits for gloo's thread and holds Python's lock, which the thread may need to free a tensor (seen with
+    # PyTorch 2.4). Asleep, we leave the lock to it.
     time.sleep(0.5)
     dist.destroy_process_group()
 

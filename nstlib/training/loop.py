@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from tqdm.auto import tqdm
 
@@ -22,14 +23,13 @@ from nstlib.training.data import Crops, Folder, collate, fingerprint, list_folde
 from nstlib.training.distributed import broadcast_from_rank0, init_distributed
 from nstlib.training.options import TrainingOptions
 from nstlib.training.reports import write_losses, write_sheet
-from nstlib.training.state import TrainingState, check_settings, load_checkpoint
+from nstlib.training.state import TrainingState, load_checkpoint
 from nstlib.utils.files import clear_leftovers, expand_home, same_place
-from nstlib.utils.interrupts import deferred_interrupts
+from nstlib.utils.interrupts import noted_interrupts
 from nstlib.utils.progress import can_draw_bars
 
 SHEET = 4
 """Pictures on a sample sheet: the first of the run."""
-
 
 PREPARE = 256
 """Pictures that an objective may look at before the first step."""
@@ -41,7 +41,7 @@ class TrainingResult:
 
     Attributes:
         weights: the file that holds the network, safetensors in half precision.
-        step: steps taken in all, those before a resume included.
+        step: steps taken in all.
         finished: False if the run was interrupted.
         history: one entry per step: `step`, `learning_rate`, `total`, and every term of the objective.
         skipped: files that could not be read, with the reason.
@@ -71,15 +71,14 @@ def train(
     holds the weights that were saved for use, in full precision, and is in eval mode.
 
     Args:
-        objective: the network and its loss; see `nstlib.objective.Objective`.
-        content: a folder of photographs, or several. Every file in it is taken for a picture, of any size and kind;
-            those that can't be read are skipped with a warning. Folders in it are not looked into.
+        objective: the network and its loss.
+        content: a folder of photographs, or several. Files that can't be read are skipped with a warning. Folders in it are
+            not looked into.
         style: a folder of paintings, or several, for methods that see a new style at every step.
         out_dir: folder for weights, checkpoints, loss curves and samples.
         device: where to compute; None takes a GPU if there is one, under torchrun the one of this process.
         progress: say what the run will cost, and show a progress bar with the losses and the time left.
-        **options: `steps`, which is needed, and all others of `nstlib.training.TrainingOptions`, such as `batch_size`,
-            `size`, `learning_rate`, `ema` or `seed`.
+        **options: `steps`, which is needed, and all others of `nstlib.training.TrainingOptions`.
 
     Raises:
         ValueError: a wrong option, no readable picture, or a checkpoint of other settings.
@@ -93,7 +92,7 @@ def train(
         >>> class Copy(Objective):
         ...     def __init__(self):
         ...         super().__init__()
-        ...         self.network = nn.Conv2d(3, 3, 3, padding=1)
+        ...         self.network = torch.nn.Conv2d(3, 3, 3, padding=1)
         ...
         ...     def forward(self, content, style):
         ...         return {"pixels": (self.network(content) - content).square().mean()}
@@ -107,14 +106,20 @@ def train(
         ['checkpoint-3.pt', 'losses.csv', 'losses.png', 'samples-3.png', 'weights.safetensors']
     """
     chosen, out = TrainingOptions(**options), expand_home(out_dir)
-    _check_objective(objective)
+    if not isinstance(objective, Objective):
+        raise TypeError(
+            "an objective derives from nst.Objective, such as AdaINObjective(model) or JohnsonObjective(network, style), "
+            f"and {type(objective).__name__} does not"
+        )
     contents, styles = list_folders(content), [] if style is None else list_folders(style)
     if any(same_place(files[0].parent, out) for files in (*contents, *styles)):
         raise ValueError(f"the sheets and curves of the run would be read as pictures in '{out}': take another out_dir")
     parameters = sum(parameter.numel() for parameter in objective.network.parameters())
     settings = {
         **{name: str(value) for name, value in objective.describe().items()},
-        **{"parameters": f"{parameters:,}", "data": fingerprint(contents), "style data": fingerprint(styles)},
+        "parameters": f"{parameters:,}",
+        "data": fingerprint(contents),
+        "style data": fingerprint(styles),
         **chosen.describe(),
     }
     rank, world, where = init_distributed(device)
@@ -122,41 +127,38 @@ def train(
         raise ValueError(
             f"{world} processes can't share a batch_size of {chosen.batch_size}: take a multiple of {world}"
         )
-    with _own_random_numbers(where):
+    with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
         objective.to(where).to(memory_format=torch.channels_last).train()
         state = TrainingState(objective.network, chosen, settings, out, where, world)
-        saved = broadcast_from_rank0(rank, world, lambda: (settings, load_checkpoint(out, settings, chosen.steps)))
-        check_settings(saved[0], settings, "the first process")
-        if saved[1] is not None:
-            state.restore(saved[1])
-        run = _Run(objective, state, contents, styles, where, rank, world, progress)
+        saved = broadcast_from_rank0(rank, world, lambda: load_checkpoint(out, settings, chosen.steps))
+        if saved is not None:
+            state.restore(saved)
+        run = _Run(objective, state, contents, styles, where, rank, world, progress and rank == 0)
         skipped = run.go()
         objective.network.load_state_dict(state.weights())
         objective.eval()
     return TrainingResult(out / "weights.safetensors", state.step, state.step == chosen.steps, state.history, skipped)
 
 
+@dataclass
 class _Run:
     """The loop, and what it says and writes."""
 
-    def __init__(
-        self,
-        objective: Objective,
-        state: TrainingState,
-        contents: list[list[Path]],
-        styles: list[list[Path]],
-        device: torch.device,
-        rank: int,
-        world: int,
-        progress: bool,
-    ) -> None:
-        self.objective, self.state, self.options, self.device = objective, state, state.options, device
-        self.contents, self.styles, self.rank, self.world = contents, styles, rank, world
-        self.progress = progress and rank == 0
-        self.call: Callable[..., dict[str, Tensor]] = objective
-        if world > 1:
-            ids = [device.index] if device.type == "cuda" else None
-            self.call = DistributedDataParallel(objective, device_ids=ids)
+    objective: Objective
+    state: TrainingState
+    contents: list[list[Path]]
+    styles: list[list[Path]]
+    device: torch.device
+    rank: int
+    world: int
+    progress: bool
+
+    def __post_init__(self) -> None:
+        self.options = self.state.options
+        self.call: Callable[..., dict[str, Tensor]] = self.objective
+        if self.world > 1:
+            ids = [self.device.index] if self.device.type == "cuda" else None
+            self.call = DistributedDataParallel(self.objective, device_ids=ids)
         if self.options.compile:
             self.call = torch.compile(self.call)
 
@@ -174,10 +176,13 @@ class _Run:
             clear_leftovers(state.out)
         skipped: dict[str, str] = {}
         begun = time.perf_counter()
-        names: tuple[str, ...] = ()
-        # losses stay on a GPU for a few steps
-        look_every = 10 if self.device.type == "cuda" else 1
-        with deferred_interrupts(once=self.world == 1) as interrupt, self._bar() as bar:
+        look_every = 10 if self.device.type == "cuda" else 1  # losses stay on a GPU for a few steps
+        hidden = not (self.progress and can_draw_bars())
+        # torchrun passes on the signal that the terminal has sent to every process already, so twice means once there
+        with (
+            noted_interrupts(deferred=1 if self.world == 1 else math.inf) as interrupt,
+            tqdm(total=steps, initial=start, disable=hidden, leave=False, unit="step") as bar,
+        ):
             for samples in load_batches(crops, self.device, rank=self.rank, world=self.world):
                 step = state.step + 1
                 _seed(self.device, (options.seed, step, self.rank))
@@ -185,13 +190,12 @@ class _Run:
                     self.device.type, getattr(torch, options.precision), enabled=options.precision != "float32"
                 ):
                     terms = self.call(samples.content, samples.style)
-                names = _check_terms(terms, names)
-                state.record(terms)
-                due, sampled = step % options.save_every == 0, step % options.sample_every == 0
-                looked, stop = due or sampled or step % look_every == 0 or step == steps, False
-                if looked:
+                _check_terms(terms)
+                total = state.record(terms)
+                due, sampled, stop = step % options.save_every == 0, step % options.sample_every == 0, False
+                if due or sampled or step % look_every == 0 or step == steps:
                     stop = state.look(interrupt.is_set())
-                state.advance(torch.stack(list(terms.values())).sum())
+                state.advance(total)
                 for file in samples.broken.keys() - skipped.keys():
                     skipped[file] = samples.broken[file]
                     warnings.warn(f"skipped a file that can't be read: {skipped[file]}", stacklevel=3)
@@ -205,8 +209,9 @@ class _Run:
                     break
         if start == steps:  # nothing was left to do, but it may have been killed between checkpoint and weights
             self.write()
+        taken = _duration(time.perf_counter() - begun)
         skips = f"; {len(skipped)} files skipped" if skipped else ""
-        self._say(f"{state.out / 'weights.safetensors'}: step {state.step:,} after {_duration(begun)}{skips}")
+        self._say(f"{state.out / 'weights.safetensors'}: step {state.step:,} after {taken}{skips}")
         return skipped
 
     def _first_batches(self) -> Iterator[tuple[Tensor, Tensor | None]]:
@@ -218,21 +223,22 @@ class _Run:
 
     def write(self) -> None:
         """Write a checkpoint, the weights for use, and the losses."""
-        from nstlib import __version__
-
         if self.rank == 0:
             self.state.save()
-            self.state.export({"nstlib": __version__}, self.objective.constants())
+            self.state.export(self.objective.constants())
             write_losses(self.state.history, self.state.out)
 
     @torch.no_grad()
     def draw(self) -> None:
         """Write a sample sheet, painted by the weights for use."""
         if self.rank == 0:
+            network = self.objective.network
+            kept = copy.deepcopy(network.state_dict())
+            network.load_state_dict(self.state.weights())
             self.objective.eval()
-            with self.state.weights_for_use():
-                painted = self.objective.sample(self.sheet.content, self.sheet.style)
+            painted = self.objective.sample(self.sheet.content, self.sheet.style)
             self.objective.train()
+            network.load_state_dict(kept)
             path = self.state.out / f"samples-{self.state.step}.png"
             write_sheet(self.sheet.content, self.sheet.style, painted, path)
 
@@ -250,10 +256,6 @@ class _Run:
             + (f"; from step {self.state.step}" if self.state.step else "")
         )
 
-    def _bar(self) -> tqdm[Any]:
-        hidden = not self.progress or not can_draw_bars()
-        return tqdm(total=self.options.steps, initial=self.state.step, disable=hidden, leave=False, unit="step")
-
     def _tell(self, bar: tqdm[Any], taken: int, begun: float) -> None:
         """Move the bar, and say once how long the run will take."""
         bar.update()
@@ -264,56 +266,27 @@ class _Run:
             self.clock = time.perf_counter()
         left = self.options.steps - self.state.step
         if taken == 20 and left:
-            pace = (time.perf_counter() - self.clock) / 10
-            rest = timedelta(seconds=round(pace * left))
-            total = timedelta(seconds=round(time.perf_counter() - begun + pace * left))
+            now = time.perf_counter()
+            pace = (now - self.clock) / 10
+            total, rest = _duration(now - begun + pace * left), _duration(pace * left)
             self._say(f"{pace:.3g} s a step: {total} expected in all, {rest} from here")
 
 
-def _check_objective(objective: Objective) -> None:
-    network = getattr(objective, "network", None)
-    if not isinstance(objective, Objective) or not isinstance(network, nn.Module):
+def _check_terms(terms: object) -> None:
+    if not (isinstance(terms, dict) and terms and all(getattr(term, "shape", None) == () for term in terms.values())):
         raise TypeError(
-            f"an objective derives from nst.Objective and has a network to train, such as AdaINObjective(model) or "
-            f"JohnsonObjective(network, style), and {type(objective).__name__} does not"
+            "an objective returns the terms of its loss by name, each a tensor without dimensions, such as "
+            '{"content": x.mean()}'
         )
-    if not any(parameter.requires_grad for parameter in network.parameters()):
-        raise ValueError(
-            f"{type(objective).__name__}.network has nothing to train: all of it is frozen, or it is empty"
-        )
-
-
-def _check_terms(terms: object, before: tuple[str, ...]) -> tuple[str, ...]:
-    """Validate that an objective returns named scalars, the same in every step, and return their names."""
-    found = dict(terms) if isinstance(terms, Mapping) else {}
-    bad = [name for name, term in found.items() if not isinstance(name, str) or getattr(term, "shape", None) != ()]
-    if bad or not found:
-        shown = f"something else under {bad[0]!r}" if bad else f"a {type(terms).__name__} without any"
-        raise TypeError(
-            f"an objective returns the terms of its loss by name, each a tensor without dimensions, such as "
-            f'{{"content": x.mean()}}; got {shown}'
-        )
-    if before and before != tuple(found):
-        raise TypeError(
-            f"an objective returns the same terms in every step: they were {before}, and are now {tuple(found)}"
-        )
-    return tuple(found)
-
-
-@contextmanager
-def _own_random_numbers(device: torch.device) -> Iterator[None]:
-    """Leave the caller's random state as it was, whatever is drawn inside."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        yield
 
 
 def _seed(device: torch.device, numbers: tuple[int, ...]) -> None:
-    """Make what the objective draws a function of these numbers. (torch.manual_seed would seed all devices there are.)"""
+    """Make what the objective draws a function of these numbers; torch.manual_seed would seed all devices there are."""
     seed = int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]) >> 1
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
 
 
-def _duration(begun: float) -> str:
-    return str(timedelta(seconds=round(time.perf_counter() - begun)))
+def _duration(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))

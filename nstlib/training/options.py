@@ -28,11 +28,10 @@ class TrainingOptions:
         size: side of the random crops in pixels, after they were scaled.
         crop_scale: smallest and largest side of a crop, as a share of the picture's short side. `(0.4, 1)` makes more of a
             small collection, because the same painting is seen from near and from far.
-        color_augmentation: share of photographs and paintings, from 0 to 1, whose colours are changed at random: hue,
-            saturation, contrast, brightness, and the order of the channels. A network for any painting that has seen a few
-            hundred of them has seen few colours, and 0.5 helps it; one that learns a single painting needs none.
-        balance_folders: draw as many pictures from every folder of a list, however many it holds. Use one folder for each
-            painter, and no painter outweighs the others.
+        color_augmentation: share of pictures, from 0 to 1, whose colours are changed at random: hue, saturation, contrast,
+            brightness, and the order of the channels. 0.5 helps a network for any painting that sees a few hundred of them;
+            one that learns a single painting needs none.
+        balance_folders: draw as many pictures from every folder of a list, so that no painter outweighs the others.
         learning_rate: Adam's.
         schedule: `"constant"`; `"cosine"`, to zero at the last step; `"linear_end"`, constant and then straight to zero over
             the last fifth of the run; or `"adain"`, lr / (1 + 5e-5 i) at step i.
@@ -40,8 +39,8 @@ class TrainingOptions:
         max_grad_norm: the norm that gradients are clipped to; None doesn't clip.
         precision: `"float32"`, or `"bfloat16"` or `"float16"` for automatic mixed precision.
         compile: compile the objective with `torch.compile`.
-        ema: decay of a moving average of the weights, such as 0.999. It is then the average that is saved for use and that
-            paints the sample sheets. 0 is none.
+        ema: decay of a moving average of the weights, such as 0.999, which is then saved for use and paints the sample
+            sheets. 0 is none.
         seed: decides the order of the pictures, the crops and their colours. The network's first weights are the caller's.
         save_every: steps between checkpoints.
         sample_every: steps between sample sheets.
@@ -75,19 +74,20 @@ class TrainingOptions:
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        given: dict[str, Any] = {name: value for name, value in vars(self).items() if value is not None}
-        checked: dict[str, Any] = {}
-        for name in ("steps", "batch_size", "size", "save_every", "sample_every", "warmup", "seed", "workers"):
-            if name in given:
-                checked[name] = check_int(name, given[name], 0 if name in ("warmup", "seed", "workers") else 1)
-        for name in ("learning_rate", "max_grad_norm"):
-            if name in given:
-                checked[name] = check_number(name, given[name], 0, above=True)
-        checked["ema"] = check_number("ema", self.ema, 0, 0.999999)
-        checked["color_augmentation"] = check_number("color_augmentation", self.color_augmentation, 0, 1)
+        values = vars(self)  # to hold Python's own numbers, whatever kind was given
+        for name in ("steps", "batch_size", "size", "save_every", "sample_every"):
+            values[name] = check_int(name, values[name], 1)
+        for name in ("warmup", "seed"):
+            values[name] = check_int(name, values[name], 0)
+        if self.workers is not None:
+            values["workers"] = check_int("workers", self.workers, 0)
+        if self.max_grad_norm is not None:
+            values["max_grad_norm"] = check_number("max_grad_norm", self.max_grad_norm, 0, above=True)
+        values["learning_rate"] = check_number("learning_rate", self.learning_rate, 0, above=True)
+        values["ema"] = check_number("ema", self.ema, 0, 0.999999)
+        values["color_augmentation"] = check_number("color_augmentation", self.color_augmentation, 0, 1)
         least = check_number("the smallest crop_scale", self.crop_scale[0], 0.05, 1)
-        checked["crop_scale"] = least, check_number("the largest crop_scale", self.crop_scale[1], least, 1)
-        vars(self).update(checked)  # Python's own numbers, whatever kind they were
+        values["crop_scale"] = least, check_number("the largest crop_scale", self.crop_scale[1], least, 1)
         check_option("schedule", self.schedule, get_args(Schedule))
         check_option("precision", self.precision, get_args(Precision))
 

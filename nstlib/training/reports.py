@@ -20,12 +20,10 @@ def write_losses(history: Sequence[Mapping[str, float]], out: Path) -> None:
     """Write `losses.csv`, and `losses.png`: every term against the step, means of up to 300 stretches of the run."""
     from matplotlib.figure import Figure  # not pyplot, which would choose a backend for the whole program
 
-    if not history:
-        return
     table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(history[0])
-    writer.writerows([f"{value:.9g}" for value in row.values()] for row in history)
+    writer = csv.DictWriter(table, history[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: f"{value:.9g}" for name, value in row.items()} for row in history)
     write_atomically(out / "losses.csv", table.getvalue().encode())
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")

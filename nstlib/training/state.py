@@ -6,8 +6,7 @@ import io
 import json
 import math
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +23,7 @@ from nstlib.weights import save_file
 class TrainingState:
     """The network that is trained and all that belongs to it: everything that a checkpoint holds.
 
-    Args:
-        network: what is trained.
-        options: those of the run.
-        settings: what decides the weights, name -> value: a run can only go on with the same.
-        out: folder of the run.
-        device: where it is trained.
-        world: number of processes.
+    `settings` is what decides the weights, name -> value: a run can only go on with the same.
     """
 
     def __init__(
@@ -59,11 +52,12 @@ class TrainingState:
 
     # ------------------------------------------------------------------------------------------- a step
 
-    def record(self, terms: Mapping[str, Tensor]) -> None:
-        """Keep the losses of the step to come. On a GPU, to look at them is to wait for it: `look` does, now and then."""
+    def record(self, terms: Mapping[str, Tensor]) -> Tensor:
+        """Keep the losses of the step to come, and return their sum. On a GPU, `look` waits for them now and then."""
         total = torch.stack(list(terms.values())).sum()
         losses = {name: term.detach().float() for name, term in {"total": total, **terms}.items()}
         self._waiting.append((self.step + 1, self.options.rate(self.step), losses))
+        return total
 
     def look(self, stop: bool) -> bool:
         """Move recorded losses, those of all processes together, to the history; return whether one of them was to stop.
@@ -81,7 +75,12 @@ class TrainingState:
             losses = dict(zip(terms, numbers))
             bad = [name for name, loss in losses.items() if not math.isfinite(loss)]
             if bad:  # the total comes first, and is named only if all of its terms are finite
-                raise FloatingPointError(self._not_finite(step, f"the term {bad[-1]!r} of the loss"))
+                kept = next(iter(list_checkpoints(self.out).values()), None)
+                last = f"the last good checkpoint is {kept}" if kept else "there is no checkpoint yet"
+                raise FloatingPointError(
+                    f"training stopped at step {step}: the term {bad[-1]!r} of the loss became NaN or infinite; {last}; "
+                    "try a smaller learning_rate, max_grad_norm=1, or precision='float32'"
+                )
             self.history.append({"step": step, "learning_rate": rate, **losses})
         return bool(values[:, -1].any())
 
@@ -109,36 +108,26 @@ class TrainingState:
         network: nn.Module = self.network if self.average is None else self.average.module
         return network.state_dict()
 
-    @contextmanager
-    def weights_for_use(self) -> Iterator[None]:
-        """Give the network the weights that are for use, for a while."""
-        kept = {key: value.clone() for key, value in self.network.state_dict().items()}
-        self.network.load_state_dict(self.weights())
-        try:
-            yield
-        finally:
-            self.network.load_state_dict(kept)
-
-    def export(self, metadata: Mapping[str, str], constants: Mapping[str, Tensor]) -> None:
+    def export(self, constants: Mapping[str, Tensor]) -> None:
         """Write `weights.safetensors`, in half precision."""
+        from nstlib import __version__
+
         recent = self.history[-100:]  # the loss of one batch says little
-        names = [name for name in (recent[-1] if recent else ()) if name not in ("step", "learning_rate")]
-        losses = {name: float(f"{sum(row[name] for row in recent) / len(recent):.4g}") for name in names}
-        known = {**self.settings, "steps": str(self.step), "losses": json.dumps(losses), **metadata}
+        means = {name: sum(row[name] for row in recent) / len(recent) for name in list(recent[0])[2:]}
+        losses = {name: float(f"{mean:.4g}") for name, mean in means.items()}
+        known = {**self.settings, "steps": str(self.step), "losses": json.dumps(losses), "nstlib": __version__}
         save_file(self.out / "weights.safetensors", {**self.weights(), **constants}, known)
 
     # ------------------------------------------------------------------------------------------- checkpoints
 
     def save(self) -> None:
         """Write a checkpoint, whole or not at all, and remove all but the last two."""
-        if not all(bool(value.isfinite().all()) for value in self.network.state_dict().values()):
-            raise FloatingPointError(self._not_finite(self.step, "the weights"))
         state = {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "average": {} if self.average is None else self.average.module.state_dict(),
-            "history": {name: [row[name] for row in self.history] for name in (self.history or [{}])[0]},
+            "history": {name: [row[name] for row in self.history] for name in self.history[0]},
             "settings": self.settings,
             "step": self.step,
         }
@@ -163,14 +152,6 @@ class TrainingState:
         self.history = [dict(zip(columns, row)) for row in zip(*columns.values())]
         self.step = saved["step"]
 
-    def _not_finite(self, step: int, what: str) -> str:
-        kept = next(iter(list_checkpoints(self.out).values()), None)
-        last = f"the last good checkpoint is {kept}" if kept else "there is no checkpoint yet"
-        return (
-            f"training stopped at step {step}: {what} became NaN or infinite; {last}; "
-            "try a smaller learning_rate, max_grad_norm=1, or precision='float32'"
-        )
-
 
 def list_checkpoints(out: Path) -> dict[int, Path]:
     """Return step -> file, newest first."""
@@ -189,9 +170,6 @@ def load_checkpoint(out: Path, settings: Mapping[str, str], steps: int) -> dict[
     for step, path in checkpoints.items():
         try:
             saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-            parts = ("network", "optimizer", "scaler", "average", "history", "settings")
-            if saved["step"] != step or not all(isinstance(saved[part], dict) for part in parts):
-                raise ValueError("it holds something else")
         except Exception as error:  # a damaged file can raise nearly anything
             warnings.warn(f"{path} can't be read ({type(error).__name__}): trying the one before", stacklevel=4)
             continue
