@@ -1,18 +1,15 @@
 """Export: a trained network as an ONNX file, which paints without Python.
 
 ONNX is a format of computations that browsers, phones and most languages have a runtime for. A file holds the whole way
-from picture to picture: padding to the sizes that a network needs, the encoder, the method, the decoder, and cropping. So
-whatever runs it needs to know one thing only, that pictures are `(1, 3, H, W)`, RGB, float32, in [0, 1].
+from picture `(1, 3, H, W)`, RGB, float32, in [0, 1], to picture, padding and cropping included.
 
     johnson                   content, alpha                ->  painted
     adain, sanet, adaattn     content, style, alpha         ->  painted
     the same, split           style                         ->  code/..., some tensors
                               content, alpha, code/...      ->  painted
 
-A painting is read once where the file is split, and then any number of photographs are painted with its code. The codes of
-AdaIN are numbers that hold for the whole painting, so the weighted mean of two codes paints the blend of two styles.
-
-No file is written before ONNX Runtime has painted with it what PyTorch paints.
+The codes of AdaIN are numbers that hold for the whole painting, so the weighted mean of two codes paints the blend of two
+styles.
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,11 +52,14 @@ SMALL = 256
 """Tensors of fewer numbers stay in float32 when weights are halved: they are few, and some of them are sizes."""
 
 
+Model = Johnson | ArbitraryStyle
+
+
 class Exported(NamedTuple):
     """What `export` has done.
 
     Attributes:
-        files: those that were written: one, or that of the painting and that of the photograph.
+        files: those that were written.
         difference: the largest of a pixel between ONNX Runtime and PyTorch; None if it was not measured.
     """
 
@@ -77,26 +77,26 @@ def export(
     opset: int = OPSET,
     check: bool = True,
 ) -> Exported:
-    """Write a network as an ONNX file, which takes pictures `(1, 3, H, W)` in [0, 1] and gives such.
+    """Write a network as an ONNX file, which takes pictures `(1, 3, H, W)` in [0, 1] of any size and gives such.
 
     Inputs are called `content`, `style` (not of a Johnson network) and `alpha`, the strength in [0, 1] as `(1,)`; the output
-    is called `painted`. Pictures have any size from one pixel on. What is known of the network is in its metadata.
+    is called `painted`. What is known of the network is in the metadata.
 
     Args:
         model: a `Johnson`, `AdaIN`, `SANet`, `AdaAttN`, or a method of your own that derives from `ArbitraryStyle`.
         path: where; it ends with `.onnx`.
-        split: write two files: `<name>-style.onnx` reads a painting, and `<name>-painter.onnx` takes what that gives in the
-            place of `style`. So a painting is read once.
-        half: store weights in half precision, in half the space. They are computed with in float32.
+        split: write two files, so that a painting is read once: `<name>-style.onnx` reads it, and `<name>-painter.onnx`
+            takes what that gives in the place of `style`.
+        half: store weights in half precision. They are computed with in float32.
         size: side of the photograph and of the painting in pixels, or height and width, for runtimes that want fixed
             sizes, as phones do. None leaves them free.
         opset: the version of ONNX's operations.
-        check: run the file in ONNX Runtime, and write it only if it paints what PyTorch paints, at three sizes if they are
-            free and with two strengths. The largest difference of a pixel may be 0.002, or 0.02 with `half`.
+        check: write the file only if ONNX Runtime paints with it what PyTorch paints, at three sizes if they are free and
+            with two strengths. The largest difference of a pixel may be 0.002, or 0.02 with `half`.
 
     Raises:
         ImportError: `pip install "nstlib[export]"` has not been run, or PyTorch is older than 2.9.
-        TypeError: a model that has nothing to export, as Gatys, which trains no network.
+        TypeError: a model that trains no network, as Gatys.
         ValueError: a path with another suffix, `split` for Johnson, or a file that doesn't paint what PyTorch paints.
         OSError: the file can't be written.
 
@@ -105,7 +105,9 @@ def export(
         >>> nst.export(nst.Johnson.pretrained("wave"), "wave.onnx")  # doctest: +SKIP
         Exported(files=[PosixPath('wave.onnx')], difference=2.4e-06)
     """
-    _check_installed(check)
+    needed = ("onnx", "onnxscript", *(["onnxruntime"] * check))
+    if torch.__version__ < "2.9" or not all(map(find_spec, needed)):
+        raise ImportError(f'export needs PyTorch 2.9 or newer, {", ".join(needed)}: pip install "nstlib[export]"')
     if not isinstance(model, (Johnson, ArbitraryStyle)):
         raise TypeError(f"export takes a Johnson, AdaIN, SANet or AdaAttN model, not {type(model).__name__}")
     if split and isinstance(model, Johnson):
@@ -118,19 +120,15 @@ def export(
     check_writable(path)
     model = copy.deepcopy(model).cpu().float().requires_grad_(False).eval()
     with torch.device("cpu"):  # whatever PyTorch's default is
-        graphs = _graphs(model, path, split)
-        metadata = _metadata(model, sides, half)
-        written = {}
+        graphs, metadata, written = _graphs(model, path, split, sides), _metadata(model, sides, half), {}
         for file, graph in graphs.items():
-            proto = _to_onnx(graph, sides, opset)
+            proto = _to_onnx(graph, sides is not None, opset)
             if half:
                 _halve(proto)
-            for name, value in {**metadata, "graph": graph.about}.items():
+            for name, value in {**metadata, "graph": graph.about()}.items():
                 proto.metadata_props.add(key=name, value=value)
             written[file] = proto.SerializeToString()
-        difference = (
-            _compare(model, list(written.values()), list(graphs.values()), sides, half, path) if check else None
-        )
+        difference = _compare(model, graphs, written, sides, half) if check else None
     return Exported([write_atomically(file, data) for file, data in written.items()], difference)
 
 
@@ -138,125 +136,67 @@ def export(
 
 
 class Graph(nn.Module):
-    """What is written into one file.
+    """What is written into one file: a function of the model and of inputs by name, and names of what it gives."""
 
-    Attributes:
-        about: what it does, for the metadata.
-        inputs: name -> example.
-        outputs: names of what it gives.
-    """
-
-    about: str
-    inputs: dict[str, Tensor]
-    outputs: list[str]
-
-    def group(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Return the inputs as the arguments of `forward`."""
-        return inputs
-
-
-class PaintOneStyle(Graph):
-    """Johnson: content, alpha -> painted."""
-
-    about = "content, alpha -> painted"
-
-    def __init__(self, model: Johnson) -> None:
+    def __init__(
+        self, compute: Callable[..., Any], model: nn.Module, inputs: dict[str, Tensor], outputs: Iterable[str]
+    ) -> None:
         super().__init__()
-        self.network = getattr(model.network, "_orig_mod", model.network)  # which may be compiled
-        self.inputs, self.outputs = {"content": torch.rand(1, 3, 64, 96), "alpha": torch.ones(1)}, ["painted"]
+        self.compute, self.model, self.inputs, self.outputs = compute, model, inputs, list(outputs)
 
-    def forward(self, content: Tensor, alpha: Tensor) -> Tensor:
-        return content + alpha * (self.network(content).clamp(0, 1) - content)
+    def forward(self, inputs: dict[str, Tensor]) -> Any:
+        return self.compute(self.model, inputs)
 
-
-class ReadStyle(Graph):
-    """style -> code."""
-
-    about = "style -> code"
-
-    def __init__(self, model: ArbitraryStyle) -> None:
-        super().__init__()
-        self.model = model
-        self.inputs = {"style": torch.rand(1, 3, 80, 112)}
-        self.outputs = list(_encode(model, self.inputs["style"]))
-
-    def forward(self, style: Tensor) -> tuple[Tensor, ...]:
-        return tuple(_encode(self.model, style).values())
+    def about(self) -> str:
+        """Return what it does, for the metadata, such as `content, alpha, code -> painted`."""
+        given, found = (
+            dict.fromkeys(name.partition("/")[0] for name in names) for names in (self.inputs, self.outputs)
+        )
+        return f"{', '.join(given)} -> {', '.join(found)}"
 
 
-class PaintAnyStyle(Graph):
-    """content, alpha, code -> painted."""
-
-    about = "content, alpha, code -> painted"
-
-    def __init__(self, model: ArbitraryStyle) -> None:
-        super().__init__()
-        self.model = model
-        code = _encode(model, torch.rand(1, 3, 80, 112))
-        self.inputs = {"content": torch.rand(1, 3, 64, 96), "alpha": torch.ones(1), **code}
-        self.outputs = ["painted"]
-
-    def group(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        pictures = {name: inputs[name] for name in ("content", "alpha")}
-        return {**pictures, "code": {name: one for name, one in inputs.items() if name not in pictures}}
-
-    def forward(self, content: Tensor, alpha: Tensor, code: dict[str, Tensor]) -> Tensor:
-        return _paint(self.model, content, alpha, code)
+def _graphs(model: Model, path: Path, split: bool, sides: tuple[int, int] | None) -> dict[Path, Graph]:
+    """File -> what is written into it."""
+    content, style = torch.rand(1, 3, *(sides or (64, 96))), torch.rand(1, 3, *(sides or (80, 112)))
+    alpha = torch.ones(1)
+    if isinstance(model, Johnson):
+        return {path: Graph(_paint_one, model, {"content": content, "alpha": alpha}, ["painted"])}
+    if not split:
+        return {path: Graph(_paint_any, model, {"content": content, "style": style, "alpha": alpha}, ["painted"])}
+    reader, painter = (path.with_name(f"{path.stem}-{part}.onnx") for part in ("style", "painter"))
+    code = _encode(model, {"style": style})
+    return {
+        reader: Graph(_encode, model, {"style": style}, code),
+        painter: Graph(_paint_any, model, {"content": content, "alpha": alpha, **code}, ["painted"]),
+    }
 
 
-class PaintAnyPainting(Graph):
-    """content, style, alpha -> painted."""
-
-    about = "content, style, alpha -> painted"
-
-    def __init__(self, model: ArbitraryStyle) -> None:
-        super().__init__()
-        self.model = model
-        pictures = {"content": torch.rand(1, 3, 64, 96), "style": torch.rand(1, 3, 80, 112)}
-        self.inputs, self.outputs = {**pictures, "alpha": torch.ones(1)}, ["painted"]
-
-    def forward(self, content: Tensor, style: Tensor, alpha: Tensor) -> Tensor:
-        return _paint(self.model, content, alpha, _encode(self.model, style))
+def _paint_one(model: Johnson, inputs: Mapping[str, Tensor]) -> Tensor:
+    network = getattr(model.network, "_orig_mod", model.network)  # which may be compiled
+    content, alpha = inputs["content"], inputs["alpha"]
+    painted: Tensor = content + alpha * (network(content).clamp(0, 1) - content)
+    return painted
 
 
-def _encode(model: ArbitraryStyle, style: Tensor) -> dict[str, Tensor]:
+def _encode(model: ArbitraryStyle, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return what is kept of a painting, under names that no operation inside a graph has."""
-    maps, _ = model._read(style, 1, math.inf, as_style=True)
+    maps, _ = model._read(inputs["style"], 1, math.inf, as_style=True)
     return {f"{CODE}{name}": part for name, part in model.encode_features(maps).items()}
 
 
-def _paint(model: ArbitraryStyle, content: Tensor, alpha: Tensor, code: Mapping[str, Tensor]) -> Tensor:
+def _paint_any(model: ArbitraryStyle, inputs: Mapping[str, Tensor]) -> Tensor:
     """Paint as `ArbitraryStyle.stylize` does, with a strength that is not known yet."""
+    content, alpha = inputs["content"], inputs["alpha"]
     maps, opacity = model._read(content, model.stride, math.inf, as_style=True)
-    given = {name.removeprefix(CODE): part for name, part in code.items()}
-    codes = [given, model.encode_features(maps)]  # the photograph is one more style, with the rest of the shares
+    read = _encode(model, inputs) if "style" in inputs else inputs
+    code = {name.removeprefix(CODE): part for name, part in read.items() if name.startswith(CODE)}
+    codes = [code, model.encode_features(maps)]  # the photograph is one more style, with the rest of the shares
     shares = torch.stack([alpha, 1 - alpha])[..., None, None]  # (2, 1, 1, 1)
     changed = blend([model.change(maps, one, opacity) for one in codes], shares)
     return crop(model.decoder(changed), content.shape[2], content.shape[3]).clamp(0, 1)
 
 
-def _graphs(model: Johnson | ArbitraryStyle, path: Path, split: bool) -> dict[Path, Graph]:
-    """File -> what is written into it."""
-    if isinstance(model, Johnson):
-        return {path: PaintOneStyle(model)}
-    if not split:
-        return {path: PaintAnyPainting(model)}
-    style, painter = (path.with_name(f"{path.stem}-{part}.onnx") for part in ("style", "painter"))
-    return {style: ReadStyle(model), painter: PaintAnyStyle(model)}
-
-
-# ------------------------------------------------------------------------------------------------ how it is done
-
-
-def _check_installed(check: bool) -> None:
-    missing = [name for name in ("onnx", "onnxscript", *(["onnxruntime"] * check)) if find_spec(name) is None]
-    if missing:
-        without = ", or export without checking the file" if missing == ["onnxruntime"] else ""
-        raise ImportError(f'export needs {" and ".join(missing)}: pip install "nstlib[export]"{without}')
-    if tuple(map(int, torch.__version__.split(".")[:2])) < (2, 9):
-        raise ImportError(
-            f"export needs PyTorch 2.9 or newer, this is {torch.__version__}: pip install --upgrade torch"
-        )
+# ------------------------------------------------------------------------------------------------ the files
 
 
 def _check_size(size: int | Sequence[int]) -> tuple[int, int]:
@@ -267,7 +207,7 @@ def _check_size(size: int | Sequence[int]) -> tuple[int, int]:
     return height, width
 
 
-def _metadata(model: Johnson | ArbitraryStyle, sides: tuple[int, int] | None, half: bool) -> dict[str, str]:
+def _metadata(model: Model, sides: tuple[int, int] | None, half: bool) -> dict[str, str]:
     """What there is to know of a file, as text by name."""
     from nstlib import __version__  # which is not there yet when this module is read
 
@@ -291,21 +231,16 @@ def _metadata(model: Johnson | ArbitraryStyle, sides: tuple[int, int] | None, ha
     return {name: str(value) for name, value in metadata.items()}
 
 
-def _to_onnx(graph: Graph, sides: tuple[int, int] | None, opset: int) -> Any:
-    """Return the ONNX model of a graph."""
-    examples = dict(graph.inputs)
-    if sides is not None:
-        examples |= {name: torch.rand(1, 3, *sides) for name in ("content", "style") if name in examples}
-        if isinstance(graph, PaintAnyStyle):
-            examples |= _encode(graph.model, torch.rand(1, 3, *sides))
-    free = {name: _free(name, example) if sides is None else None for name, example in examples.items()}
+def _to_onnx(graph: Graph, fixed: bool, opset: int) -> Any:
+    """Return the ONNX model of a graph, for fixed or free sizes."""
+    free = {name: None if fixed else _free(name, example) for name, example in graph.inputs.items()}
     with torch.no_grad(), _quiet():
         program = torch.onnx.export(
             graph,
-            kwargs=graph.group(examples),
-            input_names=list(examples),
+            kwargs={"inputs": graph.inputs},
+            input_names=list(graph.inputs),
             output_names=graph.outputs,
-            dynamic_shapes=graph.group(free),
+            dynamic_shapes={"inputs": free},
             opset_version=opset,
             dynamo=True,
             verbose=False,
@@ -358,42 +293,33 @@ def _halve(proto: Any) -> None:
 
 
 def _compare(
-    model: Johnson | ArbitraryStyle,
-    written: Sequence[bytes],
-    graphs: Sequence[Graph],
-    sides: tuple[int, int] | None,
-    half: bool,
-    path: Path,
+    model: Model, graphs: Mapping[Path, Graph], written: Mapping[Path, bytes], sides: tuple[int, int] | None, half: bool
 ) -> float:
-    """Paint with ONNX Runtime and with PyTorch, and return the largest difference of a pixel.
-
-    Raises:
-        ValueError: it is larger than the tolerance.
-    """
+    """Paint with ONNX Runtime and with PyTorch, and return the largest difference of a pixel, within the tolerance."""
     import onnxruntime
 
-    sessions = [onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"]) for data in written]
+    name, tolerance = next(iter(written)), TOLERANCE[half]
+    sessions = [onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"]) for data in written.values()]
     largest = 0.0
     for content_size, style_size in CHECKED if sides is None else [(sides, sides)]:
         content, style = _cut(samples.content("cat", None), content_size), _cut(samples.style("swirl"), style_size)
         for alpha in (1.0, 0.5):
             known = {"content": content.numpy(), "style": style.numpy(), "alpha": torch.tensor([alpha]).numpy()}
-            for session, graph in zip(sessions, graphs):
+            for session, graph in zip(sessions, graphs.values()):
                 taken = {one.name: known[one.name] for one in session.get_inputs()}
                 known |= dict(zip(graph.outputs, session.run(graph.outputs, taken)))
             with torch.no_grad():
                 expected = model.stylize(content, None if isinstance(model, Johnson) else style, alpha)  # type: ignore[arg-type]
             difference = float((torch.from_numpy(known["painted"]) - expected).abs().max())
-            if not difference <= TOLERANCE[half]:
+            if not difference <= tolerance:
                 raise ValueError(
-                    f"'{path}' was not written: at {content_size[0]} x {content_size[1]} px, ONNX Runtime paints "
-                    f"{difference:.2g} away from PyTorch, and {TOLERANCE[half]} is allowed; check=False writes it anyway"
+                    f"'{name}' was not written: at {content_size[0]} x {content_size[1]} px, ONNX Runtime paints "
+                    f"{difference:.2g} away from PyTorch, and {tolerance} is allowed; check=False writes it anyway"
                 )
             largest = max(largest, difference)
     return largest
 
 
 def _cut(picture: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return a picture `(1, 3, H, W)` of this size, which is the upper left part of a picture that is scaled to cover it."""
-    scaled = load_image(picture, size=max(size))
-    return scaled[..., : size[0], : size[1]].contiguous()
+    """Scale a picture to cover a size, and return its upper left part of that size."""
+    return load_image(picture, size=max(size))[..., : size[0], : size[1]].contiguous()

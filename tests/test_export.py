@@ -255,9 +255,7 @@ def test_what_can_not_be_exported_is_told(words: str, sentence: str, capsys: pyt
 def test_a_missing_package_and_a_wrong_model_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     module = sys.modules["nstlib.export"]
     monkeypatch.setattr(module, "find_spec", lambda name: None if name == "onnxruntime" else True)
-    with pytest.raises(
-        ImportError, match=r'export needs onnxruntime: pip install "nstlib\[export\]", or export without'
-    ):
+    with pytest.raises(ImportError, match=r'export needs .* onnxruntime: pip install "nstlib\[export\]"'):
         nst.export(nst.Johnson.pretrained("wave"), "wave.onnx")
     with pytest.raises(
         (TypeError, ImportError), match=r"export takes a Johnson, AdaIN, SANet or AdaAttN model, not Gatys|2\.9"
