@@ -1,7 +1,7 @@
 """Steady videos: what was painted of a frame stays where the next frame shows the same.
 
-Every method paints a frame by itself, and a little noise of the camera becomes another stroke: the video flickers. So the
-last result is carried along with what moves. Three steps, with x a pixel of the present frame:
+A little noise of the camera becomes another stroke, and a video that is painted frame by frame flickers. So the last result
+is carried along with what moves. Three steps, with x a pixel of the present frame:
 
     1. Motion. u(x) says where x was in the last frame: I(x) = J(x + u). J: last frame, I: present one. Small windows of
        the grey frames are matched, coarse to fine, each by the linear system of Lucas and Kanade (`motion`).
@@ -71,11 +71,11 @@ def hold(result: Tensor, frame: Tensor, before: Before | None, steady: float = S
     Args:
         result: what was painted of `frame`, `(1, 3, H, W)` in [0, 1], or `(1, 4, H, W)` with opacity, which stays.
         frame: the present frame, of the same height and width.
-        before: the last frame, and the result that was shown for it; None if there is none.
+        before: the last frame and its result; None if there is none.
         steady: part of the last result in [0, 1], where it can be trusted; 0 returns `result` as it is.
 
     Raises:
-        ValueError: a steadiness out of range.
+        ValueError: `steady` is out of range.
 
     Example:
         >>> frame = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
@@ -87,7 +87,7 @@ def hold(result: Tensor, frame: Tensor, before: Before | None, steady: float = S
     if before is None or steady == 0 or before.result.shape[2:] != result.shape[2:]:
         return result
     moved, trust = follow(before, frame)
-    # (1 - s w) painted + s w last
+    # (1 - s w) painted(x) + s w last(x + u)
     blended = result[:, :3].lerp(moved.result.to(result), (steady * trust).to(result))
     return torch.cat([blended, result[:, 3:]], 1)
 
@@ -100,8 +100,7 @@ def follow(before: Before, frame: Tensor) -> tuple[Before, Tensor]:
         frame: the present frame, `(1, 3 or 4, H, W)` in [0, 1], as large as the last result.
 
     Returns:
-        Both as they would be in the present frame, `(1, 3, H, W)` in [0, 1]; and how far they can be trusted,
-        `(1, 1, H, W)`, from 0 to 1.
+        Both as they would be in the present frame, `(1, 3, H, W)`, and how far to trust them, `(1, 1, H, W)` in [0, 1].
     """
     old, now = (lay_on_white(check_picture(one, "frame", opacity=True)) for one in (before.frame, frame))
     if old.shape != now.shape:
@@ -119,14 +118,10 @@ def follow(before: Before, frame: Tensor) -> tuple[Before, Tensor]:
 
 
 def motion(last: Tensor, frame: Tensor) -> Tensor:
-    """Find how far every pixel of a frame has come.
-
-    Args:
-        last: the last frame, `(1, 3, H, W)` in [0, 1].
-        frame: the present one, of the same size.
+    """Find where every pixel of a frame was in the last frame, both `(1, 3, H, W)` in [0, 1].
 
     Returns:
-        `(1, 2, H, W)`: where the pixel was in the last frame, as an offset to the right and down, in pixels.
+        `(1, 2, H, W)`: offsets to the right and down, in pixels.
 
     Example:
         >>> from nstlib import samples
@@ -193,7 +188,5 @@ def _mean(x: Tensor, size: int) -> Tensor:
 
 
 def _resize_flow(flow: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
-    if tuple(flow.shape[2:]) == tuple(size):
-        return flow
     factor = flow.new_tensor([size[1] / flow.shape[3], size[0] / flow.shape[2]])[:, None, None]
     return factor * F.interpolate(flow, tuple(size), mode="bilinear", align_corners=False)

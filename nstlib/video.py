@@ -1,7 +1,6 @@
 """Videos: read frame by frame, paint, and write again, in step with the sound.
 
-Video files are read and written by PyAV, animations (GIF, WebP, APNG) by Pillow. Each can be turned into the other. Every
-frame keeps its time stamp, so a variable frame rate stays as it is.
+Video files are read and written by PyAV, animations (GIF, WebP, APNG) by Pillow. Each can be turned into the other.
 
 Until the result is complete, the painted frames are kept in a hidden folder beside it: those of a video encoded, in one file
 per run, so they take no more room than the result; those of an animation as PNG files. A run that was stopped in any way
@@ -13,6 +12,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import io
+import math
 import os
 import shutil
 import warnings
@@ -32,7 +32,7 @@ from tqdm.auto import tqdm
 
 from nstlib.steady import Before
 from nstlib.utils.animations import ANIMATIONS, AnimationWriter, Clip, Frame, open_animation
-from nstlib.utils.files import make_folder, same_place, write_atomically
+from nstlib.utils.files import check_writable, make_folder, same_place, write_atomically
 from nstlib.utils.interrupts import noted_interrupts
 from nstlib.utils.progress import can_draw_bars
 
@@ -52,8 +52,8 @@ RESULTS_KEPT = 3
 def is_video(source: str | os.PathLike[str], out: str | os.PathLike[str]) -> bool:
     """Return whether `paint_video` is what paints `source` to `out`.
 
-    It is for a video file, and for an animation if `out` can move too: a video, `.gif`, `.webp`, `.apng`, or the suffix of
-    `source`. (A GIF painted to a `.jpg` or `.png` file is one picture, the first frame.)
+    That holds for a video file, and for an animation if `out` can move too: a video, `.gif`, `.webp`, `.apng`, or the suffix
+    of `source`. (Of a GIF that is painted to a `.jpg` or `.png` file, only the first frame is wanted.)
 
     Example:
         >>> is_video("clip.mp4", "out.mp4"), is_video("photo.jpg", "out.jpg")
@@ -83,12 +83,11 @@ def paint_video(
 ) -> int:
     """Paint a video or an animation frame by frame, and keep its timing and its sound.
 
-    Video files need `pip install "nstlib[video]"`. The result is H.264 (VP9 in WebM) in BT.709 colours, tagged as such; its
-    pixels are square, and it stands upright without rotation metadata. The sound is copied, or encoded anew where the
-    container can't hold it. Until the result is complete, painted frames are kept in a hidden folder beside `out`: a stopped
-    run goes on where it was if source, `out` and `settings` are the same, and begins anew if not. Of an animation that is
-    transparent, the frames have their opacity, and so have results that are kept in an animation; a video file has none, and
-    shows them on white.
+    Video files need `pip install "nstlib[video]"`. The result is H.264 (VP9 in WebM) in BT.709 colours with square pixels,
+    upright. The sound is copied, or encoded anew where the container can't hold it. Until the result is complete, painted
+    frames are kept in a hidden folder beside `out`: a stopped run goes on where it was if source, `out` and `settings` are
+    the same, and begins anew if not. The frames of a transparent animation have their opacity, and so may results; a video
+    file shows them on white.
 
     Args:
         source: a video file of any common kind, or an animated GIF, WebP or PNG.
@@ -97,8 +96,7 @@ def paint_video(
         paint: `(frame, before) -> result`, which `nstlib.stylize.make_stylizer` makes. The frame is `(1, 3, H, W)` in
             [0, 1], or `(1, 4, H, W)` with opacity. `before`, a `nstlib.steady.Before`, holds the last frame and its result,
             rounded to half precision; it is None for the first. All results have one size.
-        settings: what decides how `paint` paints, as anything with a meaningful `repr`. Kept frames are used only if it is
-            the same.
+        settings: what decides how `paint` paints, as anything with a meaningful `repr`.
         progress: show a bar.
 
     Returns:
@@ -107,7 +105,7 @@ def paint_video(
     Raises:
         ImportError: PyAV isn't installed.
         FileNotFoundError: no such file.
-        ValueError: `out` has the suffix of no video, or is the source.
+        ValueError: `out` has the suffix of no video, or is the source, or the source is no video.
         OSError: the source can't be read, or the result can't be written.
         KeyboardInterrupt: Ctrl-C, also if `paint` catches it.
 
@@ -195,7 +193,7 @@ def _check_paths(source: Path, out: Path) -> None:
         if path.suffix.lower() in (*VIDEOS, *ONLY_READ) and find_spec("av") is None:
             raise ImportError(
                 f"'{path}' is a video, and videos need the package PyAV: pip install \"nstlib[video]\"; animated GIF, WebP "
-                "and PNG files and folders of frames can be painted without it"
+                "and PNG files can be painted without it"
             )
     if not source.is_file():
         raise FileNotFoundError(f"there is no file '{source}'")
@@ -205,17 +203,13 @@ def _check_paths(source: Path, out: Path) -> None:
         )
     if same_place(out, source):
         raise ValueError(f"the result would replace the video '{source}': name another file for it")
-    if out.is_dir():
-        raise IsADirectoryError(f"'{out}' is a folder, and one video is to be written; add a file name")
-
-
-# PyAV is optional, so what needs it is imported late.
+    check_writable(out)
 
 
 def _open(source: Path) -> Clip:
     if source.suffix.lower() in ANIMATIONS:
         return open_animation(source)
-    from nstlib.utils.movies import open_movie
+    from nstlib.utils.movies import open_movie  # which needs PyAV
 
     return open_movie(source)
 
@@ -230,7 +224,6 @@ def _writer(out: Path, kept: Path, clip: Clip) -> AnimationWriter | MovieWriter:
 
 def _kept_folder(source: Path, out: Path, settings: object) -> Path:
     """Make the hidden folder of frames painted from this source under these settings, and remove those of others."""
-    make_folder(out.parent, out)
     about = source.stat()
     identity = repr((source.resolve(), about.st_size, about.st_mtime_ns, settings))
     kept = out.with_name(f".{out.name}.{hashlib.sha256(identity.encode()).hexdigest()[:16]}.frames")
@@ -243,9 +236,9 @@ def _kept_folder(source: Path, out: Path, settings: object) -> Path:
 
 def _on_ticks(frames: Iterable[Frame], tick: Fraction, gap: int) -> Generator[Frame, None, None]:
     """Drop frames that come less than `gap` ticks after the last one, as a format's clock demands."""
-    last = None
+    last = -math.inf
     for start, duration, picture in frames:
         now = round(start / tick)
-        if last is None or now - last >= gap:
+        if now - last >= gap:
             last = now
             yield start, duration, picture

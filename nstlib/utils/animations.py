@@ -38,11 +38,7 @@ class Clip:
 
 
 def open_animation(source: Path) -> Clip:
-    """Open an animation for reading.
-
-    Raises:
-        OSError: it can't be read. Damaged frames raise it when their turn comes.
-    """
+    """Open an animation for reading. Damaged frames raise an OSError when their turn comes."""
     try:
         image: Any = Image.open(source)
         count = getattr(image, "n_frames", 1)
@@ -74,18 +70,15 @@ def _to_picture(image: Image.Image) -> Tensor:
 
 
 class AnimationWriter:
-    """Write an animation: frames are added as PNG files to a folder, and put together at the end.
+    """Write an animation: frames are added to the folder `kept` as PNG files, and put together at the end.
 
-    Args:
-        out: the file.
-        kept: the folder; frames that are there already count as added.
-        clip: what is painted.
+    Frames that are there already count as added.
     """
 
     def __init__(self, out: Path, kept: Path, clip: Clip) -> None:
         self.out, self.kept, self.plays = out, kept, clip.plays
         self.form = ANIMATIONS[out.suffix.lower()]
-        # browsers show frames of a GIF of less than 20 ms for 100 ms
+        # browsers show a GIF's frames of less than 20 ms for 100 ms
         self.tick, self.gap = (Fraction(1, 100), 2) if self.form == "GIF" else (Fraction(1, 1000), 1)
         self.done = len(self._files())
 
@@ -101,11 +94,9 @@ class AnimationWriter:
         """Write the file; `times` are the starts of all frames, and the end."""
         ticks = [round(time / self.tick) for time in times]
         durations = [int((after - before) * self.tick * 1000) for before, after in pairwise(ticks)]
-        options: dict[str, Any] = {"loop": self.plays}
+        options: dict[str, Any] = {"loop": self.plays, "quality": 95}  # PNG has no quality
         if self.form == "GIF":
             options = {} if self.plays == 1 else {"loop": max(0, self.plays - 1)}
-        elif self.form == "WEBP":
-            options["quality"] = 95
         frames: list[Image.Image] = [Image.open(io.BytesIO(file.read_bytes())) for file in self._files()]
         if any(frame.mode == "RGBA" for frame in frames):
             frames = [frame.convert("RGBA") for frame in frames]

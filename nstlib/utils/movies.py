@@ -1,7 +1,7 @@
 """Video files: read and written by PyAV (FFmpeg), with time stamps, colours, pixel shape, rotation and sound in order.
 
-Colours: a frame is converted by the matrix that it is tagged with. Without a tag it is BT.709 from 577 lines on and BT.601
-below, which is what players assume. What is written is BT.709 in limited range, and tagged.
+A frame is converted by the matrix that it is tagged with; without a tag, by that of BT.709 from 577 lines on and of BT.601
+below, as players do. What is written is BT.709 in limited range, and tagged.
 """
 
 from __future__ import annotations
@@ -55,15 +55,8 @@ CONTAINERS: dict[str, tuple[str, str, dict[str, str], str]] = {
 
 
 def open_movie(source: Path) -> Clip:
-    """Open a video file for reading.
-
-    Raises:
-        OSError: it can't be read.
-    """
-    try:
-        container = av.open(f"file:{source}")  # FFmpeg takes what stands before a colon for a protocol
-    except (av.FFmpegError, OSError) as error:
-        raise OSError(f"'{source}' is no video that can be read ({error.strerror})") from error
+    """Open a video file for reading."""
+    container = av.open(f"file:{source}")  # FFmpeg takes what stands before a colon for a protocol
     stream = container.streams.best("video")
     if not isinstance(stream, av.VideoStream) or stream.time_base is None:
         raise OSError(f"'{source}' holds no video, only sound or text")
@@ -112,16 +105,9 @@ def _to_picture(scaler: VideoReformatter, frame: av.VideoFrame, width: int, heig
 class MovieWriter:
     """Write a video file: frames are encoded into a folder, and joined with the sound at the end.
 
-    The folder holds one NUT file per run, named by the number of its first frame. NUT keeps time stamps exactly and can be
-    read without its end, so a killed run costs the frame that was being written.
-
-    Args:
-        out: the file.
-        kept: the folder; frames that are there already count as added.
-        clip: what is painted.
-
-    Raises:
-        ValueError: there is no encoder for this kind of file.
+    The folder `kept` holds one NUT file per run, named by the number of its first frame; frames that are there already count
+    as added. NUT keeps time stamps exactly and can be read without its end, so a killed run costs the frame that was being
+    written.
     """
 
     gap = 1
@@ -129,12 +115,6 @@ class MovieWriter:
     def __init__(self, out: Path, kept: Path, clip: Clip) -> None:
         self.out, self.kept, self.clip = out, kept, clip
         self.container, self.encoder, self.options, self.sound_encoder = CONTAINERS[out.suffix.lower()]
-        if self.encoder not in av.codecs_available:
-            others = [suffix for suffix, (_, encoder, *_) in CONTAINERS.items() if encoder in av.codecs_available]
-            raise ValueError(
-                f"'{out}' needs the encoder {self.encoder}, which this build of PyAV lacks; it can write "
-                f"{', '.join([*others, '.gif', '.webp'])}"
-            )
         self.tick = 1 / clip.rate if self.container == "avi" else clip.tick  # AVI counts frames
         self.part: tuple[Any, Any] | None = None  # the container of this run, and its stream
         self.done = self._resume()
