@@ -2,19 +2,18 @@
 
 1. **Prune** (`prune`). Layer by layer: choose the teacher's channels that best span all of them linearly, then solve a
    least-squares problem from the student's own input patches to the teacher's pre-activations of those channels.
-2. **Distil** (`Student`). All layers are trained together to let the teacher's features be read out of theirs.
-   `tools/distiller` in the repository has the teachers and the training.
+2. **Distil** (`Student`). All layers are trained together to let the teacher's features be read out of theirs, by
+   `tools/distiller` in the repository.
 3. **Scale** (`scale`). A ReLU network computes the same when a channel is divided by s and the weights that read it are
    multiplied by s. So every channel is given a mean activation of 1 over natural pictures, as Gatys did with VGG19.
-   (Channels that fire rarely are given a root mean square of 3 instead.)
 
-Convolutions pad with the pixels at the border (replicate): measured against pictures that go on, the features of the
-outermost 8 pixels are three times closer to the truth than with zeros in VGG19's relu3_4, and more so in shallower layers.
+Convolutions pad with the pixels at the border (replicate): in VGG19's relu3_4, the features of the outermost 8 pixels are
+then three times closer to those of a picture that goes on than with zeros, and more so in shallower layers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import torch
@@ -34,16 +33,10 @@ Convs = dict[str, tuple[Tensor, Tensor]]
 
 
 def select_channels(features: Tensor, count: int) -> Tensor:
-    """The `count` channels that best span all of them linearly, greedily.
+    """The sorted indices of the `count` channels of features `(N, C)` that best span all of them linearly, greedily.
 
     Features are centred and standardised first: chosen by raw energy, colour is what gets lost. Each round takes the
     channel that explains most of what is left of all channels, and subtracts what it explains.
-
-    Args:
-        features: `(N, C)`, samples of the teacher's activations.
-
-    Returns:
-        `(count,)` indices, sorted.
     """
     x = features.double()
     x = (x - x.mean(0)) / x.std(0).clamp(min=1e-6)
@@ -88,10 +81,9 @@ def prune(teacher: Convs, widths: Sequence[int], pictures: Tensor, *, positions:
     samples: dict[str, list[Tensor]] = {name: [] for name in convs}
     for picture in pictures.split(1):
         for name, feature in full(picture).items():
-            # the same positions for the student, layer by layer, later
-            place = places[name]
-            place.append(torch.randint(feature[0, 0].numel(), (positions,), generator=random))
-            samples[name].append(feature.flatten(2)[0][:, place[-1]].T)  # (positions, C)
+            place = torch.randint(feature[0, 0].numel(), (positions,), generator=random)
+            places[name].append(place)
+            samples[name].append(_read([feature], [place]))
 
     student: Convs = {}
     inputs = [F.conv2d(picture, *imagenet_color()) for picture in pictures.split(1)]
@@ -101,23 +93,19 @@ def prune(teacher: Convs, widths: Sequence[int], pictures: Tensor, *, positions:
             inputs, previous = [F.max_pool2d(x, 2) for x in inputs], name.split("_")[0]
         target = torch.cat(samples[name])  # (N, C) pre-activations
         chosen = select_channels(target.relu(), widths[LAYERS.index(name.removeprefix("conv"))])
-        patches = torch.cat(
-            [F.unfold(_pad(x), 3)[0][:, place].T for x, place in zip(inputs, places[name])]
-        )  # (N, 9 C_in)
+        padded = [F.pad(x, (1, 1, 1, 1), mode=PADDING) for x in inputs]
+        patches = _read((F.unfold(x, 3) for x in padded), places[name])  # (N, 9 C_in)
         weight, bias = least_squares(patches, target[:, chosen])
-        weight = weight.view(len(chosen), -1, 3, 3)
-        student[name] = (weight, bias)
-        inputs = [F.conv2d(_pad(x), weight, bias).relu() for x in inputs]
-        error = linear_error(torch.cat([x.flatten(2)[0][:, p].T for x, p in zip(inputs, places[name])]), target.relu())
-        print(
-            f"prune {name}: {teacher[name][0].shape[0]} -> {len(chosen)} channels, linear error {error:.3f}",
-            flush=True,
-        )
+        student[name] = (weight.view(len(chosen), -1, 3, 3), bias)
+        inputs = [F.conv2d(x, *student[name]).relu() for x in padded]
+        error = linear_error(_read(inputs, places[name]), target.relu())
+        print(f"prune {name}: {target.shape[1]} -> {len(chosen)} channels, linear error {error:.3f}", flush=True)
     return student
 
 
-def _pad(x: Tensor) -> Tensor:
-    return F.pad(x, (1, 1, 1, 1), mode=PADDING)
+def _read(maps: Iterable[Tensor], places: Sequence[Tensor]) -> Tensor:
+    """Return what maps `(1, C, ...)` hold at these places, each at its own: `(N, C)`."""
+    return torch.cat([one.flatten(2)[0][:, place].T for one, place in zip(maps, places)])
 
 
 def linear_error(x: Tensor, y: Tensor) -> float:
@@ -181,17 +169,14 @@ class Student(nn.Module):
                 assert norm.running_var is not None
                 assert norm.running_mean is not None
                 scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-                weight, bias = (
-                    weight * scale[:, None, None, None],
-                    (bias - norm.running_mean) * scale + norm.bias,
-                )
+                weight, bias = weight * scale[:, None, None, None], (bias - norm.running_mean) * scale + norm.bias
             convs[f"conv{layer}"] = (weight.contiguous(), bias)
         return convs
 
 
 def color_blocks(pictures: Tensor) -> Tensor:
-    """Means over 8 x 8 blocks of luminance and the two chroma axes (YIQ), each divided by its usual spread."""
-    # Y, I, Q of RGB; the spreads are those of natural pictures
+    """Means over 8 x 8 blocks of luminance and the two chroma axes (YIQ), each divided by its spread in natural pictures."""
+    # Y, I, Q of RGB
     yiq = pictures.new_tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
     spread = pictures.new_tensor([0.25, 0.10, 0.045])
     return F.avg_pool2d(F.conv2d(pictures, (yiq / spread[:, None])[:, :, None, None]), 8)

@@ -71,7 +71,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> str:
         ("train johnson --style swril --content . --out run --steps 1", 1, "did you mean 'swirl'?"),
         ("train johnson --style ink --content . --out-dir run --steps 1 --init-from swril", 1, "did you mean 'swirl'?"),
         ("train johnson --style ink --content . --out run --preset smok", 1, "did you mean 'smoke'?"),
-        ("samples swril", 1, 'Did you mean "swirl"?'),
+        ("samples swril", 1, "did you mean 'swirl'"),
         ("stylize cat swirl", 2, "name a file or a folder with -o"),
         ("stylize -o x.png", 2, "no photograph"),
         ("train johnson --out run", 2, "with --content"),

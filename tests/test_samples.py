@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 from itertools import combinations
 from pathlib import Path
@@ -132,20 +131,20 @@ def test_the_paintings_differ(paintings: dict[str, Tensor]) -> None:
 
 @pytest.mark.parametrize(("wrong", "near"), [("swril", "swirl"), ("Waves", "wave"), ("engrave", "engraving")])
 def test_a_wrong_style_name_is_answered_with_the_right_ones(wrong: str, near: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(f'Did you mean "{near}"?')) as caught:
+    with pytest.raises(ValueError, match=f"did you mean '{near}'") as caught:
         samples.style(wrong)
     for name in samples.style_names():
         assert name in str(caught.value)
 
 
 def test_a_wrong_photograph_name_is_answered_with_the_right_ones() -> None:
-    with pytest.raises(ValueError, match=r'Did you mean "astronaut"\?') as caught:
+    with pytest.raises(ValueError, match="did you mean 'astronaut'") as caught:
         samples.content("astronauts")
     for name in samples.content_names():
         assert name in str(caught.value)
     with pytest.raises(ValueError, match="no sample photograph") as caught:
         samples.content("xyzzy")
-    assert "Did you mean" not in str(caught.value)
+    assert "did you mean" not in str(caught.value)
 
 
 @pytest.mark.parametrize("size", [0, 1025, 99.5, True])

@@ -80,9 +80,9 @@ def test_show_errors(shown: list[Any]) -> None:
         show(torch.rand(1, 5, 4, 4))
     with pytest.raises(ValueError, match=r"not \(1, 8, 8, 3\); .* use permute\(0, 3, 1, 2\)"):
         show(torch.rand(1, 8, 8, 3))
-    with pytest.raises(ValueError, match="columns must be at least 1"):
+    with pytest.raises(ValueError, match="columns must be a whole number of at least 1"):
         show(picture, columns=0)
-    with pytest.raises(ValueError, match="height is in inches"):
+    with pytest.raises(ValueError, match="height must be a number above 0"):
         show(picture, height=0)
     assert shown == []
     show(picture[0], titles="one title")

@@ -1,19 +1,18 @@
 """Sample pictures with no download: photographs to paint, and paintings to learn a style from.
 
-The photographs come with scikit-image, which ships them inside its own package. The paintings lie beside this file, and the
-programs that painted them in the repository's `tools/paintings`. Both are tensors `(1, 3, H, W)`, RGB, float32, in [0, 1].
+The photographs lie in scikit-image's package. The paintings lie beside this file, and the programs that painted them in the
+repository's `tools/paintings`. Both are tensors `(1, 3, H, W)`, RGB, float32, in [0, 1].
 """
 
 from __future__ import annotations
 
-import difflib
 from importlib.resources import files
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from nstlib.utils.checks import check_int
+from nstlib.utils.checks import check_int, check_option
 
 __all__ = ["content", "content_names", "style", "style_names"]
 
@@ -36,9 +35,7 @@ SIDE = 1024
 
 
 def content(name: str, size: int | None = 256) -> Tensor:
-    """A photograph out of scikit-image's package. Nothing is downloaded.
-
-    What scikit-image says of them:
+    """A photograph `(1, 3, H, W)` out of scikit-image's package.
 
     - `"astronaut"`: Eileen Collins, NASA Great Images database. No known copyright restrictions, public domain.
     - `"cat"`: Chelsea the cat, by Stefan van der Walt. CC0.
@@ -51,12 +48,8 @@ def content(name: str, size: int | None = 256) -> Tensor:
         name: One of `content_names()`.
         size: Length of the short side in pixels. `None` keeps the size of the file.
 
-    Returns:
-        The photograph, `(1, 3, H, W)`, RGB, float32 in [0, 1].
-
     Raises:
-        ValueError: No photograph has this name, or the size makes no picture.
-        FileNotFoundError: The scikit-image at hand does not hold the file.
+        ValueError: No photograph has this name, or the size is no whole number from 1 on.
 
     Example:
         >>> content("cat", size=64).shape
@@ -64,12 +57,8 @@ def content(name: str, size: int | None = 256) -> Tensor:
     """
     from nstlib.utils.image import load_image
 
-    file = files("skimage").joinpath("data", _PHOTOGRAPHS[_known(name, content_names(), "photograph")])
-    if not file.is_file():
-        raise FileNotFoundError(
-            f'The photograph "{name}" should lie at {file}, but is not there; '
-            f"reinstalling scikit-image (pip install --force-reinstall scikit-image) brings it back."
-        )
+    check_option("sample photograph", name, content_names())
+    file = files("skimage").joinpath("data", _PHOTOGRAPHS[name])
     with file.open("rb") as stream, Image.open(stream) as image:
         return load_image(np.asarray(image), size=size)
 
@@ -85,7 +74,7 @@ def content_names() -> tuple[str, ...]:
 
 
 def style(name: str, size: int | None = 256) -> Tensor:
-    """A painting that comes with this package: the same pixels on every machine.
+    """A painting `(1, 3, size, size)` that comes with this package.
 
     Made of strokes:
 
@@ -108,11 +97,8 @@ def style(name: str, size: int | None = 256) -> Tensor:
         name: One of `style_names()`.
         size: Side of the square picture in pixels, 1 to 1024. `None` is 1024, the size of the file.
 
-    Returns:
-        The painting, `(1, 3, size, size)`, RGB, float32 in [0, 1].
-
     Raises:
-        ValueError: No painting has this name, or the size is not a whole number from 1 to 1024.
+        ValueError: No painting has this name, or the size is out of range.
 
     Example:
         >>> style("wave", size=64).shape
@@ -120,7 +106,8 @@ def style(name: str, size: int | None = 256) -> Tensor:
     """
     from nstlib.utils.image import load_image
 
-    file = files("nstlib.samples").joinpath(f"{_known(name, style_names(), 'painting')}.webp")
+    check_option("sample painting", name, style_names())
+    file = files("nstlib.samples").joinpath(f"{name}.webp")
     size = None if size is None else check_int("size", size, 1, SIDE)
     with file.open("rb") as stream, Image.open(stream) as image:
         return load_image(image, size=size)
@@ -134,12 +121,3 @@ def style_names() -> tuple[str, ...]:
         True
     """
     return _PAINTINGS
-
-
-def _known(name: str, names: tuple[str, ...], kind: str) -> str:
-    """The name, if it is one of `names`; otherwise an error that says which there are."""
-    if name in names:
-        return name
-    near = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.4)
-    hint = f' Did you mean "{near[0]}"?' if near else ""
-    raise ValueError(f"There is no sample {kind} called {name!r}; there are {', '.join(names)}.{hint}")

@@ -11,17 +11,16 @@ from nstlib.utils.checks import check_option, check_picture
 def match_color(picture: Tensor, reference: Tensor, *, method: str = "luminance") -> Tensor:
     """Give `picture` the colours of `reference`.
 
-    Two ways to keep a photograph's colours in style transfer (Gatys et al. 2016, arXiv:1606.05897). After
-    stylizing, `match_color(result, content)` keeps the brush strokes, which are light and dark, and puts the
-    photograph's colours back. Before, `match_color(style, content, method="coral")` repaints the style
-    picture in the photograph's colours.
+    Two ways to keep a photograph's colours in style transfer (Gatys et al. 2016, arXiv:1606.05897): after it,
+    `match_color(result, content)` keeps the brush strokes, which are light and dark, and puts the colours back; before it,
+    `match_color(style, content, method="coral")` repaints the painting in the photograph's colours.
 
     Args:
         picture: `(B, 3, H, W)` in [0, 1], or `(1, 4, H, W)` with the opacity of every pixel.
         reference: `(B, 3, H, W)`, `(1, 3, H, W)` or `(1, 4, H, W)` in [0, 1]; for `"luminance"` of the size of `picture`.
-        method: `"luminance"` keeps each pixel's luminance and takes the chroma of the same pixel of
-            `reference`. `"coral"` maps all colours by one affine map, so that their mean and covariance
-            become those of `reference`. Pixels count in both as much as they are opaque.
+        method: `"luminance"` keeps each pixel's luminance and takes the chroma of the same pixel of `reference`. `"coral"`
+            maps all colours by one affine map, so that their mean and covariance become those of `reference`; pixels count
+            as much as they are opaque.
 
     Returns:
         The shape, dtype and device of `picture`; colours are clamped to [0, 1], and opacity stays as it is.
@@ -51,9 +50,8 @@ def _match_luminance(picture: Tensor, reference: Tensor) -> Tensor:
             f"method 'luminance' works pixel by pixel, but picture is {tuple(picture.shape[2:])} and "
             f"reference {tuple(reference.shape[2:])} in size; resize one, or use method='coral'"
         )
-    # In YIQ, RGB = Y (1, 1, 1) + M (I, Q), where Y = 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601). Taking Y
-    # from the picture p and (I, Q) from the reference r is therefore
-    #   out = Y_p (1, 1, 1) + M (I_r, Q_r) = r + (Y_p - Y_r) (1, 1, 1)
+    # In YIQ, RGB = Y (1, 1, 1) + M (I, Q), where Y = 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601). With Y from the picture p
+    # and (I, Q) from the reference r:  out = Y_p (1, 1, 1) + M (I_r, Q_r) = r + (Y_p - Y_r) (1, 1, 1)
     p, r = picture[:, :3], reference[:, :3]
     weights = picture.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
     return r + (weights * (p - r)).sum(dim=1, keepdim=True)
@@ -85,8 +83,7 @@ def _power(covariance: Tensor, exponent: float) -> Tensor:
     """Symmetric power C^a = U diag(w^a) U^T of `(B, 3, 3)`."""
     eigenvalues, vectors = torch.linalg.eigh(covariance)
     if exponent < 0:
-        # Variance below that of rounding to 8 bits, (1/255)^2 / 12, is noise: it is not stretched as if it
-        # were colour, and a picture of one colour gives no NaN.
+        # variance below that of rounding to 8 bits, (1/255)^2 / 12, is noise and no colour
         eigenvalues = eigenvalues.clamp(min=1 / (12 * 255**2))
     eigenvalues = eigenvalues.clamp(min=0)  # rounding can leave -1e-18
     return (vectors * eigenvalues.pow(exponent)[:, None, :]) @ vectors.transpose(1, 2)

@@ -1,14 +1,10 @@
 """Memory: refuse a picture that cannot fit before the work begins, and say in one sentence what would.
 
-What a method needs grows in a straight line with the pixels. `BYTES_PER_PIXEL` holds the slopes, rounded up to a multiple of
-5, measured by `benchmarks/memory.py` with `vgg19_mini` and with Johnson's network at width 16: the growth of a fresh process
-at two sizes, photograph and painting of the same size, L-BFGS with its default history. A network with wider layers needs as
-many times more as its first layer is wider.
+What a method needs grows in a straight line with the pixels, and with the width of the first layer of its network.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +13,8 @@ import torch
 from torch import Tensor
 
 BYTES_PER_PIXEL = {"gatys": 1960, "johnson": 170, "adain": 255, "sanet": 245, "adaattn": 510}
-"""Method -> bytes of memory for each pixel of the photograph, besides what the networks and PyTorch take."""
+"""Method -> bytes for each pixel of the photograph, besides what the networks and PyTorch take: the growth between two sizes
+of photograph and painting, measured by `benchmarks/memory.py` with `vgg19_mini` or Johnson's network at width 16."""
 
 MESSAGES = ("out of memory", "can't allocate memory", "not enough memory")
 """What the allocators of CUDA, MPS, Linux and Windows say."""
@@ -39,9 +36,6 @@ def available(device: torch.device) -> int | None:
         kept = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
         # the kernel drops pages of files that nobody reads when memory is short
         found.append(max(0, limit - used + int(kept["inactive_file"])))
-    if not found:
-        with suppress(AttributeError, ValueError, OSError):  # macOS
-            found.append(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     return min(found) if found else None
 
 
@@ -75,8 +69,6 @@ def enough_memory(method: str, picture: Tensor, *, device: torch.device, width: 
         if not known and not any(text in str(error) for text in MESSAGES):
             raise
         error.__traceback__ = None  # its frames hold the tensors of the work
-    else:
-        return
-    raise MemoryError(
-        f"no memory left: {method} at {side} x {height} px needs about {need / 1e6:,.0f} MB; take a smaller size"
-    ) from None
+        raise MemoryError(
+            f"no memory left: {method} at {side} x {height} px needs about {need / 1e6:,.0f} MB; take a smaller size"
+        ) from None

@@ -59,10 +59,7 @@ def opacity_at(opacity: Tensor | None, maps: Mapping[str, Tensor]) -> dict[str, 
 
 
 def select_opaque(maps: Mapping[str, Tensor], opacity: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
-    """Return the positions of every map that are opaque, in a row: `(1, C, h, w)` -> `(1, C, 1, N)`.
-
-    Maps without an opacity are returned as they are.
-    """
+    """Return the opaque positions of every map that has an opacity, in a row: `(1, C, h, w)` -> `(1, C, 1, N)`."""
     selected: dict[str, Tensor] = {}
     for name, one in maps.items():
         seen = opacity[name]  # (1, 1, h, w)

@@ -17,17 +17,17 @@ def scaled_size(
     level: Sequence[int] | None = None,
     least: int = LEAST_SIDE,
 ) -> tuple[int, int]:
-    """Return the size `(h, w)` at which a painting is used.
+    """Return the size `(h, w)` at which a painting is used, in pixels.
 
     Its short side becomes `style_scale` times that of the photograph. A painting is never enlarged: where it has fewer
     pixels than that, it keeps its own size, and a warning says so.
 
     Args:
-        style: `(h, w)` of the painting, in pixels.
+        style: `(h, w)` of the painting.
         content: `(H, W)` of the photograph.
         style_scale: size of the painting relative to the photograph, above 0.
         level: `(H, W)` that the photograph has at one level of a pyramid; the painting shrinks along with it.
-        least: no side of the painting becomes shorter than this, in pixels.
+        least: no side of the painting becomes shorter than this.
 
     Example:
         >>> scaled_size((600, 900), (256, 384), 1.0), scaled_size((600, 900), (256, 384), 2.0, level=(128, 192))

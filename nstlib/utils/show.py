@@ -9,23 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nstlib.utils.checks import channels_last_hint
+from nstlib.utils.checks import channels_last_hint, check_int, check_number
 from nstlib.utils.image import Source, load_image
 
 
 def show(
     *pictures: Source, titles: Sequence[str] | None = None, columns: int | None = None, height: float = 3.0
 ) -> None:
-    """Draw pictures side by side in a notebook.
-
-    The figure's background is transparent, so no white card glares on a dark page, and the titles are of a
-    grey that reads equally well on white and on nearly black (contrast 4.2 to 1 on both).
+    """Draw pictures side by side in a notebook, readable on light and dark pages.
 
     Args:
-        pictures: Tensors `(B, 3, H, W)` or `(3, H, W)`, or with 4 channels where the last one is the opacity;
-            batches are drawn picture by picture. Grey maps `(B, 1, H, W)`, `(1, H, W)` or `(H, W)`. Anything
-            else that `load_image` reads. Colours are clamped to [0, 1]. A grey map with values outside [0, 1]
-            is stretched to its own range.
+        pictures: Tensors `(B, 3, H, W)` or `(3, H, W)`, or with 4 channels where the last one is the opacity; batches are
+            drawn picture by picture. Grey maps `(B, 1, H, W)`, `(1, H, W)` or `(H, W)`. Anything else that `load_image`
+            reads. Colours are clamped to [0, 1]. A grey map with values outside [0, 1] is stretched to its own range.
         titles: One for every picture drawn.
         columns: Pictures in a row. By default at most four, in rows of even length.
         height: Height of a picture in inches.
@@ -46,15 +42,12 @@ def show(
         raise ValueError("show needs at least one picture")
     if titles is not None:
         titles = [titles] if isinstance(titles, str) else ["" if title is None else str(title) for title in titles]
-    if titles is not None and len(titles) != len(frames):
-        raise ValueError(f"show got {len(titles)} titles for {len(frames)} pictures; give one for each")
-    if height <= 0:
-        raise ValueError(f"height is in inches and must be above 0, not {height}")
+        if len(titles) != len(frames):
+            raise ValueError(f"show got {len(titles)} titles for {len(frames)} pictures; give one for each")
+    height = check_number("height", height, 0, above=True)
     if columns is None:
         columns = math.ceil(len(frames) / math.ceil(len(frames) / 4))
-    elif columns < 1:
-        raise ValueError(f"columns must be at least 1, not {columns}")
-    columns = min(columns, len(frames))
+    columns = min(check_int("columns", columns, 1), len(frames))
     rows = math.ceil(len(frames) / columns)
 
     # All lengths in inches. A column is as wide as its widest picture.
@@ -77,7 +70,7 @@ def show(
             low, high = (0, 1) if low >= 0 and high <= 1 else (low, high)
             axes.imshow(frame[:, :, 0], cmap="gray", vmin=low, vmax=high)
         if titles is not None:
-            axes.set_title(titles[i], color="#7b7b7b", fontsize=11, pad=5)
+            axes.set_title(titles[i], color="#7b7b7b", fontsize=11, pad=5)  # contrast 4.2 to 1 on white and black
     plt.show()
 
 

@@ -1,8 +1,8 @@
 """Big pictures: a function of pictures, computed window by window.
 
 A convolution sees only so far. So a window that is larger than its tile by that reach gives, within the tile, what the
-whole picture would give; the rest of the window is thrown away. Whatever needs the whole picture (means, standard
-deviations, attention) is not computed in tiles at all: the encoder's maps are put together from tiles, and are small.
+whole picture would give. Whatever needs the whole picture (means, standard deviations, attention) is not computed in tiles:
+the encoder's maps are put together from tiles, and are small.
 
     picture --in tiles--> maps of the whole picture --as ever--> changed maps --in tiles--> painted picture
 """
@@ -23,15 +23,7 @@ FeatureMaps = Mapping[str, Tensor]
 
 
 def pad_to_multiple(picture: Tensor, multiple: int, least: int = 1) -> Tensor:
-    """The picture, mirrored at its right and lower border until its sides are multiples, and not under `least`.
-
-    Args:
-        picture: `(B, C, H, W)`, down to a single pixel.
-        multiple: what the sides become multiples of.
-        least: what they are at least.
-
-    Returns:
-        `(B, C, H', W')`, the picture itself if it fits.
+    """The picture `(B, C, H, W)`, mirrored at its right and lower border until its sides are multiples of at least `least`.
 
     Example:
         >>> pad_to_multiple(torch.tensor([[[[0, 1, 2]]]]), 4)[0, 0].tolist()
@@ -61,13 +53,7 @@ def pad_to_multiple(picture: Tensor, multiple: int, least: int = 1) -> Tensor:
 
 
 def crop(picture: Tensor, height: int, width: int) -> Tensor:
-    """Undo `pad_to_multiple`: the upper left part of a picture.
-
-    Args:
-        picture: `(B, C, H, W)`.
-        height: rows to keep.
-        width: columns to keep.
-    """
+    """Undo `pad_to_multiple`: the upper left part of a picture `(B, C, H, W)`."""
     if is_exporting():  # a slice would tie the graph to sizes that are multiples
         rows, columns = (torch.arange(side, device=picture.device) for side in (height, width))
         return picture.index_select(2, rows).index_select(3, columns)
@@ -91,9 +77,6 @@ def in_tiles(
         tile: side of a tile in pixels, at least the stride; infinity computes all at once.
         reach: how far the function sees, in pixels.
         stride: the largest stride of any map: tiles are cut at multiples of it.
-
-    Returns:
-        The maps that the function gives, of the whole picture.
 
     Example:
         >>> blur = lambda maps: {"blurred": torch.nn.functional.avg_pool2d(maps["picture"], 3, 1, 1)}
