@@ -75,12 +75,7 @@ class TrainingState:
             losses = dict(zip(terms, numbers))
             bad = [name for name, loss in losses.items() if not math.isfinite(loss)]
             if bad:  # the total comes first, and is named only if all of its terms are finite
-                kept = next(iter(list_checkpoints(self.out).values()), None)
-                last = f"the last good checkpoint is {kept}" if kept else "there is no checkpoint yet"
-                raise FloatingPointError(
-                    f"training stopped at step {step}: the term {bad[-1]!r} of the loss became NaN or infinite; {last}; "
-                    "try a smaller learning_rate, max_grad_norm=1, or precision='float32'"
-                )
+                raise self._not_finite(step, f"the term {bad[-1]!r} of the loss")
             self.history.append({"step": step, "learning_rate": rate, **losses})
         return bool(values[:, -1].any())
 
@@ -122,6 +117,8 @@ class TrainingState:
 
     def save(self) -> None:
         """Write a checkpoint, whole or not at all, and remove all but the last two."""
+        if not all(bool(value.isfinite().all()) for value in self.network.state_dict().values()):
+            raise self._not_finite(self.step, "the weights")
         state = {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -151,6 +148,14 @@ class TrainingState:
         columns = saved["history"]
         self.history = [dict(zip(columns, row)) for row in zip(*columns.values())]
         self.step = saved["step"]
+
+    def _not_finite(self, step: int, what: str) -> FloatingPointError:
+        kept = next(iter(list_checkpoints(self.out).values()), None)
+        last = f"the last good checkpoint is {kept}" if kept else "there is no checkpoint yet"
+        return FloatingPointError(
+            f"training stopped at step {step}: {what} became NaN or infinite; {last}; try a smaller learning_rate, "
+            "max_grad_norm=1, or precision='float32'"
+        )
 
 
 def list_checkpoints(out: Path) -> dict[int, Path]:
