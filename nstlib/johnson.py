@@ -41,13 +41,20 @@ from nstlib.registry import Method, register
 from nstlib.utils.checkpoints import (
     check_method,
     load_weights,
-    looks_like,
     save_weights,
     to_be_loaded,
     translate_johnson,
 )
-from nstlib.utils.checks import check_int, check_layers, check_number, check_option, check_weights, suggest
-from nstlib.utils.image import WRITABLE, check_picture
+from nstlib.utils.checks import (
+    check_int,
+    check_layers,
+    check_number,
+    check_option,
+    check_picture,
+    check_weights,
+    suggest,
+)
+from nstlib.utils.image import WRITABLE
 from nstlib.utils.memory import enough_memory
 from nstlib.utils.opacity import split_opacity
 from nstlib.utils.tiling import crop, pad_to_multiple
@@ -377,7 +384,7 @@ class Johnson(nn.Module):
         if first is None or first.shape[1:] != (3, 9, 9):
             raise ValueError(
                 f"{checkpoint.label} is no Johnson network: expected a 9x9 convolution of RGB under "
-                f"'conv1.conv2d.weight' or 'conv1.weight'; {looks_like(checkpoint.tensors)}"
+                f"'conv1.conv2d.weight' or 'conv1.weight', found keys like {sorted(checkpoint.tensors)[:3]}"
             )
         with to_be_loaded():
             network = TransformerNet(len(first), norm="batch" if "norm1.running_mean" in state else "instance")

@@ -28,8 +28,7 @@ from torch import Tensor
 from nstlib.backbones import layers_of
 from nstlib.encoder import Encoder
 from nstlib.losses import gram_matrix, moments
-from nstlib.utils.checks import check_layers, check_option
-from nstlib.utils.image import check_picture
+from nstlib.utils.checks import check_layers, check_option, check_picture
 
 __all__ = ["content_distance", "style_distance"]
 

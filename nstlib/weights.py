@@ -1,7 +1,7 @@
 """Weights: files of tensors in and out, and the convolutions of an encoder.
 
-A file may be safetensors or what `torch.save` writes, under any name. What people wrap around a state dict is taken off:
-`{"state_dict": ...}`, a checkpoint of `nst train`, and the prefixes of `DataParallel` and `torch.compile`.
+A file may be safetensors or what `torch.save` writes, under any name. What people wrap around a state dict is taken off.
+No file can run code: pickles go through `torch.load(weights_only=True)`. Files are written whole or not at all.
 
 Encoders are read in three layouts, which their keys tell apart:
 
@@ -9,8 +9,6 @@ Encoders are read in three layouts, which their keys tell apart:
 - torchvision: `features.0.weight` or `0.weight`, ..., for pictures normalised by ImageNet's mean and standard deviation;
   batch normalisations are folded into the convolutions;
 - `vgg_normalised.pth` of the AdaIN family: module 0 is a 1x1 convolution on colours, reflection padding, ceil-mode pooling.
-
-No file can run code: pickles go through `torch.load(weights_only=True)`. Files are written whole or not at all.
 """
 
 from __future__ import annotations
@@ -22,17 +20,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from nstlib.utils.files import describe_head, expand_home, suggest_files, write_atomically
+from nstlib.utils.files import expand_home, open_file, write_atomically
 
 FORMAT = 1
-"""The newest format of our own files that this version reads (`format_version` in their metadata)."""
+"""The format of our own files, `format_version` in their metadata."""
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".model")
 """How weights files usually end. Readers go by the content, whatever the name."""
@@ -57,16 +55,11 @@ TORCHVISION = ("vgg16", "vgg19", "vgg16_bn", "vgg19_bn")
 WRAPPERS = ("average", "network", "state_dict", "model_state_dict", "model")
 """Keys under which a file may hold its state dict, the preferred one first; the first two are those of `nst train`."""
 
-ADVICE = {
-    "a web page": "use the address of the file itself",
-    "a gzip archive": "unpack it",
-    "a Git LFS pointer": "fetch the file that it stands for with git lfs pull",
-    **dict.fromkeys(("a Lua Torch file", "a MATLAB file", "an HDF5 file"), "look for PyTorch's version of the network"),
-}
-"""Kind of a file, as `describe_head` names it -> what to do where weights were expected."""
-
 Source = str | os.PathLike[str] | Mapping[str, Any]
 """Where weights come from: a path, the name of a shipped file, or a state dict."""
+
+Pair = tuple[Tensor, Tensor]
+"""Weight and bias."""
 
 Padding = Literal["zeros", "reflect", "replicate"]
 
@@ -85,16 +78,15 @@ class Network:
         ceil_mode: whether pooling rounds sizes up.
     """
 
-    convs: dict[str, tuple[Tensor, Tensor]]
-    color: tuple[Tensor, Tensor]
+    convs: dict[str, Pair]
+    color: Pair
     padding: Padding = "zeros"
     ceil_mode: bool = False
 
     @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change when a weight does. Weights trained with an encoder record it."""
-        parts = {"color": self.color, **self.convs}
-        return fingerprint(parts, repr((self.padding, self.ceil_mode)))
+        return fingerprint({"color": self.color, **self.convs}, repr((self.padding, self.ceil_mode)))
 
 
 def fingerprint(parts: Mapping[str, Sequence[Tensor]], more: str = "") -> str:
@@ -133,14 +125,10 @@ class Checkpoint:
     metadata: dict[str, str]
     label: str
 
-    def part(self, name: str) -> dict[str, Tensor]:
-        """Return the tensors whose names begin with `name.`, without that beginning."""
-        return select(self.tensors, name)
-
     @property
     def network(self) -> dict[str, Tensor]:
         """The weights of the trained network: all that there are, unless the state dict of a whole model was saved."""
-        return self.part("network") or self.tensors
+        return select(self.tensors, "network") or self.tensors
 
 
 def select(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
@@ -152,17 +140,16 @@ def read_checkpoint(source: Source, label: str = "the state dict") -> Checkpoint
     """Read weights of any kind, and take off what is wrapped around them.
 
     Args:
-        source: the path of a file (`.safetensors`, or `.pth`, `.pt`, `.model` and the like, as `torch.save` writes them),
-            the name of a shipped file such as `"adain"`, or a state dict. `{"state_dict": ...}` and the other `WRAPPERS`
-            are opened, as is the only state dict under another key, and the prefixes `module.` and `_orig_mod.` are
-            removed. Of a `checkpoint-<step>.pt` of `nst train`, the average of the weights is taken if it has one, else the
-            weights.
+        source: the path of a file, the name of a shipped file such as `"adain"`, or a state dict. `{"state_dict": ...}` and
+            the other `WRAPPERS` are opened, as is the only state dict under another key, and the prefixes of `DataParallel`
+            and `torch.compile` are removed. Of a `checkpoint-<step>.pt` of `nst train`, the average of the weights is taken
+            if it has one.
         label: what to call a state dict in an error message; a file goes by its name.
 
     Raises:
         FileNotFoundError: no file at that path.
-        OSError: a file that is empty, damaged, of another kind (which is named), or that holds more than plain data.
-        ValueError: no state dict of tensors, NaN or infinity, or a format newer than this version of nstlib knows.
+        OSError: a file that is damaged, of another kind, or that holds more than plain data.
+        ValueError: no state dict of tensors, NaN or infinity, or another format than this version of nstlib knows.
 
     Example:
         >>> read_checkpoint({"state_dict": {"module.conv.weight": torch.ones(1)}}).tensors
@@ -183,11 +170,10 @@ def read_checkpoint(source: Source, label: str = "the state dict") -> Checkpoint
         others = [value for value in saved.values() if _holds_tensors(value)]
         saved = wrapped[0] if wrapped else others[0] if len(others) == 1 else saved
     assert isinstance(saved, Mapping)
-    return Checkpoint(strip_wrappers(plain_tensors(saved, label)), metadata, label)
+    return Checkpoint(strip_wrappers(_plain_tensors(saved, label)), metadata, label)
 
 
 def _holds_tensors(value: object) -> bool:
-    """Return whether a value is a state dict, whatever the key under which it was found."""
     return isinstance(value, Mapping) and bool(value) and all(isinstance(one, Tensor) for one in value.values())
 
 
@@ -212,14 +198,14 @@ def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
 
 
 def load_network(source: Source) -> Network:
-    """Read the network called or stored at `source`.
+    """Read an encoder.
 
     Args:
-        source: `"vgg19_mini"` (inside the package), `"vgg19"` or `"vgg16"` (torchvision's weights, from its cache or
-            the network), the path of a weights file, or a state dict.
+        source: `"vgg19_mini"` (inside the package), one of `TORCHVISION` (from its cache, or a download), the path of a
+            weights file, or a state dict.
 
     Raises:
-        ValueError: an unknown name, or keys in none of the three layouts.
+        ValueError: keys in none of the three layouts.
         FileNotFoundError: no file at that path, or no weights for that name on this machine.
         OSError: a file that is damaged or holds no weights.
     """
@@ -231,19 +217,25 @@ def load_network(source: Source) -> Network:
 
 def _read_file(path: Path) -> tuple[object, dict[str, str]]:
     """Return what a file holds, and its metadata. Its first bytes decide how it is read, not its name."""
-    if not path.is_file():
-        why = ", which is a folder" if path.is_dir() else suggest_files(path)
-        raise FileNotFoundError(f"no weights file at {str(path)!r}{why}")
-    with path.open("rb") as file:
-        head = file.read(512)
-    if head[8:9] == b"{":  # the header of safetensors, behind its length
-        return _read_safetensors(path)
-    if head.startswith((b"PK\3\4", b"\x80")):  # a ZIP archive, as torch.save writes it now, or a pickle, as it did
-        return _read_pickle(path), {}
-    raise OSError(
-        f"{path.name} can't be read as weights: {describe_head(head, ADVICE)}; what works is a .safetensors file, or a "
-        "state dict saved by PyTorch (.pth, .pt, .model)"
-    )
+    with open_file(path) as file:
+        head = file.read(24)
+        file.seek(0)
+        if head[8:9] == b"{":  # the header of safetensors, behind its length
+            return _read_safetensors(path)
+        if not head.startswith(
+            (b"PK\3\4", b"\x80")
+        ):  # a ZIP archive, as torch.save writes it now, or a pickle, as it did
+            raise OSError(
+                f"{path.name} can't be read as weights: it is neither a safetensors file nor a state dict saved by PyTorch "
+                f"(.pth, .pt, .model), and begins with {head!r}"
+            )
+        try:
+            return torch.load(file, map_location="cpu", weights_only=True), {}
+        except Exception:  # a damaged file can raise nearly anything
+            raise OSError(
+                f"{path.name} can't be read as weights: it is damaged, or holds more than tensors, which nstlib reads alone "
+                "so that no file can run code; where it was made, save the state dict: torch.save(model.state_dict(), path)"
+            ) from None
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -251,49 +243,23 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             metadata = dict(file.metadata() or {})
             found = metadata.get("format_version", str(FORMAT))
-            if not (found.isascii() and found.isdecimal() and int(found[:9]) <= FORMAT):
-                shown = found[:20] if found.isdecimal() else repr(found[:20])
-                raise ValueError(
-                    f"{path.name} has format {shown}, and this nstlib reads formats up to {FORMAT}: update nstlib"
-                )
+            if found != str(FORMAT):
+                raise ValueError(f"{path.name} has format {found:.20}, and this nstlib reads {FORMAT}: update nstlib")
             return {key: file.get_tensor(key) for key in file.keys()}, metadata  # noqa: SIM118 (not a dict)
     except SafetensorError as error:
         raise OSError(f"{path.name} is no whole safetensors file ({error}): fetch it again") from None
 
 
-def _read_pickle(path: Path) -> object:
-    try:
-        with path.open("rb") as file:  # of a path, PyTorch would look at the suffix
-            return torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file can raise nearly anything
-        pickled = re.search(r"GLOBAL ([\w.]+)", str(error))
-        if pickled or "TorchScript" in str(error):
-            raise OSError(
-                f"{path.name} can't be read as weights: it holds {f'a pickled {pickled[1]}' if pickled else 'TorchScript'}, "
-                "and nstlib reads tensors alone, so that no file can run code; where it was made, save the state dict: "
-                "torch.save(model.state_dict(), path)"
-            ) from None
-        raise OSError(
-            f"{path.name} can't be read as weights: it is damaged, cut short, or an archive that PyTorch did not write; "
-            "fetch it again, or unpack it"
-        ) from None
-
-
-def plain_tensors(state: Mapping[str, Tensor], label: str) -> dict[str, Tensor]:
-    """Return a state dict on the CPU, with its floats, of any precision, as float32.
-
-    Raises:
-        ValueError: keys that are no text, values that are no plain tensors, NaN, infinity or complex numbers.
-    """
+def _plain_tensors(state: Mapping[str, Tensor], label: str) -> dict[str, Tensor]:
+    """Return a state dict on the CPU, with its floats, of any precision, as finite float32."""
+    plain: dict[str, Tensor] = {}
     for key, value in state.items():
-        plain = isinstance(value, Tensor) and value.layout == torch.strided and not value.is_quantized
-        if not isinstance(key, str) or not plain or value.is_meta:
-            raise ValueError(f"{label} is no state dict of plain tensors: look at {key!r}")
-        if value.is_complex() or (value.is_floating_point() and not bool(value.float().isfinite().all())):
-            raise ValueError(f"{label} is damaged: {key} holds NaN, infinity or complex numbers; fetch it again")
-    return {
-        key: value.detach().cpu().float() if value.is_floating_point() else value.cpu() for key, value in state.items()
-    }
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            raise ValueError(f"{label} is no state dict of tensors: look at {key!r}")
+        plain[key] = value.detach().cpu().float() if value.is_floating_point() else value.cpu()
+        if not bool(plain[key].isfinite().all()):
+            raise ValueError(f"{label} is damaged: {key} holds NaN or infinity; fetch it again")
+    return plain
 
 
 def save_file(
@@ -335,89 +301,67 @@ def parse_network(state: Mapping[str, Tensor], label: str, padding: str | None =
     """Tell the layout of a state dict by its keys, and name its convolutions; `padding` overrides the layout's.
 
     Raises:
-        ValueError: keys in none of the three layouts, a bias that is missing, or shapes that don't fit together.
+        ValueError: keys in none of the three layouts, a key that is missing, or shapes that don't fit together.
     """
-    if "color.weight" in state:
-        names = [key.removesuffix(".weight") for key in state if re.fullmatch(r"conv\d_\d\.weight", key)]
-        convs = {name: _pair(state, name, label) for name in sorted(names)}
-        _check_chain(convs, color := _pair(state, "color", label), label)
-        return Network(convs, color, padding=_padding(padding, "zeros"))
-
-    # Both other layouts number the modules of one nn.Sequential, in order.
-    numbered: dict[int, tuple[Tensor, Tensor]] = {}
-    for key, value in state.items():
-        match = re.fullmatch(r"(?:features\.)?(\d+)\.weight", key)
-        if match and value.ndim == 4:
-            numbered[int(match[1])] = _pair(state, key.removesuffix(".weight"), label)
-    indices = sorted(numbered)
-    normalised = bool(indices) and numbered[indices[0]][0].shape == (3, 3, 1, 1)
-    if normalised:
-        color, indices = numbered[indices[0]], indices[1:]
-    else:
-        color = imagenet_color()
-    if not indices or any(numbered[index][0].shape[2:] != (3, 3) for index in indices):
+    normalised = False
+    try:
+        if "color.weight" in state:
+            names = sorted(key.removesuffix(".weight") for key in state if re.fullmatch(r"conv\d_\d\.weight", key))
+            convs, color = {name: _pair(state, name) for name in names}, _pair(state, "color")
+        else:
+            convs, color, normalised = _name_numbered(state)
+    except KeyError as error:
+        raise ValueError(f"{label} is no whole VGG: it lacks {error}") from None
+    if not convs:
         raise ValueError(
             f"{label} is no VGG: expected 3x3 convolutions under keys like 'features.0.weight', '0.weight' or "
             f"'conv1_1.weight', found {sorted(state)[:3]}"
         )
+    channels = 3
+    for name, (weight, bias) in convs.items():
+        wanted = (bias.numel(), channels, 3, 3)
+        if weight.shape != wanted:
+            raise ValueError(f"{label} is no VGG: {name} has a weight {tuple(weight.shape)}, and {wanted} would fit")
+        channels = bias.numel()
+    usual = "reflect" if normalised else "zeros"
+    return Network(convs, color, padding=cast(Padding, padding or usual), ceil_mode=normalised)
+
+
+def _pair(state: Mapping[str, Tensor], name: str) -> Pair:
+    return state[f"{name}.weight"], state[f"{name}.bias"]
+
+
+def _name_numbered(state: Mapping[str, Tensor]) -> tuple[dict[str, Pair], Pair, bool]:
+    """Convolutions by name, colour map, and whether it is AdaIN's VGG, of a state dict whose keys number the modules."""
+    found = [re.fullmatch(r"((?:features\.)?)(\d+)\.weight", key) for key, value in state.items() if value.ndim == 4]
+    prefix = next((match[1] for match in found if match), "")
+    numbers = sorted(int(match[2]) for match in found if match)
+    pairs = {number: _pair(state, f"{prefix}{number}") for number in numbers}
+    normalised = bool(numbers) and pairs[numbers[0]][0].shape == (3, 3, 1, 1)
+    color = pairs[numbers.pop(0)] if normalised else imagenet_color()
+    batch_norm = any(key.endswith(".running_mean") for key in state)
     # A convolution and its ReLU take 2 places, and 3 with a padding module or a normalisation; where the step is longer, a
     # pool stands between.
-    batch_norm = any(key.endswith(".running_mean") for key in state)
     step = 3 if normalised or batch_norm else 2
-    if batch_norm:
-        prefix = "features." if any(key.startswith("features.") for key in state) else ""
-        numbered = {index: _fold(state, pair, f"{prefix}{index + 1}", label) for index, pair in numbered.items()}
     convs, block, number = {}, 1, 0
-    for previous, index in zip([indices[0] - step, *indices], indices):
+    for previous, index in zip([*numbers[:1], *numbers], numbers):
         block, number = (block + 1, 1) if index - previous > step else (block, number + 1)
-        convs[f"conv{block}_{number}"] = numbered[index]
-    _check_chain(convs, color, label)
-    return Network(convs, color, padding=_padding(padding, "reflect" if normalised else "zeros"), ceil_mode=normalised)
+        convs[f"conv{block}_{number}"] = (
+            _fold(state, pairs[index], f"{prefix}{index + 1}") if batch_norm else pairs[index]
+        )
+    return convs, color, normalised
 
 
-def _fold(state: Mapping[str, Tensor], conv: tuple[Tensor, Tensor], norm: str, label: str) -> tuple[Tensor, Tensor]:
+def _fold(state: Mapping[str, Tensor], conv: Pair, norm: str) -> Pair:
     """One convolution that does what a convolution and the batch normalisation behind it do."""
-    scale, shift = _pair(state, norm, label)
-    mean, var = (state.get(f"{norm}.running_{key}") for key in ("mean", "var"))
-    if mean is None or var is None:
-        raise ValueError(f"{label} has {norm}.weight and lacks its running mean or variance: it is no whole VGG")
-    weight, bias = conv
+    (weight, bias), (scale, shift) = conv, _pair(state, norm)
+    mean, var = state[f"{norm}.running_mean"], state[f"{norm}.running_var"]
     # gamma (W x + b - mean) / sqrt(var + 1e-5) + beta
     factor = scale / (var + 1e-5).sqrt()
     return weight * factor[:, None, None, None], (bias - mean) * factor + shift
 
 
-def _pair(state: Mapping[str, Tensor], name: str, label: str) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a convolution."""
-    if f"{name}.bias" not in state:
-        raise ValueError(f"{label} has {name}.weight and lacks {name}.bias: it is no whole VGG")
-    return state[f"{name}.weight"], state[f"{name}.bias"]
-
-
-def _check_chain(convs: Mapping[str, tuple[Tensor, Tensor]], color: tuple[Tensor, Tensor], label: str) -> None:
-    """Every convolution takes as many channels as the one before it gives."""
-    if not convs:
-        raise ValueError(f"{label} is no VGG: it has a colour map and no convolution such as 'conv1_1.weight'")
-    channels = 3
-    for name, (weight, bias) in (("color", color), *convs.items()):
-        side = 1 if name == "color" else 3
-        outputs = 3 if name == "color" else weight.shape[0] if weight.ndim else 0
-        wanted = (outputs, channels, side, side)
-        if weight.shape != wanted or bias.shape != (outputs,) or not outputs or not weight.is_floating_point():
-            raise ValueError(
-                f"{label} is no VGG: {name} has a weight {tuple(weight.shape)} and a bias {tuple(bias.shape)} of "
-                f"{weight.dtype}, and floats {wanted} and ({outputs},) would fit"
-            )
-        channels = outputs
-
-
-def _padding(found: str | None, usual: Padding) -> Padding:
-    if found is not None and found not in get_args(Padding):
-        raise ValueError(f"the weights ask for padding {found!r}; there are: {', '.join(get_args(Padding))}")
-    return found or usual  # type: ignore[return-value]
-
-
-def imagenet_color() -> tuple[Tensor, Tensor]:
+def imagenet_color() -> Pair:
     """The colour map `(x - mean) / std` of torchvision's networks, as a 1x1 convolution."""
     std = torch.tensor(IMAGENET_STD)
     return torch.diag(1 / std)[:, :, None, None], -torch.tensor(IMAGENET_MEAN) / std

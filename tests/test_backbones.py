@@ -211,7 +211,7 @@ def test_batch_normalisation_is_folded_into_the_convolutions() -> None:
     with torch.no_grad():
         for layer, end in (("relu1_2", 6), ("relu2_1", 10), ("relu3_1", 14)):
             torch.testing.assert_close(ours(PIXELS)[layer], small[:end](x), rtol=1e-4, atol=1e-4)
-    with pytest.raises(ValueError, match="lacks its running mean or variance"):
+    with pytest.raises(ValueError, match=r"lacks 'features\.1\.running_var'"):
         parse_network({key: value for key, value in state.items() if "features.1.running_var" not in key}, "x")
 
 

@@ -17,7 +17,6 @@ import nstlib as nst
 from nstlib.adain import AdaINObjective
 from nstlib.cli import main
 from nstlib.johnson import JohnsonObjective, TransformerNet
-from nstlib.utils.files import describe_head
 from nstlib.weights import imagenet_color, load_file, load_metadata, read_checkpoint, save_file
 
 ENCODER = torchvision_state(random_convs())
@@ -228,28 +227,26 @@ def test_the_published_decoder_of_adain_is_enough(tmp_path: Path) -> None:
     named = nst.AdaIN.from_checkpoint(decoder=tmp_path / "decoder.pth", encoder=encoder)
     assert same(model, named.network.state_dict())
     assert torch.equal(model.network.state_dict()["decoder.convs.conv1_1.weight"], state["28.weight"])
-    with pytest.raises(
-        ValueError, match=r"decoder\.pth holds no whole .*decoder of AdaIN or SANet.*transformer=\.\.\., dec"
-    ):
+    with pytest.raises(ValueError, match=r"decoder\.pth holds no whole .*keys like .*transformer=\.\.\., dec"):
         nst.SANet.from_checkpoint(tmp_path / "decoder.pth", encoder=encoder)
 
 
 def test_one_file_or_all_parts_are_asked_for() -> None:
     state = model_of("sanet").network.state_dict()
-    for given, words in (
-        ({}, "got nothing"),
-        ({"decoder": state}, "got decoder"),
-        ({"source": state, "decoder": state}, "got a file, decoder"),
-        ({"transfomer": state, "decoder": state}, "got transfomer, decoder"),
+    for given in (
+        {},
+        {"decoder": state},
+        {"source": state, "decoder": state},
+        {"transfomer": state, "decoder": state},
     ):
-        with pytest.raises(TypeError, match=rf"sanet are one file .* as transformer=\.\.\., decoder=\.\.\.; {words}"):
+        with pytest.raises(TypeError, match=r"sanet are either one file .* as transformer=\.\.\., decoder=\.\.\.$"):
             nst.SANet.from_checkpoint(**given)
 
 
 @EVERY
 def test_weights_of_other_methods_are_told_by_their_keys(method: str) -> None:
     for other in {"johnson", *KINDS} - {method}:
-        words = r"looks like|no network of|no decoder: it lacks|needs \(|trained for another method"
+        words = r"has keys like|found keys like|no network of|no decoder: it lacks|needs \(|trained for another method"
         with pytest.raises(ValueError, match=words) as caught:
             read(method, model_of(other).state_dict())
         assert "\n" not in str(caught.value)
@@ -297,34 +294,19 @@ def write_cut(path: Path) -> None:
 
 
 OTHERS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "a picture": (write_picture, "it is a JPEG picture; what works is a .safetensors file"),
-    "a web page": (
-        lambda path: path.write_text("\n<!DOCTYPE html><html><svg>"),
-        "it is a web page .use the address of",
-    ),
+    "a picture": (write_picture, r"neither a safetensors file nor .* begins with b'\\xff\\xd8\\xff"),
+    "a web page": (lambda path: path.write_text("<!DOCTYPE html><html><svg>"), "begins with b'<!DOCTYPE html>"),
     "a pointer": (
         lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
-        "it is a Git LFS pointer .fetch the file .* git lfs pull",
+        "begins with b'version https://git-lfs",
     ),
-    "Lua": (
-        lambda path: path.write_bytes(b"\4\0\0\0\1\0\0\0\3\0\0\0V 1\15\0\0\0nn.Sequential"),
-        "a Lua Torch file .look for",
-    ),
-    "a table of Lua": (lambda path: path.write_bytes(b"\3\0\0\0\1\0\0\0\2\0\0\0\2\0\0\0"), "it is a Lua Torch file"),
-    "Lua as text": (lambda path: path.write_text("4\n1\n3\nV 1\n13\nnn.Sequential\n"), "it is a Lua Torch file"),
-    "MATLAB": (lambda path: path.write_text("MATLAB 5.0 MAT-file, Platform: GLNXA64"), "it is a MATLAB file .look for"),
-    "Keras": (
-        lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n\0\0"),
-        "it is an HDF5 file .look for PyTorch's version",
-    ),
-    "nothing": (lambda path: path.write_bytes(b""), r"it is empty \(0 bytes\)"),
-    "text": (lambda path: path.write_text("Not Found\n"), r"it is text and starts with 'Not Found\\n'"),
+    "nothing": (lambda path: path.write_bytes(b""), "begins with b''"),
     "a whole module": (
         lambda path: torch.save(nn.Sequential(nn.ReLU()), path),
-        r"holds a pickled torch\.nn\.modules\.container\.Sequential, .* no file can run code; .*save\(model\.state_dict\(\)",
+        r"more than tensors, .* no file can run code; .*save\(model\.state_dict\(\)",
     ),
-    "a program": (write_script, r"holds TorchScript, .* no file can run code; .*save\(model\.state_dict\(\)"),
-    "half a file": (write_cut, "it is damaged, cut short, .* fetch it again"),
+    "a program": (write_script, r"more than tensors, .* no file can run code; .*save\(model\.state_dict\(\)"),
+    "half a file": (write_cut, "it is damaged, or holds more"),
 }
 
 
@@ -343,7 +325,7 @@ def test_files_that_hold_no_weights_are_told_in_one_sentence(kind: str, tmp_path
 
 
 def test_a_folder_is_told_to_be_one(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no weights file at .*, which is a folder"):
+    with pytest.raises(IsADirectoryError, match="Is a directory"):
         read("johnson", tmp_path)
 
 
@@ -351,20 +333,5 @@ def test_a_file_that_refers_to_itself_has_an_end(tmp_path: Path) -> None:
     ring: dict[str, Any] = {}
     ring["model"] = ring
     torch.save(ring, tmp_path / "ring.pth")
-    with pytest.raises(ValueError, match=r"ring\.pth is no state dict of plain tensors: look at 'model'"):
+    with pytest.raises(ValueError, match=r"ring\.pth is no state dict of tensors: look at 'model'"):
         read_checkpoint(tmp_path / "ring.pth")
-
-
-def test_pictures_and_weights_are_described_alike(tmp_path: Path) -> None:
-    """What a file is, one function says; what to do about it depends on what was wanted."""
-    (tmp_path / "a.png").write_text("version https://git-lfs.github.com/spec/v1\n")
-    with pytest.raises(OSError, match=r"it is a Git LFS pointer \(fetch the picture .* git lfs pull\); PNG, JPEG"):
-        nst.load_image(tmp_path / "a.png")
-    for head, kind in (
-        (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIF photo"),
-        (b"\0\0\0\x18ftypavif\0\0\0\0", "an AVIF picture"),
-        (b"\0\0\0\x18ftypisom\0\0\0\0", "a video"),
-        (b"RIFF\0\1\2\3WEBPVP8 ", "a WebP picture"),
-        (b"PK\3\4\24\0", "a ZIP archive"),
-    ):
-        assert describe_head(head, {}) == f"it is {kind}"

@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_image import chunk, encode, one_sentence, png, smooth, write
 
-from nstlib.utils.image import check_picture, load_image, match_color, save_image
+from nstlib import load_image, match_color, save_image
+from nstlib.utils.checks import check_picture
 
 SEEDED = settings(deadline=None, derandomize=True, database=None)
 """The same examples each time: a test that fails today fails tomorrow."""
@@ -96,14 +97,11 @@ def test_float_tiff(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize(("channels", "bits"), [(3, 32), (1, 64), (1, 24)])
-def test_a_tiff_that_pillow_cannot_read_is_said_to_be_one(order: str, channels: int, bits: int, tmp_path: Path) -> None:
+def test_a_tiff_that_pillow_cannot_read_is_told(order: str, channels: int, bits: int, tmp_path: Path) -> None:
     data = tiff(
         (2, 3, channels), bits, bytes(6 * channels * bits // 8), kind=3, photometric=min(channels, 2), order=order
     )
-    words = (
-        r"it is a TIFF picture \(damaged, or of a kind that Pillow cannot read: export it with 8 or 16 bits a channel\)"
-    )
-    with pytest.raises(OSError, match=words) as caught:
+    with pytest.raises(OSError, match=r"is not a picture that can be read: it begins with b'(II|MM)") as caught:
         load_image(write(tmp_path / "a.tif", data))
     assert one_sentence(str(caught.value))
 

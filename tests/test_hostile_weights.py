@@ -161,9 +161,7 @@ def test_damaged_files_are_named(kind: str, suffix: str, tmp_path: Path) -> None
         with pytest.raises(OSError, match=rf"damaged{suffix}") as caught:
             reader(path)
         assert one_line(caught.value)
-        assert re.search(
-            "fetch it again|it starts with the bytes|it is (text|a web page|a PNG picture)", str(caught.value)
-        )
+        assert re.search("fetch it again|is neither a safetensors file nor .* begins with b'", str(caught.value))
 
 
 @settings(
@@ -202,31 +200,15 @@ def test_flipped_and_missing_bytes_give_weights_or_one_sentence(
         assert all(value.isfinite().all() for pair in found.convs.values() for value in pair)
 
 
-VERSIONS = {
-    "2": False,
-    "99": False,
-    "one": False,
-    "": False,
-    "1.0": False,
-    "-1": False,
-    "²": False,
-    "\uff11": False,
-    "9" * 5000: False,
-}
-
-
-@pytest.mark.parametrize("version", [*VERSIONS, "1", "01"], ids=lambda version: repr(version[:4]))
-def test_only_formats_that_are_known_are_read(version: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["2", "one", "", "9" * 5000], ids=lambda version: repr(version[:4]))
+def test_only_the_format_that_is_known_is_read(version: str, tmp_path: Path) -> None:
     path = tmp_path / "file.safetensors"
     path.write_bytes(to_bytes(OURS, {"format_version": version}))
-    if VERSIONS.get(version, True):
-        assert weights.load_file(path).keys() == OURS.keys()
-        return
-    with pytest.raises(
-        ValueError, match=r"file\.safetensors has format .*reads formats up to 1: update nstlib"
-    ) as caught:
+    with pytest.raises(ValueError, match=r"file\.safetensors has format .*reads 1: update nstlib") as caught:
         weights.load_file(path)
     assert one_line(caught.value)
+    path.write_bytes(to_bytes(OURS, {"format_version": "1"}))
+    assert weights.load_file(path).keys() == OURS.keys()
 
 
 # --------------------------------------------------------------------------------- whole files, wrong inside
@@ -237,21 +219,16 @@ def without(state: dict[str, Tensor], key: str) -> dict[str, Tensor]:
 
 
 WRONG: dict[str, tuple[dict[Any, Any], str]] = {
-    "ours, no bias": (without(OURS, "conv2_1.bias"), r"has conv2_1\.weight and lacks conv2_1\.bias"),
-    "ours, no bias of colours": (without(OURS, "color.bias"), r"has color\.weight and lacks color\.bias"),
-    "ours, no convolution": ({key: OURS[key] for key in OURS if key.startswith("color")}, "no convolution such as"),
-    "torchvision, no bias": (without(TORCHVISION, "features.2.bias"), "lacks features.2.bias"),
-    "normalised, no bias": (without(NORMALISED, "5.bias"), r"has 5\.weight and lacks 5\.bias"),
+    "ours, no bias": (without(OURS, "conv2_1.bias"), r"no whole VGG: it lacks 'conv2_1\.bias'"),
+    "ours, no bias of colours": (without(OURS, "color.bias"), r"lacks 'color\.bias'"),
+    "torchvision, no bias": (without(TORCHVISION, "features.2.bias"), r"lacks 'features\.2\.bias'"),
+    "normalised, no bias": (without(NORMALISED, "5.bias"), r"lacks '5\.bias'"),
     "a layer left out": (
         TORCHVISION | {"features.2.weight": torch.zeros(2, 3, 3, 3)},
         r"conv1_2 has a weight \(2, 3, 3, 3\).*\(2, 2, 3, 3\)",
     ),
     "a first layer for grey": (TORCHVISION | {"features.0.weight": torch.zeros(2, 1, 3, 3)}, "conv1_1 has a weight"),
-    "a bias of another length": (TORCHVISION | {"features.2.bias": torch.zeros(7)}, r"a bias \(7,\)"),
-    "a weight of no dimension": (OURS | {"conv1_2.weight": torch.tensor(1.0)}, r"conv1_2 has a weight \(\)"),
-    "a layer of no channel": (OURS | {"conv1_1.weight": torch.zeros(0, 3, 3, 3), "conv1_1.bias": torch.zeros(0)}, "conv1_1"),
-    "a map of four colours": (OURS | {"color.weight": torch.zeros(4, 3, 1, 1)}, r"color has a weight \(4, 3, 1, 1\)"),
-    "whole numbers": (TORCHVISION | {"features.0.weight": torch.zeros(2, 3, 3, 3, dtype=torch.int64)}, r"torch\.int64"),
+    "a bias of another length": (TORCHVISION | {"features.2.bias": torch.zeros(7)}, r"\(7, 2, 3, 3\) would fit"),
 }  # fmt: skip
 
 
@@ -272,27 +249,24 @@ def test_the_same_layouts_are_read_if_whole(layout: str) -> None:
     assert list(weights.load_network(LAYOUTS[layout]).convs) == [name for name, _, _ in CONVS]
 
 
-NOT_PLAIN: dict[str, tuple[Any, str]] = {
+NO_STATE_DICT: dict[str, tuple[Any, str]] = {
     "NaN": (OURS | {"conv3_1.weight": torch.full((2, 2, 3, 3), float("nan"))}, r"conv3_1\.weight holds NaN"),
-    "infinity": (OURS | {"conv3_1.bias": torch.tensor([1, -float("inf")])}, r"conv3_1\.bias holds NaN, infinity"),
+    "infinity": (OURS | {"conv3_1.bias": torch.tensor([1, -float("inf")])}, r"conv3_1\.bias holds NaN or infinity"),
     "more than float32 holds": (
         OURS | {"color.bias": torch.full((3,), 1e300, dtype=torch.float64)},
         "color.bias holds",
     ),
-    "complex numbers": ({"a": torch.zeros(2, dtype=torch.complex64)}, "a holds NaN, infinity or complex numbers"),
-    "keys that are numbers": ({0: torch.zeros(2)}, "no state dict of plain tensors: look at 0"),
-    "sparse tensors": ({"a": torch.eye(3).to_sparse()}, "no state dict of plain tensors: look at 'a'"),
-    "tensors without content": ({"a": torch.zeros(2, device="meta")}, "no state dict of plain tensors: look at 'a'"),
+    "keys that are numbers": ({0: torch.zeros(2)}, "no state dict of tensors: look at 0"),
     "a tensor": (torch.zeros(3), "holds a Tensor, not a state dict"),
     "None": (None, "holds a NoneType, not a state dict"),
-    "several": ({"state_dict": {"one": OURS, "other": OURS}}, "no state dict of plain tensors: look at 'one'"),
-    "nothing": ({"state_dict": {}}, "no state dict of plain tensors: look at 'state_dict'"),
+    "several": ({"state_dict": {"one": OURS, "other": OURS}}, "no state dict of tensors: look at 'one'"),
+    "nothing": ({"state_dict": {}}, "no state dict of tensors: look at 'state_dict'"),
 }
 
 
-@pytest.mark.parametrize("kind", NOT_PLAIN)
-def test_what_is_no_plain_state_dict_is_told(kind: str, tmp_path: Path) -> None:
-    saved, words = NOT_PLAIN[kind]
+@pytest.mark.parametrize("kind", NO_STATE_DICT)
+def test_what_is_no_state_dict_of_finite_numbers_is_told(kind: str, tmp_path: Path) -> None:
+    saved, words = NO_STATE_DICT[kind]
     path = tmp_path / "file.pth"
     torch.save(saved, path)
     with pytest.raises(ValueError, match=rf"file\.pth.*{words}") as caught:

@@ -20,7 +20,7 @@ from PIL import Image, ImageCms, ImageFile
 from torch import Tensor
 
 from nstlib import load_image, save_image, to_numpy, to_pil
-from nstlib.utils.image import check_picture
+from nstlib.utils.checks import check_picture
 
 # Four corners that no rotation or reflection maps to each other, on 12 x 8 pixels (wide).
 RED, GREEN, BLUE, YELLOW = (230, 20, 20), (20, 200, 40), (30, 40, 220), (240, 220, 30)
@@ -449,7 +449,9 @@ def test_a_jpeg_beyond_the_limit_is_decoded_at_reduced_size(
     found = load_image(path, 40)
     assert found.shape == (1, 3, 40, 53)
     assert (found - load_image(array, 40)).abs().mean() < 3 / 255
-    with pytest.raises(ValueError, match=r"has 240 x 180 pixels, more than the limit of 20,000; give a size, or") as e:
+    with pytest.raises(
+        ValueError, match=r"has 240 x 180 pixels, more than the limit of 20,000: give a smaller size"
+    ) as e:
         load_image(path, None)
     assert one_sentence(str(e.value))
     half = load_image(path, None, reduce=True)
@@ -460,7 +462,7 @@ def test_a_jpeg_beyond_the_limit_is_decoded_at_reduced_size(
         load_image(path, 45)  # of which 120 x 90 would be decoded
     with pytest.raises(ValueError, match="has 240 x 180 pixels, more than the limit of 10,000"):
         load_image(path, 10)  # 30 x 23, but it is more than four times the limit
-    with pytest.raises(ValueError, match="limit of 10,000; make it smaller, or"):
+    with pytest.raises(ValueError, match="limit of 10,000: give a smaller size, or"):
         load_image(path, None, reduce=True)
 
 
@@ -552,9 +554,7 @@ def test_open_files(tmp_path: Path) -> None:
             assert torch.equal(load_image(member, None), as_tensor(corners()))
     with path.open() as text, pytest.raises(TypeError, match=r"open in binary mode, .* not TextIOWrapper"):
         load_image(text)  # type: ignore[arg-type]
-    with pytest.raises(
-        OSError, match="the open file is not a picture that can be read: it is text and starts with 'Dear"
-    ):
+    with pytest.raises(OSError, match="the open file is not a picture that can be read: it begins with b'Dear"):
         load_image(io.BytesIO(b"Dear diary,"))
 
 
@@ -612,22 +612,21 @@ def test_the_source_is_neither_changed_nor_shared() -> None:
 
 
 BAD_SOURCES: dict[str, tuple[Any, type[Exception], str]] = {
-    "batch": (torch.zeros(4, 3, 8, 8), ValueError, r"not \(4, 3, 8, 8\); take the pictures of a batch one by one"),
+    "batch": (torch.zeros(4, 3, 8, 8), ValueError, r"not \(4, 3, 8, 8\)"),
     "channels last": (torch.zeros(8, 8, 3), ValueError, r"use permute\(2, 0, 1\)"),
     "batch, channels last": (torch.zeros(1, 8, 9, 3), ValueError, r"use permute\(0, 3, 1, 2\)"),
     "two channels": (torch.zeros(2, 8, 8), ValueError, r"not \(2, 8, 8\)"),
     "no pixels": (torch.zeros(3, 0, 8), ValueError, r"not \(3, 0, 8\)"),
-    "integers": (torch.zeros(3, 8, 8, dtype=torch.int64), TypeError, r"not int64; convert it to uint8, or divide it"),
+    "integers": (torch.zeros(3, 8, 8, dtype=torch.int64), TypeError, r"not int64; divide it by 255"),
     "0 to 255": (torch.full((3, 8, 8), 200.0), ValueError, "from 200 to 200 .*divide it by 255"),
     "negative": (torch.full((3, 8, 8), -0.1), ValueError, "from -0.1 to -0.1 .*scale it or clamp it"),
     "NaN": (torch.tensor([0.5, float("nan")]).expand(3, 1, 2), ValueError, "NaN or infinity"),
     "infinity": (torch.tensor([0.5, float("inf")]).expand(3, 1, 2), ValueError, "NaN or infinity"),
-    "array, batch": (np.zeros((1, 8, 9, 3)), ValueError, r"not \(1, 8, 9, 3\); it is a batch, .*array\[0\]"),
-    "array, batch, channels first": (np.zeros((1, 3, 8, 9)), ValueError, r"array\[0\]\.transpose\(1, 2, 0\)"),
-    "array, channels first": (np.zeros((3, 8, 9)), ValueError, r"array\.transpose\(1, 2, 0\)"),
+    "array, batch": (np.zeros((1, 8, 9, 3)), ValueError, r"not \(1, 8, 9, 3\)"),
+    "array, channels first": (np.zeros((3, 8, 9)), ValueError, r"\(H, W, 1 \| 3 \| 4\), not \(3, 8, 9\)"),
     "array, two channels": (np.zeros((8, 9, 2)), ValueError, r"not \(8, 9, 2\)"),
     "array, no pixels": (np.zeros((0, 9)), ValueError, r"not \(0, 9, 1\)"),
-    "array, integers": (np.zeros((8, 9), dtype=np.int64), TypeError, "not int64; convert it to uint8"),
+    "array, integers": (np.zeros((8, 9), dtype=np.int64), TypeError, "not int64; divide it"),
     "array, text": (np.array([["a"]]), TypeError, "<U1"),
     "array, NaN": (np.array([[0.5, np.nan]]), ValueError, "the array holds NaN or infinity"),
     "array, minus infinity": (np.array([[0.5, -np.inf]]), ValueError, "NaN or infinity"),
@@ -636,7 +635,7 @@ BAD_SOURCES: dict[str, tuple[Any, type[Exception], str]] = {
     "None": (None, TypeError, "not NoneType"),
     "bytes": (b"photo.jpg", TypeError, "not bytes"),
     "text file": (io.StringIO("photo.jpg"), TypeError, "a file that is open in binary mode, .* not StringIO"),
-    "empty file": (io.BytesIO(), OSError, "the open file is empty"),
+    "empty file": (io.BytesIO(), OSError, "the open file is not a picture .* begins with b''"),
 }
 
 
@@ -672,18 +671,17 @@ def test_missing_files_suggest_the_nearest_names(tmp_path: Path) -> None:
         load_image(tmp_path / "zzzzzzzz")
     with pytest.raises(FileNotFoundError, match=r"there is no file '.*nowhere/portrait\.jpg'$"):
         load_image(tmp_path / "nowhere" / "portrait.jpg")
-    with pytest.raises(IsADirectoryError, match=f"{re.escape(str(tmp_path))}' is a folder"):
+    with pytest.raises(IsADirectoryError, match=f"Is a directory: '{re.escape(str(tmp_path))}'"):
         load_image(tmp_path)
 
 
 NOT_PICTURES = {
-    "empty": (b"", "is empty"),
-    "text": (b"Dear diary,\nno picture today.\n", "it is text and starts with 'Dear diary,"),
-    "page": (b"\n<!DOCTYPE html><html><body>404</body></html>", "it is a web page"),
-    "svg": (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "it is an SVG drawing"),
-    "heif": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64), "it is a HEIF photo"),
-    "bytes": (bytes(range(128, 228)), r"it starts with the bytes 80 81 82"),
-    "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "it is text and starts with '%!PS"),
+    "empty": (b"", "it begins with b''"),
+    "text": (b"Dear diary,\nno picture today.\n", "it begins with b'Dear diary,"),
+    "page": (b"<!DOCTYPE html><html><body>404</body></html>", "it begins with b'<!DOCTYPE html>"),
+    "heif": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64), "HEIF photos after pillow_heif"),
+    "bytes": (bytes(range(128, 228)), r"it begins with b'\\x80\\x81\\x82"),
+    "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "it begins with b'%!PS"),
 }
 
 
@@ -889,7 +887,7 @@ def test_bad_saves(tmp_path: Path) -> None:
         (picture, "a", {}, ValueError, r"'a' has no suffix"),
         (picture, "a.jpg", {"quality": 0}, ValueError, "from 1 to 100, got 0"),
         (picture, "a.jpg", {"quality": 101}, ValueError, "from 1 to 100, got 101"),
-        (picture.expand(2, 3, 20, 30), "a.png", {}, ValueError, r"not \(2, 3, 20, 30\); .* one by one"),
+        (picture.expand(2, 3, 20, 30), "a.png", {}, ValueError, r"not \(2, 3, 20, 30\)"),
         (picture[0, 0], "a.png", {}, ValueError, r"not \(20, 30\)"),
         (picture[:, :1], "a.png", {}, ValueError, r"not \(1, 1, 20, 30\)"),
         (
@@ -904,7 +902,6 @@ def test_bad_saves(tmp_path: Path) -> None:
         (picture.numpy(), "a.png", {}, TypeError, "not ndarray"),
         (picture * float("nan"), "a.png", {}, ValueError, "NaN or infinity"),
         (picture / 0, "a.png", {}, ValueError, "NaN or infinity"),
-        (random_picture(1, 16_400), "a.webp", {}, OSError, r"WEBP fails at 16400 x 1 pixels"),
     ]
     for source, name, options, error, message in cases:
         with pytest.raises(error, match=message.replace("'a", f"'{re.escape(str(tmp_path))}/a")) as caught:
@@ -933,9 +930,9 @@ def test_check_picture_hands_back_the_same_tensor() -> None:
 
 BAD_PICTURES: dict[str, tuple[Any, type[Exception], str]] = {
     "no batch": (torch.zeros(3, 4, 4), ValueError, r"not \(3, 4, 4\); add the batch with style\[None\]"),
-    "grey": (torch.zeros(1, 1, 4, 4), ValueError, r"style\.expand\(-1, 3, -1, -1\)"),
+    "grey": (torch.zeros(1, 1, 4, 4), ValueError, r"not \(1, 1, 4, 4\)"),
     "last": (torch.zeros(1, 8, 8, 3), ValueError, r"channels seem to come last, so use permute\(0, 3, 1, 2\)"),
-    "opacity": (torch.zeros(1, 4, 8, 8), ValueError, r"the colours alone are style\[:, :3\]"),
+    "opacity": (torch.zeros(1, 4, 8, 8), ValueError, r"not \(1, 4, 8, 8\)"),
     "empty": (torch.zeros(0, 3, 4, 4), ValueError, r"not \(0, 3, 4, 4\)"),
     "no width": (torch.zeros(1, 3, 4, 0), ValueError, r"not \(1, 3, 4, 0\)"),
     "bytes": (torch.zeros(1, 3, 4, 4, dtype=torch.uint8), TypeError, r"not torch\.uint8; use style / 255"),

@@ -398,21 +398,10 @@ def without(key: str) -> dict[str, Tensor]:
     return {name: value for name, value in published_state().items() if name != key}
 
 
-SANET = {f"sanet4_1.{name}.weight": torch.zeros(8, 8, 1, 1) for name in "fgh"}
-DECODER = {f"{index}.weight": torch.zeros(8, 8, 3, 3) for index in (1, 5, 8, 11, 14, 18, 21, 25, 28)}
-
-
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        (SANET, "no Johnson network.*SANet"),
-        (DECODER, "decoder of AdaIN or SANet"),
-        ({f"{name}.weight": torch.zeros(4, 4, 1, 1) for name in "fgh"}, "AdaAttN"),
-        ({"decoder_layer_1.1.weight": torch.zeros(4, 4, 3, 3)}, "AdaAttN"),
-        ({"module.attn_adain_4_1.f.weight": torch.zeros(4, 4, 1, 1)}, "AdaAttN"),
-        ({"features.0.weight": torch.zeros(4, 3, 3, 3)}, "VGG"),
-        ({"0.weight": torch.zeros(3, 3, 1, 1), "2.weight": torch.zeros(4, 3, 3, 3)}, "VGG"),
-        ({"conv1_1.weight": torch.zeros(4, 3, 3, 3)}, "VGG"),
+        ({"sanet4_1.f.weight": torch.zeros(4, 4, 1, 1)}, r"no Johnson network.*found keys like \['sanet4_1"),
         ({"head": torch.zeros(1)}, r"found keys like \['head'\]"),
         ({}, r"found keys like \[\]"),
         (without("in2.bias"), r"no Johnson network of width 32: it lacks \['norm2.bias'\]"),
@@ -557,7 +546,7 @@ def test_a_photograph_that_may_not_be_read_stops_nothing(
     monkeypatch.setattr(Path, "open", refuse)
     report = paint_folder(photos, tmp_path / "out", invert, progress=False)
     assert [path.name for path in report.written] == ["b.png", "c.webp"]
-    assert report.failed[locked].startswith(f"'{locked}' cannot be read: Permission denied; ")
+    assert report.failed[locked] == f"'{locked}' cannot be read: Permission denied"
 
 
 def test_a_folder_goes_on_where_it_was(photos: Path, tmp_path: Path) -> None:

@@ -56,7 +56,6 @@ MISUSE: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "no such device": (lambda: adain(device="gpu"), ValueError, r"no device 'gpu' here \(there are: cpu"),
     "no such card": (lambda: adain(device="cuda:99"), ValueError, "no device 'cuda:99' here"),
     "no such kind": (lambda: adain(device="xpu"), ValueError, "no device 'xpu' here"),
-    "a device of no numbers": (lambda: adain(device="meta"), ValueError, "no device 'meta' here"),
     "no device at all": (lambda: adain(device=3.5), ValueError, r"no device '3\.5' here"),
     # options of another method
     "steps of adain": (lambda: adain(steps=3), TypeError, r"adain has no option 'steps' \(there are: weights, encoder"),
@@ -108,11 +107,10 @@ MISUSE: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "too large a seed": (lambda: gatys(seed=10**23), ValueError, "seed must be a whole number"),
     "results every 0 steps": (lambda: list(gatys().iterate(C, S, every=0)), ValueError, "every must be a whole number"),
     "no start": (lambda: gatys(init=None), ValueError, r"no init None \(there are: content, noise, style\)"),
-    "a start of numpy": (lambda: gatys(init=C.numpy()), ValueError, "no init of the type ndarray"),
     "a third norm": (lambda: gatys(tv_norm="l3"), ValueError, "no tv_norm 'l3'"),
     "a layer, not a list": (lambda: gatys(style_layers="relu4_1"), ValueError, "style_layers must be a list of layer"),
     "a weight in words": (lambda: gatys(style_weight="much"), ValueError, "style_weight must be a number of at least 0"),
-    "a weight beyond float32": (lambda: gatys(style_weight=1e300), ValueError, r"at most 1e\+30, got 1e\+300"),
+    "an endless weight": (lambda: gatys(style_weight=float("inf")), ValueError, "must be a number of at least 0, got inf"),
     "true steps": (lambda: gatys(steps=True), ValueError, "steps must be a whole number of at least 1, got True"),
     "half precision": (lambda: gatys().half()(C, S), ValueError, "optimises in float32"),
     "strength in words": (lambda: ADAIN(C, S, alpha="all"), ValueError, r"alpha must lie in \[0, 1\], got 'all'"),
@@ -138,8 +136,8 @@ MISUSE: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "bytes to judge": (lambda: style_distance(255 * C, S), ValueError, "divide it by 255"),
     "a list to judge": (lambda: content_distance([C], C), TypeError, "pictures must be a tensor"),  # type: ignore[arg-type]
     # state dicts
-    "a state dict in a state dict": (lambda: nst.Johnson.from_checkpoint({"state_dict": {}}), ValueError, "plain tensors"),
-    "keys that are numbers": (lambda: nst.Encoder({0: C}), ValueError, "no state dict of plain tensors: look at 0"),  # type: ignore[dict-item]
+    "a state dict in a state dict": (lambda: nst.Johnson.from_checkpoint({"state_dict": {}}), ValueError, "no state dict"),
+    "keys that are numbers": (lambda: nst.Encoder({0: C}), ValueError, "no state dict of tensors: look at 0"),  # type: ignore[dict-item]
     "weights that are none": (lambda: nst.Encoder({"0.weight": NAN}), ValueError, "0.weight holds NaN"),
     # pictures
     "a hole behind a mask": (
@@ -147,7 +145,6 @@ MISUSE: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         ValueError,
         "holds NaN",
     ),
-    "a crop of nothing": (lambda: nst.load_image(Image.new("RGB", (0, 5))), ValueError, "0 x 5 pixels"),
     "quality in words": (lambda: nst.save_image(C, "a.jpg", quality="best"), ValueError, "quality must be a whole"),  # type: ignore[arg-type]
 }  # fmt: skip
 

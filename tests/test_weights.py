@@ -74,7 +74,7 @@ class Bomb:
 def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
     path, sign = tmp_path / "evil.pth", tmp_path / "ran"
     torch.save({"features.0.weight": Bomb(sign)}, path)
-    with pytest.raises(OSError, match=r"holds a pickled .*no file can run code"):
+    with pytest.raises(OSError, match=r"holds more than tensors, .* no file can run code"):
         weights.load_network(path)
     path.write_bytes(pickle.dumps(Bomb(sign)))
     with pytest.raises(OSError, match=r"evil\.pth can't be read as weights"):
@@ -86,7 +86,7 @@ def test_other_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nowhere\.pth"):
         weights.load_file(tmp_path / "nowhere.pth")
     (tmp_path / "adain_run2.pth").touch()
-    with pytest.raises(FileNotFoundError, match=r"no weights file at '.*'; did you mean 'adain_run2\.pth'\?$"):
+    with pytest.raises(FileNotFoundError, match=r"there is no file '.*'; did you mean 'adain_run2\.pth'\?$"):
         weights.load_file(tmp_path / "adain-run2.pth")
     torch.save([torch.zeros(1)], tmp_path / "list.pth")
     with pytest.raises(ValueError, match=r"list, not a state dict"):
@@ -157,13 +157,5 @@ def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
     (tmp_path / "broken.safetensors").write_bytes(path.read_bytes()[:20])
     with pytest.raises(OSError, match="no whole safetensors file"):
         weights.load_metadata(tmp_path / "broken.safetensors")
-    with pytest.raises(FileNotFoundError, match="no weights file"):
+    with pytest.raises(FileNotFoundError, match="there is no file"):
         weights.load_metadata(tmp_path / "none.safetensors")
-
-
-def test_unknown_padding_is_refused(tmp_path: Path) -> None:
-    state = {f"conv1_1.{part}": torch.zeros(shape) for part, shape in (("weight", (4, 3, 3, 3)), ("bias", (4,)))}
-    state |= dict(zip(("color.weight", "color.bias"), weights.imagenet_color(), strict=True))
-    path = weights.save_file(tmp_path / "file.safetensors", state, {"padding": "mirror"})
-    with pytest.raises(ValueError, match="padding 'mirror'; there are: zeros, reflect, replicate"):
-        nst.Encoder(path, ["relu1_1"])

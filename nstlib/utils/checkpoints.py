@@ -1,8 +1,4 @@
-"""Checkpoints of the methods: published layouts translated to ours, and weights loaded into the networks that they fit.
-
-`nstlib.weights` reads files, and encoders. This module does the rest, once for all methods: it tells which decoder a file
-is for, translates the keys of published weights, and says what is wrong with weights of another network.
-"""
+"""Checkpoints of the methods: published layouts translated to ours, and weights loaded into the networks that they fit."""
 
 from __future__ import annotations
 
@@ -23,10 +19,7 @@ from nstlib.weights import Checkpoint, Source, compare_keys, read_checkpoint, sa
 
 @contextmanager
 def to_be_loaded() -> Iterator[None]:
-    """Make a network whose first weights are replaced at once, on the CPU, as weights are read, whatever PyTorch's default.
-
-    The random numbers of the caller are left alone.
-    """
+    """Make a network whose first weights are replaced at once: on the CPU, without the caller's random numbers."""
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         yield
 
@@ -54,10 +47,9 @@ def read_model(method: str, names: Sequence[str], source: Source | None, parts: 
         ValueError: weights of another method, or a part that is no decoder.
     """
     wanted = ", ".join(f"{name}=..." for name in names)
-    if source is None or parts:
-        if source is not None or set(parts) != set(names):
-            given = ", ".join([*(["a file"] if source is not None else []), *parts]) or "nothing"
-            raise TypeError(f"weights of {method} are one file of ours, or the published ones as {wanted}; got {given}")
+    if set(parts) != (set(names) if source is None else set()):
+        raise TypeError(f"weights of {method} are either one file of ours, or the published ones as {wanted}")
+    if source is None:
         return _join_parts(method, parts)
     checkpoint = read_checkpoint(source)
     check_method(checkpoint, method)
@@ -66,8 +58,8 @@ def read_model(method: str, names: Sequence[str], source: Source | None, parts: 
     if len(names) == 1:  # AdaIN's published weights are one file, too
         return _join_parts(method, {names[0]: source})
     raise ValueError(
-        f"{checkpoint.label} holds no whole network of {method}: {looks_like(checkpoint.tensors)}; published weights are "
-        f"given as {wanted}"
+        f"{checkpoint.label} holds no whole network of {method}: it has keys like {sorted(checkpoint.tensors)[:3]}; "
+        f"published weights are given as {wanted}"
     )
 
 
@@ -81,11 +73,7 @@ def _join_parts(method: str, parts: Mapping[str, Source]) -> Checkpoint:
 
 
 def read_decoder(checkpoint: Checkpoint) -> Decoder:
-    """Return the decoder of a checkpoint in our keys, with its weights. Which kind of decoder it is, its keys tell.
-
-    Raises:
-        ValueError: there is none, or it is not whole.
-    """
+    """Return the decoder of a checkpoint in our keys, with its weights; `ValueError` if it has none, or part of one."""
     state = select(checkpoint.network, "decoder")
     try:
         outputs = {"relu1_1": "conv2_1", "relu2_1": "conv3_1", "relu3_1": "conv4_1"}
@@ -93,7 +81,9 @@ def read_decoder(checkpoint: Checkpoint) -> Decoder:
         channels["relu4_1"] = state["convs.conv4_1.weight"].shape[1]
         skips = [layer for layer, name in SKIPS.items() if state[f"convs.{name}.weight"].shape[1] != channels[layer]]
     except (KeyError, IndexError):
-        raise ValueError(f"{checkpoint.label} holds no decoder of ours; {looks_like(checkpoint.tensors)}") from None
+        raise ValueError(
+            f"{checkpoint.label} holds no decoder of ours: it has keys like {sorted(checkpoint.tensors)[:3]}"
+        ) from None
     with to_be_loaded():
         if "modulation.weight" in state:
             blocks = len({key.split(".")[1] for key in state if key.startswith("blocks.")})
@@ -107,13 +97,7 @@ def read_decoder(checkpoint: Checkpoint) -> Decoder:
 
 
 def load_weights(module: nn.Module, state: Mapping[str, Tensor], label: str, network: str) -> None:
-    """Give a module exactly these weights; if they don't fit, it stays as it was.
-
-    Args:
-        module: the network.
-        state: its weights, in our keys.
-        label: what to call the weights in an error message.
-        network: what to call the module in an error message.
+    """Give a module exactly these weights, called `label` and `network` in errors; if they don't fit, it stays as it was.
 
     Raises:
         ValueError: keys that are missing or too many, or another shape.
@@ -151,18 +135,14 @@ def save_weights(
 
 
 def check_encoder(encoder: Encoder, checkpoint: Checkpoint) -> None:
-    """Validate that weights were trained with this encoder, as far as they tell.
-
-    Raises:
-        ValueError: another fingerprint, or, in the state dict of a whole model, an encoder of other weights.
-    """
+    """Validate that weights were trained with this encoder, as far as they tell; `ValueError` if not."""
     found = checkpoint.metadata.get("encoder_fingerprint", encoder.fingerprint)
     if found != encoder.fingerprint:
         raise ValueError(
             f"{checkpoint.label} was trained on the encoder {checkpoint.metadata.get('encoder', '')!r} with fingerprint "
             f"{found}, and this encoder has {encoder.fingerprint}: their features differ"
         )
-    frozen, own = checkpoint.part("encoder"), encoder.state_dict()
+    frozen, own = select(checkpoint.tensors, "encoder"), encoder.state_dict()
     for key in frozen.keys() & own.keys():  # an encoder with more layers has more
         one, other = frozen[key].to(own[key]), own[key]
         # tolerances: the model may have been saved in half precision
@@ -195,9 +175,7 @@ def translate_johnson(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def translate_decoder(state: Mapping[str, Tensor], label: str) -> dict[str, Tensor]:
     """Return a published decoder with our keys: its convolutions are numbered, and only their order counts.
 
-    Args:
-        state: of AdaIN or SANet (`1.weight`, `5.weight`, ...), of AdaAttN (`decoder_layer_2.4.weight`, ...), or ours.
-        label: what to call it in an error message.
+    It may be of AdaIN or SANet (`1.weight`, `5.weight`, ...), of AdaAttN (`decoder_layer_2.4.weight`, ...), or ours.
 
     Raises:
         ValueError: not nine 3x3 convolutions with their biases.
@@ -213,29 +191,9 @@ def translate_decoder(state: Mapping[str, Tensor], label: str) -> dict[str, Tens
     if len(weights) != len(names) or not whole:
         raise ValueError(
             f"{label} is no decoder of AdaIN's kind: it needs {len(names)} convolutions of 3x3 with biases, under keys "
-            f"like '1.weight' or 'decoder_layer_1.1.weight', and has {len(weights)}; {looks_like(state)}"
+            f"like '1.weight' or 'decoder_layer_1.1.weight', and has {len(weights)}; it has keys like {sorted(state)[:3]}"
         )
     ours: dict[str, Tensor] = {}
     for name, weight, bias in zip(names, weights, biases):
         ours[f"convs.{name}.weight"], ours[f"convs.{name}.bias"] = state[weight], state[bias]
     return ours
-
-
-def looks_like(state: Mapping[str, Tensor]) -> str:
-    """Return whose weights these are, by their keys, as a clause for an error message."""
-    shapes = {key: tuple(value.shape) for key, value in state.items()}
-    weights = {key for key in shapes if key.endswith(".weight")}
-
-    def has(pattern: str) -> bool:
-        return any(re.match(pattern, key) for key in shapes)
-
-    kinds = {
-        "a part of AdaAttN": has(r"attn_adain_\d_1\.|decoder_layer_\d\.") or weights == {f"{f}.weight" for f in "fgh"},
-        "the transform of SANet": has(r"sanet\d_1\."),
-        "an encoder (VGG)": has(r"conv\d_\d\.weight|features\.\d+\.") or shapes.get("0.weight", ())[1:2] == (3,),
-        "a decoder of AdaIN or SANet": shapes.get("1.weight", ())[2:] == (3, 3) and "28.weight" in shapes,
-        "a network in the style of Johnson": has(r"(network\.)?conv1\.(conv2d\.)?weight"),
-        "a network of AdaIN, SANet or AdaAttN": has(r"(network\.)?decoder\.convs\."),
-    }
-    found = next((f"it looks like {kind}, with" for kind, there in kinds.items() if there), "found")
-    return f"{found} keys like {sorted(shapes)[:3]}"

@@ -9,6 +9,7 @@ import difflib
 import math
 import numbers
 import operator
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
@@ -17,9 +18,6 @@ from torch import Tensor
 
 RANGE_TOLERANCE = 1e-3
 """How far outside [0, 1] rounding may put a value of a picture."""
-
-MOST = 1e30
-"""The largest number that is taken for a weight: its products still fit into float32."""
 
 
 def suggest(asked: str, known: Sequence[str]) -> str:
@@ -32,8 +30,7 @@ def suggest(asked: str, known: Sequence[str]) -> str:
 def check_option(option: str, value: str, known: Sequence[str]) -> None:
     """That a word is one of those that there are."""
     if not isinstance(value, str) or value not in known:
-        shown = repr(value) if isinstance(value, str | float | int | None) else f"of the type {type(value).__name__}"
-        raise ValueError(f"no {option} {shown}{suggest(str(value), known)}")
+        raise ValueError(f"no {option} {value!r}{suggest(str(value), known)}")
 
 
 def check_layers(option: str, layers: Iterable[str]) -> tuple[str, ...]:
@@ -45,7 +42,7 @@ def check_layers(option: str, layers: Iterable[str]) -> tuple[str, ...]:
 
 
 def check_number(
-    option: str, number: float | Tensor, least: float, most: float = MOST, *, above: bool = False
+    option: str, number: float | Tensor, least: float, most: float = sys.float_info.max, *, above: bool = False
 ) -> float:
     """A number that lies between two others, as a float; `above` leaves out the least itself."""
     if getattr(number, "ndim", None) == 0 and hasattr(number, "item"):
@@ -53,12 +50,9 @@ def check_number(
     fits = isinstance(number, numbers.Real) and not isinstance(number, bool) and least <= number <= most
     if fits and not (above and number == least):
         return float(number)
-    if most < MOST:
+    wanted = f"be a number {'above' if above else 'of at least'} {least:g}"
+    if most < sys.float_info.max:
         wanted = f"lie in {'(' if above else '['}{least:g}, {most:g}]"
-    elif isinstance(number, numbers.Real) and most < number < math.inf:
-        wanted = f"be a number of at most {most:g}"
-    else:
-        wanted = f"be a number {'above' if above else 'of at least'} {least:g}"
     raise ValueError(f"{option} must {wanted}, got {number!r}")
 
 
@@ -87,16 +81,13 @@ def choose_device(device: str | torch.device | None) -> torch.device:
         return torch.device("cuda" if cards else "mps" if mps else "cpu")
     try:
         chosen = torch.device(device)
-        if chosen.type == "cuda":
-            found = (chosen.index or 0) < cards  # asked without a tensor: one process of many would wake all cards
-        else:
+        if chosen.type != "cuda":  # of which one process of many would wake all cards
             torch.empty(0, device=chosen)
-            found = chosen.type != "meta"  # which holds no numbers
+        elif (chosen.index or 0) >= cards:
+            raise ValueError
     except Exception:  # every kind of device has its own way to be missing
-        found = False
-    if not found:
         there = ["cpu", *(f"cuda:{number}" for number in range(cards)), *(["mps"] if mps else [])]
-        raise ValueError(f"no device {str(device)!r} here (there are: {', '.join(there)})")
+        raise ValueError(f"no device {str(device)!r} here (there are: {', '.join(there)})") from None
     return chosen
 
 
@@ -124,9 +115,6 @@ def check_picture(
         opacity: Accept `(1, 4, H, W)` too, whose fourth channel is the opacity.
         any_values: Accept numbers outside [0, 1], where an optimiser may step.
 
-    Returns:
-        `picture` itself.
-
     Raises:
         TypeError: It is not a tensor, or not of a floating point dtype.
         ValueError: Its shape or range is wrong, or it holds NaN or infinity.
@@ -141,19 +129,13 @@ def check_picture(
         raise TypeError(f"{name} must be a tensor (B, 3, H, W), not {type(picture).__name__}; load_image makes one")
     shape = tuple(picture.shape)
     if len(shape) != 4 or not (shape[1] == 3 or (opacity and shape[:2] == (1, 4))) or 0 in shape:
-        if picture.ndim == 3 and shape[0] == 3:
-            hint = f"; add the batch with {name}[None]"
-        elif picture.ndim == 4 and shape[1] == 1:
-            hint = f"; make grey RGB with {name}.expand(-1, 3, -1, -1)"
-        elif picture.ndim == 4 and shape[1] == 4:
-            hint = f"; its fourth channel seems to be the opacity, and the colours alone are {name}[:, :3]"
-        else:
-            hint = channels_last_hint(shape)
+        no_batch = len(shape) == 3 and shape[0] == 3
+        hint = f"; add the batch with {name}[None]" if no_batch else channels_last_hint(shape)
         raise ValueError(f"{name} must have the shape (B, 3, H, W), not {shape}{hint}")
     if not picture.is_floating_point():
         raise TypeError(f"{name} must hold floats in [0, 1], not {picture.dtype}; use {name} / 255 for uint8")
     if single and len(picture) != 1:
-        raise ValueError(f"{name} must be one picture (1, 3, H, W), not a batch of {len(picture)}; take {name}[:1]")
+        raise ValueError(f"{name} must be one picture (1, 3, H, W), not a batch of {len(picture)}")
     if not (any_values or is_exporting()):  # a graph would keep the values it was recorded with
         low, high = torch.stack(torch.aminmax(picture.detach())).tolist()
         check_range(low, high, name)
@@ -162,7 +144,7 @@ def check_picture(
 
 def check_range(low: float, high: float, name: str) -> None:
     """Check that the least and the greatest value of a picture lie in [0, 1], apart from rounding."""
-    if math.isnan(low) or math.isinf(low) or math.isinf(high):
+    if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError(f"{name} holds NaN or infinity; a picture holds numbers in [0, 1]")
     if low < -RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE:
         hint = "divide it by 255" if low >= 0 and 1.5 < high <= 255 else "scale it or clamp it"
@@ -170,33 +152,22 @@ def check_range(low: float, high: float, name: str) -> None:
 
 
 def channels_last_hint(shape: Sequence[int]) -> str:
-    """Return the end of a sentence that refuses a tensor of this shape: whether its channels seem to come last."""
-    if len(shape) not in (3, 4) or shape[-1] not in (1, 3, 4):
-        return ""
-    order = "(2, 0, 1)" if len(shape) == 3 else "(0, 3, 1, 2)"
-    return f"; its channels seem to come last, so use permute{order}"
+    """The end of a sentence that refuses a tensor of this shape: whether its channels seem to come last."""
+    order = {3: "(2, 0, 1)", 4: "(0, 3, 1, 2)"}.get(len(shape))
+    seems = order is not None and shape[-1] in (1, 3, 4)
+    return f"; its channels seem to come last, so use permute{order}" if seems else ""
 
 
 def check_mask(mask: Tensor, styles: int, content: Tensor, *, complete: bool = False) -> None:
-    """Check that a mask says for every style where in the content it applies.
+    """Check that a mask `(K, H, W)` says for each of K styles where in the content `(B, 3, H, W)` it applies.
 
-    Args:
-        mask: What should be `(K, H, W)`.
-        styles: K.
-        content: `(B, 3, H, W)`.
-        complete: Demand that every pixel is divided among the styles: shares of at least 0 with the sum 1.
-
-    Raises:
-        ValueError: Its shape is another, or its shares have another sum.
-        TypeError: It is no tensor.
+    With `complete`, every pixel is divided among the styles: shares of at least 0 with the sum 1.
     """
     if not isinstance(mask, Tensor):
         raise TypeError(f"mask must be a tensor (K, H, W), not {type(mask).__name__}; torch.as_tensor(mask) makes one")
-    if mask.ndim != 3 or len(mask) != styles or mask.shape[1:] != content.shape[2:]:
-        raise ValueError(
-            f"mask must be (K, H, W) = ({styles}, {content.shape[2]}, {content.shape[3]}), one region per style, "
-            f"got {tuple(mask.shape)}"
-        )
+    wanted = (styles, *content.shape[2:])
+    if mask.shape != wanted:
+        raise ValueError(f"mask must be (K, H, W) = {wanted}, one region per style, got {tuple(mask.shape)}")
     if complete:
         sums = mask.double().sum(0)
         if not bool(sums.isfinite().all()) or mask.min() < 0 or (sums - 1).abs().max() > 1e-3:

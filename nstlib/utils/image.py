@@ -1,8 +1,7 @@
 """Load pictures from nearly anything, convert them, and save them.
 
 Everywhere in the library a picture is a tensor of shape `(B, 3, H, W)`, RGB, float32, with values in [0, 1]; where
-transparency is kept, a fourth channel holds the opacity. What an encoder wants (a mean taken off, a standard deviation
-divided out) is the encoder's own business.
+transparency is kept, a fourth channel holds the opacity.
 """
 
 from __future__ import annotations
@@ -21,20 +20,8 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 from torch import Tensor
 
-from nstlib.utils.checks import RANGE_TOLERANCE, channels_last_hint, check_int, check_mask, check_picture, check_range
-from nstlib.utils.color import match_color
-from nstlib.utils.files import describe_head, expand_home, open_source, write_atomically
-
-__all__ = [
-    "check_mask",
-    "check_picture",
-    "check_target",
-    "load_image",
-    "match_color",
-    "save_image",
-    "to_numpy",
-    "to_pil",
-]
+from nstlib.utils.checks import RANGE_TOLERANCE, channels_last_hint, check_int, check_range
+from nstlib.utils.files import expand_home, open_source, write_atomically
 
 Pixels = Image.Image | np.ndarray
 """An image of mode RGB or RGBA or, with more than 8 bits of precision, floats `(H, W, 1 | 3 | 4)` in [0, 1]."""
@@ -43,18 +30,6 @@ Source = str | os.PathLike[str] | IO[bytes] | Image.Image | np.ndarray | Tensor
 
 READABLE = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF", "JPEG2000", "PPM", "ICO", "QOI")
 WRITABLE = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
-ADVICE = {  # kind of a file -> what to do with it where a picture was expected
-    **dict.fromkeys(
-        ("a JPEG picture", "a PNG picture", "a GIF picture", "a WebP picture"), "damaged; get a whole copy"
-    ),
-    "a TIFF picture": "damaged, or of a kind that Pillow cannot read: export it with 8 or 16 bits a channel",
-    "a HEIF photo": "export it as JPEG, or call pillow_heif.register_heif_opener() before",
-    "an SVG drawing": "export it as PNG",
-    "a web page": "use the address of the picture itself",
-    "a PDF": "export the page as PNG",
-    "a Git LFS pointer": "fetch the picture that it stands for with git lfs pull",
-}
-TRUST = "raise PIL.Image.MAX_IMAGE_PIXELS if you trust it"
 
 _told: set[str] = set()
 
@@ -62,10 +37,10 @@ _told: set[str] = set()
 def load_image(source: Source, size: int | None = 256, *, alpha: bool = False, reduce: bool = False) -> Tensor:
     """Read a picture from nearly anything.
 
-    Files may be PNG, JPEG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000, PPM, ICO and QOI, as far as the installed
-    Pillow reads them (HEIF too, once `pillow_heif.register_heif_opener()` was called). EXIF orientation is
-    applied, grey becomes RGB, 16-bit grey keeps its precision, CMYK and embedded colour profiles are converted
-    to sRGB, and of an animation the first frame is taken, with a warning.
+    Files may be PNG, JPEG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000, PPM, ICO and QOI, and HEIF once
+    `pillow_heif.register_heif_opener()` was called. EXIF orientation is applied, grey becomes RGB, 16-bit grey keeps its
+    precision, CMYK and embedded colour profiles are converted to sRGB, and of an animation the first frame is taken, with
+    a warning.
 
     Some of Pillow's modes do not say what their numbers mean. Mode `"I"` is read as 0..255 if no value is greater, else
     as 0..65535; `"I;16"` as 0..65535; `"F"` as [0, 1], or as 0..255 where a picture was converted to it by Pillow.
@@ -74,20 +49,18 @@ def load_image(source: Source, size: int | None = 256, *, alpha: bool = False, r
         source: A path, an `http://` or `https://` address, an open binary file, a PIL image, a numpy array or a
             tensor. Arrays are `(H, W)` or `(H, W, C)`, tensors `(H, W)`, `(C, H, W)` or `(1, C, H, W)`, with 1, 3 or
             4 channels. Both hold uint8 in 0..255, uint16 in 0..65535, floats in [0, 1] or booleans.
-        size: Length of the short side in pixels. The long side follows, rounded. `None` keeps the size. With a size,
-            a JPEG may have four times as many pixels as other files, since it is decoded at a reduced size.
+        size: Length of the short side in pixels; `None` keeps the size. With a size, a JPEG may have four times as many
+            pixels as other files, since it is decoded at a reduced size.
         alpha: Keep transparency: a picture with an alpha channel or a transparent colour gets a fourth channel, its
             opacity, and its colours are not premultiplied. Otherwise such a picture is laid on white.
         reduce: Without a size, read a JPEG of more pixels than the limit at half its size, instead of refusing it.
 
     Returns:
-        The picture, `(1, 3, H, W)` or `(1, 4, H, W)`, RGB, float32 in [0, 1], on the CPU. It shares no memory with
-        `source`.
+        The picture, `(1, 3, H, W)` or `(1, 4, H, W)`, RGB, float32 in [0, 1], on the CPU, in memory of its own.
 
     Raises:
         FileNotFoundError: There is no such file.
-        IsADirectoryError: The path is a folder.
-        OSError: The file is empty, damaged, cut short or not a picture, or the download failed.
+        OSError: The file is damaged, cut short or not a picture, or the download failed.
         ValueError: A wrong shape, range or size, NaN, infinity, or more than twice `PIL.Image.MAX_IMAGE_PIXELS`.
         TypeError: `source` or its dtype is none of the above.
 
@@ -116,8 +89,8 @@ def load_image(source: Source, size: int | None = 256, *, alpha: bool = False, r
         pixels = _decode(io.BytesIO(source.read()), "the open file", size, reduce)
     else:
         raise TypeError(
-            f"load_image reads a path, an http(s) address, a file that is open in binary mode, a PIL image, a numpy "
-            f"array or a tensor, not {type(source).__name__}"
+            "load_image reads a path, an http(s) address, a file that is open in binary mode, a PIL image, a numpy array or "
+            f"a tensor, not {type(source).__name__}"
         )
     if not alpha:
         pixels = _lay_on_white(pixels)
@@ -148,10 +121,11 @@ def to_numpy(picture: Tensor) -> np.ndarray:
         >>> to_numpy(torch.full((1, 3, 2, 2), 0.2))[0, 0]
         array([51, 51, 51], dtype=uint8)
     """
-    if not isinstance(picture, Tensor):
-        raise TypeError(f"picture must be a tensor (1, 3, H, W), not {type(picture).__name__}; load_image makes one")
-    if not picture.is_floating_point():
-        raise TypeError(f"picture must hold floats in [0, 1], not {picture.dtype}; use picture / 255 for uint8")
+    if not isinstance(picture, Tensor) or not picture.is_floating_point():
+        found = picture.dtype if isinstance(picture, Tensor) else type(picture).__name__
+        raise TypeError(
+            f"picture must be a tensor (1, 3, H, W) of floats in [0, 1], not {found}; use picture / 255 for uint8"
+        )
     one = _one_picture(picture, (3, 4), "picture")
     if not bool(torch.isfinite(one).all()):
         raise ValueError("picture holds NaN or infinity; a picture holds numbers in [0, 1]")
@@ -171,17 +145,13 @@ def to_pil(picture: Tensor) -> Image.Image:
 def save_image(picture: Tensor, path: str | os.PathLike[str], *, quality: int = 95) -> Path:
     """Write a picture to a PNG, JPEG, WebP or TIFF file.
 
-    The file is written beside its place and then moved there, so there is always the old file or the new one,
-    whole. If anything fails, the old file stays as it was. Missing folders are made.
+    The file is written whole or not at all: if anything fails, the old file stays as it was. Missing folders are made.
 
     Args:
         picture: `(1, 3, H, W)` or `(3, H, W)`, or with opacity as a fourth channel; floating point. Values outside
             [0, 1] are clamped. JPEG has no transparency: there, the picture is laid on white, with a warning.
         path: Where to. The suffix chooses the format: `.png`, `.jpg`, `.jpeg`, `.webp`, `.tif` or `.tiff`.
         quality: 1 to 100, for JPEG and WebP. PNG and TIFF lose nothing beyond the rounding to 8 bits.
-
-    Returns:
-        The path.
 
     Raises:
         ValueError: Unknown suffix, wrong shape, a quality out of range, NaN or infinity.
@@ -206,11 +176,7 @@ def save_image(picture: Tensor, path: str | os.PathLike[str], *, quality: int = 
     jpeg = {"quality": quality, "subsampling": 0, "optimize": True}
     options = {"JPEG": jpeg, "WEBP": {"quality": quality}}.get(form, {})
     encoded = io.BytesIO()
-    try:
-        image.save(encoded, form, **options)
-    except (OSError, ValueError) as error:
-        where = f"{image.width} x {image.height} pixels"
-        raise OSError(f"'{path}' cannot be written: {form} fails at {where} ({error})") from error
+    image.save(encoded, form, **options)
     return write_atomically(path, encoded.getvalue())
 
 
@@ -227,21 +193,22 @@ def check_target(path: str | os.PathLike[str]) -> tuple[Path, str]:
 
 
 def _decode(file: IO[bytes], name: str, size: int | None, reduce: bool) -> Pixels:
-    head = file.read(512)
+    head = file.read(24)
     file.seek(0)
-    if not head:
-        raise OSError(f"{name} is empty (0 bytes), not a picture")
     Image.init()
-    formats = [form for form in READABLE if form in Image.OPEN]
     jpeg = head.startswith(b"\xff\xd8\xff")
     try:  # Image.open refuses a JPEG by its full size, even if it is to be decoded at an eighth of it
+        formats = [form for form in READABLE if form in Image.OPEN]
         image = JpegImageFile(file) if jpeg else Image.open(file, formats=formats)
         animated = image.format in ("GIF", "PNG", "WEBP", "AVIF") and getattr(image, "is_animated", False)
     except Image.DecompressionBombError as error:
-        raise ValueError(f"{name} is too large ({error}); make it smaller, or {TRUST}") from error
+        raise ValueError(
+            f"{name} is too large ({error}): make it smaller, or raise PIL.Image.MAX_IMAGE_PIXELS"
+        ) from error
     except UnidentifiedImageError as error:
         raise OSError(
-            f"{name} is not a picture that can be read: {describe_head(head, ADVICE)}; PNG, JPEG, WebP, TIFF and GIF work"
+            f"{name} is not a picture that can be read: it begins with {head!r}; PNG, JPEG, WebP, TIFF and GIF work, and "
+            "HEIF photos after pillow_heif.register_heif_opener()"
         ) from error
     except Exception as error:  # a damaged file can raise nearly anything
         raise _damaged(name, error) from error
@@ -258,9 +225,7 @@ def _decode(file: IO[bytes], name: str, size: int | None, reduce: bool) -> Pixel
     elif jpeg and reduce and width * height > _limit():
         image.draft(None, (width // 2, height // 2))
     # A progressive JPEG takes memory for all its pixels, hence the limit of four times as many.
-    pixels = max(math.prod(image.size), width * height // 4)
-    remedy = "give a size" if jpeg and size is None and not reduce else "make it smaller"
-    _check_pixels(pixels, f"{name} has {width} x {height}", remedy)
+    _check_pixels(max(math.prod(image.size), width * height // 4), f"{name} has {width} x {height}")
     return _from_pil(image, name, target, box)
 
 
@@ -323,9 +288,9 @@ def _one_picture(tensor: Tensor, channels: tuple[int, ...], name: str) -> Tensor
     shape = tuple(tensor.shape)
     one = tensor[0] if tensor.ndim == 4 and shape[0] == 1 else tensor
     if one.ndim != 3 or one.shape[0] not in channels or 0 in shape:
-        batch = tensor.ndim == 4 and shape[0] > 1
-        hint = "; take the pictures of a batch one by one" if batch else channels_last_hint(shape)
-        raise ValueError(f"{name} must have the shape (3, H, W) or (1, 3, H, W), not {shape}{hint}")
+        raise ValueError(
+            f"{name} must have the shape (3, H, W) or (1, 3, H, W), not {shape}{channels_last_hint(shape)}"
+        )
     one = one.detach().cpu()
     return one.float() if one.is_floating_point() else one
 
@@ -335,12 +300,7 @@ def _from_array(array: np.ndarray, name: str) -> Pixels:
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or 0 in array.shape:
-        hint, one = "", "array[0]" if array.ndim == 4 else "array"
-        if array.ndim == 4 and array.shape[3] in (1, 3, 4):
-            hint = "; it is a batch, so take one picture: array[0]"
-        elif array.ndim in (3, 4) and array.shape[-3] in (1, 3, 4):
-            hint = f"; its channels seem to come first, so use {one}.transpose(1, 2, 0)"
-        raise ValueError(f"{name} must have the shape (H, W) or (H, W, 1 | 3 | 4), not {array.shape}{hint}")
+        raise ValueError(f"{name} must have the shape (H, W) or (H, W, 1 | 3 | 4), not {array.shape}")
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * 255
     if array.dtype == np.uint8:
@@ -352,8 +312,7 @@ def _from_array(array: np.ndarray, name: str) -> Pixels:
         array = np.clip(array, 0, 1).astype(np.float32)
     else:
         raise TypeError(
-            f"{name} must hold uint8 in 0..255, uint16 in 0..65535, floats in [0, 1] or booleans, not {array.dtype}; "
-            f"convert it to uint8, or divide it by 255"
+            f"{name} must hold uint8, uint16, floats in [0, 1] or booleans, not {array.dtype}; divide it by 255"
         )
     return array
 
@@ -389,18 +348,18 @@ def _resize(pixels: Pixels, size: int) -> Pixels:
 
 def _target(width: int, height: int, short: int) -> tuple[int, int]:
     """Return the size (width, height) with this short side; the long side is rounded half up."""
-    if not (width and height):
-        raise ValueError(f"a picture of {width} x {height} pixels has nothing in it")
     long = math.floor(short * max(width, height) / min(width, height) + 0.5)
     target = (short, long) if width <= height else (long, short)
-    _check_pixels(short * long, f"with size={short} the picture would have {target[0]} x {target[1]}", "crop it")
+    _check_pixels(short * long, f"with size={short} the picture would have {target[0]} x {target[1]}")
     return target
 
 
-def _check_pixels(pixels: int, what: str, remedy: str) -> None:
+def _check_pixels(pixels: int, what: str) -> None:
     """Refuse as many pixels as Pillow refuses, so that no small file fills the memory."""
     if pixels > _limit():
-        raise ValueError(f"{what} pixels, more than the limit of {_limit():,}; {remedy}, or {TRUST}")
+        raise ValueError(
+            f"{what} pixels, more than the limit of {_limit():,}: give a smaller size, or raise PIL.Image.MAX_IMAGE_PIXELS"
+        )
 
 
 def _limit() -> float:
