@@ -227,8 +227,8 @@ def test_the_colours_of_a_map_are_taken_from_the_top_left_row_by_row() -> None:
 @pytest.mark.parametrize(
     ("count", "styles", "sentence"),
     [
-        (2, 3, "give one grey mask for each of the 3 paintings, or a single map of 3 colours; got 2 masks"),
-        (2, 1, "give one grey mask for the painting; got 2 masks"),
+        (2, 3, "give one grey mask for each painting, or a single map of their colours: 3, not 2"),
+        (2, 1, "give one grey mask for each painting, or a single map of their colours: 1, not 2"),
         (1, 3, "has 2 flat colours, and there are 3 paintings"),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nstlib.cli.parsing import Options, Parser, Say, UsageError, check_taken
+from nstlib.cli.parsing import Described, Options, Parser, Say, UsageError, check_taken
 from nstlib.export import CHECKED, OPSET, export
 from nstlib.johnson import Johnson
 from nstlib.registry import METHODS
@@ -35,25 +35,33 @@ TAKEN: dict[str, tuple[str, ...]] = {
 """Methods that have a network -> their options."""
 
 
+OPTIONS: dict[str, dict[str, Described]] = {
+    "": {
+        "out": (expand_home, "the file to write, OUT.onnx (needed)", None),
+        "half": (bool, "weights in half precision, in half the space", "off"),
+        "size": ([int], "a fixed size in pixels: one side, or height and width", "free"),
+        "opset": (int, "version of ONNX's operations", OPSET),
+        "no_check": (bool, "don't compare with PyTorch", "off"),
+        "quiet": (bool, "print errors only", "off"),
+    },
+    "options of johnson": {
+        "style": (str, f"a shipped style ({', '.join(Johnson.styles())}) or a weights file (needed)", None),
+    },
+    "options of adain, sanet and adaattn": {
+        "split": (bool, "two files, so that a painting is read once", "off"),
+        "weights": (expand_home, "a file of trained weights", "those in the package"),
+        "encoder": (str, "what they were trained with", "vgg19_mini"),
+    },
+}
+"""Group -> option -> its type, what it does, and its default."""
+
+
 def parser() -> Parser:
     """Return the parser of this command."""
     command = Parser("export", "nst export METHOD -o OUT.onnx [options]", HELP)
     command.add_argument("method", nargs="*", metavar="METHOD", help=f"one of: {', '.join(TAKEN)}")
-    option = command.option
-    option("-o", "--out", type=expand_home, help="the file to write, OUT.onnx (needed)")
-    option("--half", action="store_true", help="weights in half precision, in half the space", default="off")
-    option("--size", type=int, nargs="+", help="a fixed size in pixels: one side, or height and width", default="free")
-    option("--opset", type=int, help="version of ONNX's operations", default=OPSET)
-    option("--no-check", action="store_true", help="don't compare with PyTorch", default="off")
-    option("-q", "--quiet", action="store_true", help="print errors only", default="off")
-    group = command.add_argument_group("options of johnson")
-    option("--style", help=f"a shipped style ({', '.join(Johnson.styles())}) or a weights file (needed)", group=group)
-    group = command.add_argument_group("options of adain, sanet and adaattn")
-    option(
-        "--split", action="store_true", help="two files, so that a painting is read once", default="off", group=group
-    )
-    option("--weights", type=expand_home, help="a file of trained weights", default="those in the package", group=group)
-    option("--encoder", help="what they were trained with", default="vgg19_mini", group=group)
+    for title, options in OPTIONS.items():
+        command.add(options, title)
     return command
 
 
@@ -68,8 +76,8 @@ def run(options: Options, say: Say) -> int:
     check_option("method", method, tuple(TAKEN))
     if "out" not in given:
         raise UsageError("nowhere to write: name a file with -o")
-    names = ("style", "weights", "encoder", "split")
-    check_taken(method, {name: given[name] for name in names if name in given}, TAKEN[method])
+    own = {name for taken in TAKEN.values() for name in taken}
+    check_taken(method, {name: given[name] for name in given if name in own}, TAKEN[method])
     if method == "johnson" and "style" not in given:
         raise UsageError(f"name a style with --style: {', '.join(Johnson.styles())}, or a weights file")
     size = given.get("size")

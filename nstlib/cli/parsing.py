@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import inspect
 import re
 import sys
 import warnings
@@ -21,6 +22,12 @@ Options = argparse.Namespace
 Say = Callable[[str], object]
 """Prints a line, unless the command is to be quiet."""
 
+Described = tuple[Any, ...]
+"""Of an option: its type, in a list for any number of values, `bool` for none, or settings of argparse; help; default."""
+
+LAYERS = {"type": [str], "metavar": "LAYER"}
+"""Settings of an option that takes names of layers."""
+
 
 class UsageError(ValueError):
     """Words that no command understands."""
@@ -33,14 +40,27 @@ class Parser(argparse.ArgumentParser):
         shape = argparse.RawDescriptionHelpFormatter
         super().__init__(prog=f"nst {command}", usage=usage, description=description, formatter_class=shape)
         self.flags: list[str] = []
+        self.groups: dict[str, Any] = {"": self}
 
-    def option(self, *flags: str, help: str, default: object = None, group: Any = None, **settings: Any) -> None:
-        """Add an option whose help ends with its default; it is in the result only if it was given."""
-        shown = "" if default is None else f" (default: {default})"
-        if "type" in settings:
-            settings.setdefault("metavar", {int: "N", float: "X"}.get(settings["type"]))
-        action = (group or self).add_argument(*flags, help=help + shown, default=argparse.SUPPRESS, **settings)
-        self.flags += action.option_strings
+    def add(
+        self, options: Mapping[str, Described], title: str = "", defaults: Mapping[str, inspect.Parameter] | None = None
+    ) -> None:
+        """Add options under a title, with their own defaults or those of `defaults`. The result has what was given."""
+        if title not in self.groups:
+            self.groups[title] = self.add_argument_group(title)
+        for name, (kind, help, *shown) in options.items():
+            settings: dict[str, Any] = (
+                {"action": "store_true"} if kind is bool else kind if isinstance(kind, dict) else {"type": kind}
+            )
+            if isinstance(settings.get("type"), list):
+                settings = {**settings, "type": settings["type"][0], "nargs": "+"}
+            if settings.get("type") in (int, float):
+                settings = {"metavar": "N" if settings["type"] is int else "X", **settings}
+            default = shown[0] if shown else (defaults or {})[name].default
+            help += "" if default is None else f" (default: {default})"
+            flags = [*{"out": ["-o"], "quiet": ["-q"]}.get(name, []), flag(name)]
+            action = self.groups[title].add_argument(*flags, help=help, default=argparse.SUPPRESS, **settings)
+            self.flags += action.option_strings
 
     def parse(self, words: Sequence[str]) -> Options:
         """Return what was given; raise `UsageError` for words that don't belong to the command."""
@@ -62,8 +82,7 @@ def sentences(quiet: bool, about: str = "") -> Iterator[None]:
     """Print warnings as sentences, those of developers to developers not at all, and none if it is to be quiet."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if not quiet:
-            warnings.simplefilter("default", UserWarning)
+        warnings.simplefilter("ignore" if quiet else "default", UserWarning)
         warnings.showwarning = lambda message, *place: tqdm.write(f"nst: warning: {about}{message}", file=sys.stderr)
         yield
 
@@ -82,15 +101,11 @@ def check_taken(method: str, given: Mapping[str, object], taken: Sequence[str]) 
 
 def sample(source: str, size: int | None) -> Any:
     """Return the sample picture of that name, if there is no such file, else the source itself."""
-    if Path(source).exists():
+    if Path(source).exists() or re.search(r"[./\\:]", source):
         return source
-    if source in samples.content_names():
-        return samples.content(source, size)
-    if source in samples.style_names():
-        return samples.style(source, size)
-    if not re.search(r"[./\\:]", source):
-        known = (*samples.content_names(), *samples.style_names())
+    known = (*samples.content_names(), *samples.style_names())
+    if source not in known:
         raise ValueError(
             f"no picture {source!r}: there is no such file here, nor a sample of that name{suggest(source, known)}"
         )
-    return source
+    return (samples.content if source in samples.content_names() else samples.style)(source, size)

@@ -24,11 +24,13 @@ def parser() -> Parser:
     """Return the parser of this command."""
     command = Parser("samples", "nst samples [NAME ...] [options]", HELP)
     command.add_argument("names", nargs="*", metavar="NAME", help="which pictures (default: all)")
-    command.option(
-        "--out", type=expand_home, help="folder to write PNG files into", default="the current one, for names"
+    command.add(
+        {
+            "out": (expand_home, "folder to write PNG files into", "the current one, for names"),
+            "size": (int, "short side in pixels", 512),
+            "quiet": (bool, "print errors only", "off"),
+        }
     )
-    command.option("--size", type=int, help="short side in pixels", default=512)
-    command.option("-q", "--quiet", action="store_true", help="print errors only", default="off")
     return command
 
 

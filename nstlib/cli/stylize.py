@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nstlib.backbones import layers_of
-from nstlib.cli.parsing import Options, Parser, Say, UsageError, check_taken, flag, sample, sentences
+from nstlib.cli.parsing import LAYERS, Described, Options, Parser, Say, UsageError, check_taken, flag, sample, sentences
 from nstlib.gatys import Gatys, Init, Result
 from nstlib.registry import METHODS
 from nstlib.steady import FRAME_STEPS, STEADY
@@ -24,7 +24,6 @@ from nstlib.utils.files import check_writable, expand_home, same_place
 from nstlib.utils.image import WRITABLE, check_target, load_image, save_image
 from nstlib.utils.interrupts import noted_interrupts
 from nstlib.utils.opacity import split_opacity
-from nstlib.utils.progress import can_draw_bars
 from nstlib.video import ONLY_READ, VIDEOS, is_video, paint_video
 
 SUMMARY = "paint a photograph in the style of a painting"
@@ -52,150 +51,92 @@ Videos need: pip install "nstlib[video]"; animated GIF, WebP and PNG files need 
 result, so that little flickers: see --steady and --frame-steps. A stopped video goes on where it was.
 """
 
-_GATYS = inspect.signature(Gatys).parameters
-LIBRARY_NAMES = {"save_every": "callback"}
-"""Option -> the name that it has in the library, where that is another."""
-
-
-def _of_gatys(name: str) -> Any:
-    """Return the default of an option of Gatys."""
-    return _GATYS[LIBRARY_NAMES.get(name, name)].default
-
-
-METHOD_OPTIONS: dict[str, tuple[Any, str, object]] = {
-    "style_scale": (
-        float,
-        "size of the painting relative to the photograph, along their short sides: larger means broader strokes. A painting "
-        "is never enlarged: one that is too small is used at its own size, with a warning",
-        1.0,
-    ),
-    "style_weights": ([float], "how much of each painting, in their order", "equal parts"),
-    "mask": (
-        Path,
-        "which region takes which painting. Repeat it, with one grey picture for each painting, in their order: white where "
-        "it goes, black or transparent elsewhere. Or give one map, with one flat colour for each painting: the first takes "
-        "the colour of the top left pixel, the others take the other colours as they appear row by row. Masks are scaled to "
-        "the photograph",
+OPTIONS: dict[str, Described] = {
+    "style": (
+        {"metavar": "PAINTING", "action": "append"},
+        "a painting, as an option; for johnson, the name of a shipped style or a file of trained weights",
         "none",
     ),
-    "encoder": (
-        str,
-        "vgg19_mini (in the package), vgg19 or vgg16 (a download), or a weights file; networks that were trained need "
-        "the one that they were trained with",
-        "vgg19_mini",
+    "out": (expand_home, f"where to write (needed): {', '.join(WRITABLE)}; a folder; .mp4", None),
+    "each": (bool, "paint one picture for each painting, OUT/PHOTOGRAPH-PAINTING.png", "off"),
+    "size": (int, "short side of the result in pixels", "the photograph's own"),
+    "method": (str, f"one of: {', '.join(METHODS)}", "gatys"),
+    "keep_color": (str, "keep the photograph's colours: luminance or coral", "no"),
+    "keep_alpha": (
+        {"action": BooleanOptionalAction},
+        "keep the transparency of photographs: what is transparent, in paintings too, is neither painted nor counted. "
+        "JPEG has none. --no-keep-alpha lays transparent pictures on white",
+        "on",
     ),
-    "alpha": (
-        float,
-        "strength from 0 to 1. johnson blends its result with the photograph pixel by pixel, the others blend features",
-        1.0,
+    "device": (str, "cpu, cuda or mps", "a GPU if there is one"),
+    "quiet": (bool, "print errors only", "off"),
+}
+"""Option of all methods -> its type, what it does, and its default."""
+
+METHOD_OPTIONS: dict[str, Described] = {
+    "style_scale": (float, "size of the painting relative to the photograph: larger means broader strokes"),
+    "style_weights": ([float], "how much of each painting, in their order", "equal parts"),
+    "mask": (
+        {"type": Path, "action": "append"},
+        "which region takes which painting. Repeat it, with one grey picture for each painting, in their order: white where "
+        "it goes, black or transparent elsewhere. Or give one map, with one flat colour for each painting: the first takes "
+        "the colour of the top left pixel, the others take the other colours as they appear row by row",
+        "none",
     ),
-    "refine": (
-        int,
-        "steps of L-BFGS on the pixels that follow, on the method's loss of content and style: 5 to 20 bring the result "
-        "much nearer to the painting",
-        0,
-    ),
+    "encoder": (str, "vgg19_mini, vgg19 or vgg16 (a download), or a weights file; a trained network needs its own"),
+    "alpha": (float, "strength from 0 to 1; johnson blends pixels with the photograph's, the others features", 1.0),
+    "refine": (int, "steps of L-BFGS on the pixels that follow: 5 to 20 bring it much nearer to the painting", 0),
     "weights": (Path, "a file of trained weights", "those in the package"),
     "tile": (int, "side of the tiles that big pictures are painted in, in pixels", 512),
-    "content_weight": (float, "more is more photograph", _of_gatys("content_weight")),
-    "style_weight": (float, "more is more painting, less photograph", _of_gatys("style_weight")),
-    "tv_weight": (float, "more is smoother", _of_gatys("tv_weight")),
-    "content_layers": (
-        [str],
-        "layers whose features are kept: deeper ones leave more freedom",
-        "depends on the encoder; of a VGG " + " ".join(layers_of("vgg19", "content")),
-    ),
-    "style_layers": (
-        [str],
-        "layers whose statistics are matched: deeper ones hold larger shapes",
-        "depends on the encoder; of a VGG " + " ".join(layers_of("vgg19", "style")),
-    ),
+    "content_weight": (float, "more is more photograph"),
+    "style_weight": (float, "more is more painting, less photograph"),
+    "tv_weight": (float, "more is smoother"),
+    "content_layers": (LAYERS, "layers that are kept: deeper ones leave more freedom", "relu4_2 of a VGG"),
+    "style_layers": (LAYERS, "layers that are matched: deeper ones hold larger shapes", "relu1_1 to relu5_1 of a VGG"),
     "layer_weights": ([float], "one number for each style layer, in their order", "all alike"),
-    "init": (
-        str,
-        "where to begin: content, noise, style, or a picture, such as an earlier result of the same photograph",
-        _of_gatys("init"),
-    ),
-    "steps": (int, "optimisation steps in all", _of_gatys("steps")),
+    "init": (str, "where to begin: content, noise, style, or a picture, such as an earlier result of the photograph"),
+    "steps": (int, "optimisation steps in all"),
     "save_every": (int, "write the picture so far every N steps, as OUT-<step>", "only the last"),
-    "pyramid": (int, "number of sizes, coarse to fine", _of_gatys("pyramid")),
-    "optimizer": (str, "lbfgs or adam", _of_gatys("optimizer")),
+    "pyramid": (int, "number of sizes, coarse to fine"),
+    "optimizer": (str, "lbfgs or adam"),
     "learning_rate": (float, "of the optimizer", "1 for lbfgs, 0.02 for adam"),
-    "history_size": (int, "past steps that lbfgs remembers: fewer need less memory", _of_gatys("history_size")),
-    "precision": (str, "float32, or bfloat16: faster on processors and GPUs that have it", _of_gatys("precision")),
-    "pooling": (str, "max, average or l2", _of_gatys("pooling")),
-    "seed": (int, "seed of the noise", _of_gatys("seed")),
+    "history_size": (int, "past steps that lbfgs remembers: fewer need less memory"),
+    "precision": (str, "float32, or bfloat16: faster on processors and GPUs that have it"),
+    "pooling": (str, "max, average or l2"),
+    "seed": (int, "seed of the noise"),
     "frame_steps": (
         int,
-        "of a video: steps for every frame but the first, which begin with the last result, carried along with what moves. "
-        "After a cut, all --steps are taken again",
+        "of a video: steps for frames that begin with the last result, all but a scene's first",
         FRAME_STEPS,
     ),
     "steady": (
         float,
-        "of a video, against flicker: how much of the last result stays, from 0 to 1, carried along with what moves, where "
-        "both frames show the same. 0 paints every frame on its own",
+        "of a video, against flicker: how much of the last result stays, from 0 to 1, carried along with what moves. "
+        "0 paints every frame on its own",
         STEADY,
     ),
 }
-"""Option of some of the methods -> its type (a list for any number of values), what it does, and its default."""
+"""Option of some of the methods -> its type, what it does, and its default if that is not `Gatys`'s."""
+
+_GATYS = inspect.signature(Gatys).parameters
 
 
 def _taken_by(method: str) -> list[str]:
     """Return the options of a method, in the order of the help."""
     known = METHODS[method]
-    library = (*known.model_options, *known.picture_options, *known.video_options)
-    return [name for name in METHOD_OPTIONS if LIBRARY_NAMES.get(name, name) in library]
+    library = {*known.model_options, *known.picture_options, *known.video_options}
+    return [name for name in METHOD_OPTIONS if ("callback" if name == "save_every" else name) in library]
 
 
 def parser() -> Parser:
     """Return the parser of this command."""
     stylize = Parser("stylize", "nst stylize PHOTOGRAPH PAINTING [PAINTING ...] -o OUT [options]", HELP)
-    stylize.add_argument(
-        "pictures",
-        nargs="*",
-        metavar="PICTURE",
-        help="the photograph, a folder of photographs or frames, or a video file; after it, the painting, or several",
-    )
-    stylize.option(
-        "--style",
-        metavar="PAINTING",
-        action="append",
-        help="a painting, as an option; for johnson, the name of a shipped style or a file of trained weights",
-        default="none",
-    )
-    stylize.option(
-        "-o", "--out", type=expand_home, help=f"where to write (needed): {', '.join(WRITABLE)}; a folder; .mp4"
-    )
-    stylize.option(
-        "--each",
-        action="store_true",
-        help="paint one picture for each painting: OUT is a folder, and they are called PHOTOGRAPH-PAINTING.png",
-        default="off",
-    )
-    stylize.option("--size", type=int, help="short side of the result in pixels", default="the photograph's own")
-    stylize.option("--method", help=f"one of: {', '.join(METHODS)}", default="gatys")
-    stylize.option("--keep-color", help="keep the photograph's colours: luminance or coral", default="no")
-    stylize.option(
-        "--keep-alpha",
-        action=BooleanOptionalAction,
-        help="keep the transparency of photographs: what is transparent, in paintings too, is neither painted nor counted. "
-        "JPEG has none. --no-keep-alpha lays transparent pictures on white",
-        default="on",
-    )
-    stylize.option("--device", help="cpu, cuda or mps", default="a GPU if there is one")
-    stylize.option("-q", "--quiet", action="store_true", help="print errors only", default="off")
-    groups: dict[str, Any] = {}
-    for name, (kind, help, default) in METHOD_OPTIONS.items():
+    pictures = "the photograph, a folder of photographs or frames, or a video file; after it, the painting, or several"
+    stylize.add_argument("pictures", nargs="*", metavar="PICTURE", help=pictures)
+    stylize.add(OPTIONS)
+    for name, described in METHOD_OPTIONS.items():
         takers = ", ".join(method for method in METHODS if name in _taken_by(method))
-        if takers not in groups:
-            groups[takers] = stylize.add_argument_group(f"options of {takers}")
-        settings: dict[str, Any] = {"nargs": "+", "type": kind[0]} if isinstance(kind, list) else {"type": kind}
-        if name.endswith("_layers"):
-            settings["metavar"] = "LAYER"
-        if name == "mask":
-            settings["action"] = "append"
-        stylize.option(flag(name), help=help, default=default, group=groups[takers], **settings)
+        stylize.add({name: described}, f"options of {takers}", _GATYS)
     return stylize
 
 
@@ -223,27 +164,25 @@ def run(options: Options, say: Say) -> int:
     target = Path(content).name if "each" in given else options.out  # with --each, results have the suffix of the video
     kind = "folder" if Path(content).is_dir() else "video" if is_video(content, target) else "picture"
     jobs = _list_jobs(content, styles, options.out, kind, chosen) if "each" in given else [Job(styles, options.out)]
-    quiet, size = "quiet" in given, given.get("size")
-    common = _read_options(method, chosen, content, size, kind)
+    common = _read_options(method, chosen, content, given.get("size"), kind)
     sources = [content, *styles, *map(str, chosen.get("mask", ())), chosen.get("init", "")]
     for job in jobs:  # before the time that it takes to paint
         _check_out(job.out, kind, sources, chosen)
 
-    progress = not quiet and can_draw_bars()
+    progress = "quiet" not in given
     shared = {name: given[name] for name in ("size", "keep_color", "keep_alpha", "device") if name in given}
     paints = []
     for job in jobs:  # all paintings are read before the first picture is painted
         paintings = [sample(style, None) if METHODS[method].takes_pictures else style for style in job.styles]
         if "save_every" in chosen:
             common["callback"] = _save_along(chosen["save_every"], job.out)
-        paints.append(
-            make_stylizer(paintings, method=method, progress=progress and kind == "picture", **shared, **common)
-        )
+        common["progress"] = progress and kind == "picture"
+        paints.append(make_stylizer(paintings, method=method, **shared, **common))
 
     status = 0
     with noted_interrupts() as interrupted:
         for job, paint in zip(jobs, paints):
-            with sentences(quiet, f"{job.styles[0]}: " if len(jobs) > 1 else ""):
+            with sentences(not progress, f"{job.styles[0]}: " if len(jobs) > 1 else ""):
                 if kind == "folder":
                     status |= _paint_folder(content, job.out, paint, progress, say)
                 elif kind == "video":
@@ -251,7 +190,7 @@ def run(options: Options, say: Say) -> int:
                     frames = paint_video(content, job.out, paint, settings=settings, progress=progress)
                     say(f"{job.out}: {frames} frames")
                 else:
-                    picture = paint(sample(content, size))
+                    picture = paint(sample(content, given.get("size")))
                     say(f"{save_image(picture, job.out)}: {picture.shape[3]} x {picture.shape[2]} px")
             if interrupted.is_set() and len(jobs) > 1:  # which Gatys has caught, to give its best picture so far
                 raise KeyboardInterrupt
@@ -262,9 +201,7 @@ def _list_jobs(content: str, styles: Sequence[str], out: Path, kind: str, chosen
     """Return one job for each painting, whose result in the folder `out` is called by photograph and painting."""
     for name in ("style_weights", "mask"):
         if name in chosen:
-            raise ValueError(
-                f"--each paints with one painting at a time, and {flag(name)} is for several: leave one out"
-            )
+            raise ValueError(f"--each paints with one painting at a time, and {flag(name)} is for several")
     if out.suffix.lower() in (*WRITABLE, *VIDEOS) or (out.exists() and not out.is_dir()):
         raise NotADirectoryError(
             f"--each writes one picture for each painting into a folder, and '{out}' is a file name"
@@ -286,7 +223,7 @@ def _check_out(out: Path, kind: str, sources: Sequence[str], chosen: Mapping[str
         check_target(out)
     results = [out]
     if every := chosen.get("save_every"):
-        results += [_along(out, step) for step in range(every, chosen.get("steps", _of_gatys("steps")) + 1, every)]
+        results += [_along(out, step) for step in range(every, chosen.get("steps", _GATYS["steps"].default) + 1, every)]
     for source in filter(None, sources):
         if kind == "folder":  # results have the names of photographs
             name = Path(source).name
@@ -298,14 +235,7 @@ def _check_out(out: Path, kind: str, sources: Sequence[str], chosen: Mapping[str
 
 def _read_options(method: str, chosen: Mapping[str, Any], content: str, size: int | None, kind: str) -> dict[str, Any]:
     """Return the options of the method as the library wants them."""
-    options = {LIBRARY_NAMES.get(name, name): value for name, value in chosen.items() if name != "save_every"}
-    if "layer_weights" in chosen:
-        layers = chosen.get("style_layers") or layers_of(chosen.get("encoder", "vgg19_mini"), "style")
-        weights = chosen["layer_weights"]
-        if len(weights) != len(layers):
-            names = " ".join(layers)
-            raise ValueError(f"--layer-weights needs one number for each of {names}: {len(layers)}, got {len(weights)}")
-        options["layer_weights"] = dict(zip(layers, weights))
+    options = {name: value for name, value in chosen.items() if name != "save_every"}
     if "save_every" in chosen:
         check_int("--save-every", chosen["save_every"], 1)
     for name in METHODS[method].video_options:
@@ -313,6 +243,13 @@ def _read_options(method: str, chosen: Mapping[str, Any], content: str, size: in
             raise ValueError(f"{flag(name)} is for the frames of a video, and '{content}' is a {kind}")
     if kind != "picture" and "save_every" in chosen:
         raise ValueError(f"--save-every is for one photograph, and '{content}' is a {kind}")
+    if "layer_weights" in chosen:
+        layers = chosen.get("style_layers") or layers_of(chosen.get("encoder", "vgg19_mini"), "style")
+        weights = chosen["layer_weights"]
+        if len(weights) != len(layers):
+            names = " ".join(layers)
+            raise ValueError(f"--layer-weights needs one number for each of {names}: {len(layers)}, got {len(weights)}")
+        options["layer_weights"] = dict(zip(layers, weights))
     init = chosen.get("init", "content")
     if init not in get_args(Init):
         if not Path(init).exists() and not Path(init).suffix:

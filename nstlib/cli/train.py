@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from nstlib.cli.parsing import Options, Parser, Say, UsageError, check_taken, flag, sample
+from nstlib.cli.parsing import LAYERS, Described, Options, Parser, Say, UsageError, check_taken, flag, sample
 from nstlib.encoder import Encoder
 from nstlib.johnson import Johnson, JohnsonObjective, TransformerNet
 from nstlib.objective import Objective
@@ -63,32 +63,83 @@ TAKEN: dict[str, tuple[str, ...]] = {
 }
 """Method -> the options that make what it is trained by."""
 
-LOOP: dict[str, tuple[Any, ...]] = {
-    "steps": (int, "steps in all", "needed without a preset"),
-    "batch_size": (int, "pictures per step, over all processes together"),
-    "size": (int, "side of the crops in pixels"),
-    "seed": (int, "of the first weights, the order of the pictures, and the crops"),
-    "save_every": (int, "steps between checkpoints"),
-    "sample_every": (int, "steps between sample sheets"),
-    "crop_scale": (
-        None,
-        "smallest and largest side of a crop, as a share of the short side; 0.4 1 shows more of few files",
-    ),
-    "color_augmentation": (float, "share of the pictures whose colours are changed; 0.5 helps networks for any style"),
-    "balance_folders": (bool, "draw as many pictures from every folder, however many it holds"),
-    "workers": (int, "processes that load pictures", "4 for a GPU, else 0"),
-    "learning_rate": (float, "Adam's"),
-    "schedule": (str, "constant, cosine, linear_end, or adain: lr / (1 + 5e-5 step)"),
-    "warmup": (int, "steps over which the learning rate rises"),
-    "max_grad_norm": (float, "clip gradients to this norm; try 1 if the loss jumps", "no"),
-    "ema": (float, "average the weights with this decay, 0.999 say", "0, off"),
-    "precision": (str, "float32, bfloat16 or float16: faster on a GPU"),
-    "compile": (bool, "use torch.compile: minutes to begin with, then faster"),
-}
-"""Option of the training loop -> its type, help, and what to call its default if not by its value."""
-
-_TRAIN = {**inspect.signature(train).parameters, **inspect.signature(TrainingOptions).parameters}
+_LOOP = {**inspect.signature(train).parameters, **inspect.signature(TrainingOptions).parameters}
 _JOHNSON = inspect.signature(JohnsonObjective).parameters
+
+
+def _list_weights(term: str) -> str:
+    """Return the default weight of a term in the methods that have it."""
+    weights = {"johnson": _JOHNSON[f"{term}_weight"].default}
+    weights |= {method: kind.weights[term] for method, (_, kind) in ARBITRARY.items() if term in kind.weights}
+    return ", ".join(f"{method} {weight:g}" for method, weight in weights.items())
+
+
+OPTIONS: dict[str, dict[str, Described]] = {
+    "": {
+        "style": ([str], "of johnson: the painting, a file or a sample's name; else folders of them (needed)", None),
+        "content": ([Path], "folders of photographs (needed)", None),
+        "out_dir": (expand_home, "folder of the run; with a checkpoint in it, it goes on (needed)", None),
+        "preset": (str, "smoke: a small network for 40 steps, to see that all works", "none"),
+        "steps": (int, "steps in all", "needed without a preset"),
+        "batch_size": (int, "pictures per step, over all processes together"),
+        "size": (int, "side of the crops in pixels"),
+        "seed": (int, "of the first weights, the order of the pictures, and the crops"),
+        "save_every": (int, "steps between checkpoints"),
+        "sample_every": (int, "steps between sample sheets"),
+        "device": (str, "cpu, cuda or mps", "a GPU if there is one"),
+        "quiet": (bool, "print errors only", "off"),
+    },
+    "pictures": {
+        "crop_scale": (
+            {"type": float, "nargs": 2, "metavar": ("LEAST", "MOST")},
+            "smallest and largest side of a crop, as a share of the short side; 0.4 1 shows more of few files",
+            "{:g} {:g}".format(*_LOOP["crop_scale"].default),
+        ),
+        "color_augmentation": (
+            float,
+            "share of the pictures whose colours are changed; 0.5 helps networks for any style",
+        ),
+        "balance_folders": (bool, "draw as many pictures from every folder, however many it holds", "off"),
+        "workers": (int, "processes that load pictures", "4 for a GPU, else 0"),
+    },
+    "the optimiser": {
+        "learning_rate": (float, "Adam's"),
+        "schedule": (str, "constant, cosine, linear_end, or adain: lr / (1 + 5e-5 step)"),
+        "warmup": (int, "steps over which the learning rate rises"),
+        "max_grad_norm": (float, "clip gradients to this norm; try 1 if the loss jumps", "no"),
+        "ema": (float, "average the weights with this decay, 0.999 say", "0, off"),
+        "precision": (str, "float32, bfloat16 or float16: faster on a GPU"),
+        "compile": (bool, "use torch.compile: minutes to begin with, then faster", "off"),
+    },
+    "options of all methods": {
+        "encoder": (str, "vgg19_mini, vgg19, vgg16 or a weights file", "vgg19_mini"),
+        "init_from": (
+            str,
+            "begin with trained weights, which takes a fraction of the steps: a file, for johnson also a shipped style, "
+            "for sanet and adaattn also adain, whose decoder they take",
+            "random weights",
+        ),
+    },
+    "options of adain, sanet and adaattn": {
+        "decoder": (str, "conditioned: it is told the painting's statistics; plain: the papers'", "plain"),
+        "balance": (float, "how much pairs that lie far apart count less", 0),
+        "colors_weight": (float, "more brings the colours nearer to the painting's", 0),
+    },
+    "options of johnson, adain and sanet": {
+        "style_weight": (float, "more is more painting, less photograph", _list_weights("style")),
+        "content_weight": (float, "more is more photograph", _list_weights("content")),
+    },
+    "options of johnson": {
+        "tv_weight": (float, "more is smoother", _JOHNSON["tv_weight"].default),
+        "raster_weight": (float, "against a raster of 4 pixels", _JOHNSON["raster_weight"].default),
+        "content_layers": (LAYERS, "deeper ones leave more freedom", " ".join(_JOHNSON["content_layers"].default)),
+        "style_size": (int, "short side of the painting in pixels", 256),
+        "width": (int, "channels at full resolution", "32, the paper's; smoke: 8"),
+        "norm": (str, "instance or batch", "instance"),
+        "name": (str, "what to call the style", "the file's name"),
+    },
+}
+"""Group -> option -> its type, what it does, and its default if that is not the training loop's."""
 
 
 def parser() -> Parser:
@@ -96,86 +147,9 @@ def parser() -> Parser:
     usage = "nst train METHOD --style PAINTING --content PHOTOGRAPHS --out-dir RUN --steps N [options]"
     command = Parser("train", usage, HELP)
     command.add_argument("method", nargs="*", metavar="METHOD", help=f"one of: {', '.join(TAKEN)}")
-    option = command.option
-    option(
-        "--style", nargs="+", help="of johnson: the painting, a file or a sample's name; else folders of them (needed)"
-    )
-    option("--content", nargs="+", type=Path, help="folders of photographs (needed)")
-    option("--out-dir", type=expand_home, help="folder of the run; with a checkpoint in it, it goes on (needed)")
-    option("--preset", help="smoke: a small network for 40 steps, to see that all works", default="none")
-    for name in ("steps", "batch_size", "size", "seed", "save_every", "sample_every"):
-        _add_loop_option(command, name)
-    option("--device", help="cpu, cuda or mps", default="a GPU if there is one")
-    option("-q", "--quiet", action="store_true", help="print errors only", default="off")
-    group = command.add_argument_group("pictures")
-    for name in ("crop_scale", "color_augmentation", "balance_folders", "workers"):
-        _add_loop_option(command, name, group)
-    group = command.add_argument_group("the optimiser")
-    for name in ("learning_rate", "schedule", "warmup", "max_grad_norm", "ema", "precision", "compile"):
-        _add_loop_option(command, name, group)
-    _add_method_options(command)
+    for title, options in OPTIONS.items():
+        command.add(options, title, _LOOP)
     return command
-
-
-def _add_loop_option(command: Parser, name: str, group: Any = None) -> None:
-    """Add an option of the training loop, with its default."""
-    kind, help, *shown = LOOP[name]
-    default = shown[0] if shown else _TRAIN[name].default
-    settings: dict[str, Any] = {"type": kind}
-    if kind is bool:
-        settings, default = {"action": "store_true"}, "off"
-    elif isinstance(default, tuple):
-        settings, default = {"type": float, "nargs": 2, "metavar": ("LEAST", "MOST")}, "{:g} {:g}".format(*default)
-    command.option(flag(name), help=help, default=default, group=group, **settings)
-
-
-def _add_method_options(command: Parser) -> None:
-    """Add the options that make what a method is trained by."""
-    option = command.option
-    group = command.add_argument_group("options of all methods")
-    option("--encoder", help="vgg19_mini, vgg19, vgg16 or a weights file", default="vgg19_mini", group=group)
-    option(
-        "--init-from",
-        help="begin with trained weights, which takes a fraction of the steps: a file, for johnson also a shipped style, "
-        "for sanet and adaattn also adain, whose decoder they take",
-        default="random weights",
-        group=group,
-    )
-    group = command.add_argument_group("options of adain, sanet and adaattn")
-    option(
-        "--decoder",
-        help="conditioned: it is told the painting's statistics; plain: the papers'",
-        default="plain",
-        group=group,
-    )
-    option("--balance", type=float, help="how much pairs that lie far apart count less", default=0, group=group)
-    option(
-        "--colors-weight", type=float, help="more brings the colours nearer to the painting's", default=0, group=group
-    )
-    group = command.add_argument_group("options of johnson, adain and sanet")
-    for term, help in (("style", "more is more painting, less photograph"), ("content", "more is more photograph")):
-        weights = {"johnson": _JOHNSON[f"{term}_weight"].default}
-        weights |= {
-            method: objective.weights[term] for method, (_, objective) in ARBITRARY.items() if term in objective.weights
-        }
-        default = ", ".join(f"{method} {weight:g}" for method, weight in weights.items())
-        option(f"--{term}-weight", type=float, help=help, default=default, group=group)
-    group = command.add_argument_group("options of johnson")
-    option("--tv-weight", type=float, help="more is smoother", default=_JOHNSON["tv_weight"].default, group=group)
-    raster_weight = _JOHNSON["raster_weight"].default
-    option("--raster-weight", type=float, help="against a raster of 4 pixels", default=raster_weight, group=group)
-    option(
-        "--content-layers",
-        nargs="+",
-        metavar="LAYER",
-        help="deeper ones leave more freedom",
-        default=" ".join(_JOHNSON["content_layers"].default),
-        group=group,
-    )
-    option("--style-size", type=int, help="short side of the painting in pixels", default=256, group=group)
-    option("--width", type=int, help="channels at full resolution", default="32, the paper's; smoke: 8", group=group)
-    option("--norm", help="instance or batch", default="instance", group=group)
-    option("--name", help="what to call the style", default="the file's name", group=group)
 
 
 def run(options: Options, say: Say) -> int:
@@ -187,15 +161,14 @@ def run(options: Options, say: Say) -> int:
     check_option("method", method, tuple(TAKEN))
     for name, what in (("content", "folders of photographs"), ("out_dir", "the folder of the run")):
         if name not in given:
-            raise UsageError(f"name {what} with --{name.replace('_', '-')}")
+            raise UsageError(f"name {what} with {flag(name)}")
     if "preset" in given:
         check_option("preset", options.preset, tuple(PRESETS))
-    loop = {**PRESETS.get(given.get("preset", ""), {}), **{name: given[name] for name in _TRAIN if name in given}}
+    loop = {**PRESETS.get(given.get("preset", ""), {}), **{name: given[name] for name in _LOOP if name in given}}
     loop |= {"crop_scale": tuple(loop["crop_scale"])} if "crop_scale" in loop else {}
     if "steps" not in loop:
         raise ValueError("how long to train is not said: give --steps, 10000 for instance, or --preset smoke")
-    known = dict.fromkeys(name for taken in TAKEN.values() for name in taken)
-    chosen = {name: given[name] for name in known if name in given}
+    chosen = {name: value for name, value in given.items() if any(name in taken for taken in TAKEN.values())}
     check_taken(method, chosen, TAKEN[method])
     check_writable(options.out_dir, folder=True)
     with torch.random.fork_rng(devices=[]):

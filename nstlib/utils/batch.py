@@ -44,17 +44,12 @@ def paint_folder(
 ) -> Report:
     """Paint every picture of a folder (not of the folders in it) into another, under the same names.
 
-    Files whose format can't be written get `.png` added to their name.
-
-    Args:
-        folder: the photographs.
-        out: where to; it is made if it is missing.
-        paint: path of a photograph -> result `(1, 3, H, W)`, or `(frame, before) -> result` for the frames of an animation,
-            as for `nstlib.video.paint_video`. `nstlib.stylize.make_stylizer` makes such a function.
-        progress: show a bar.
+    Files whose format can't be written get `.png` added to their name. `paint` makes `(1, 3, H, W)` of the path of a
+    photograph, or of the frames of an animation, as for `nstlib.video.paint_video`: see `nstlib.stylize.make_stylizer`.
 
     Raises:
-        FileNotFoundError, NotADirectoryError: no such folder, or `out` is a file.
+        FileNotFoundError: no such folder.
+        NotADirectoryError: `out` is a file.
         ValueError: no picture in it, or `out` is the folder itself.
         OSError: `out` can't be written to, or the disk is full; the same call goes on when there is room again.
         KeyboardInterrupt: Ctrl-C, also if `paint` catches it; the picture it met is not written.
@@ -101,12 +96,10 @@ def paint_folder(
 def _list(folder: Path) -> list[Path]:
     """The pictures of a folder, by their suffixes, sorted by name."""
     if not folder.is_dir():
-        kind = NotADirectoryError if folder.exists() else FileNotFoundError
-        raise kind(f"there is no folder '{folder}'")
+        raise FileNotFoundError(f"there is no folder '{folder}'")
     suffixes = Image.registered_extensions()
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     pictures = [path for path in files if path.suffix.lower() in suffixes]
     if not pictures:
-        found = f"{len(files)} files of other kinds, such as '{files[0].name}'" if files else "no files"
-        raise ValueError(f"no picture in '{folder}': it holds {found}")
+        raise ValueError(f"no picture in '{folder}', among {len(files)} files")
     return pictures

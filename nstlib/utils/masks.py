@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,9 +24,8 @@ def read_masks(files: Sequence[Any], styles: int, size: tuple[int, int]) -> Tens
     Args:
         files: paths or anything else that `load_image` reads: either one grey picture per painting, in their order, white
             where the painting goes and black or transparent where it doesn't; or, for two paintings and more, a single map
-            with one flat colour per painting. The painting that was named first takes the colour of the map's top left
-            pixel. The others take the other colours in the order in which they appear row by row, from the top left to the
-            bottom right.
+            with one flat colour per painting: the first takes the colour of the map's top left pixel, the others take the
+            other colours as they appear row by row.
         styles: K, the number of paintings.
         size: `(H, W)` of the photograph.
 
@@ -49,8 +47,9 @@ def read_masks(files: Sequence[Any], styles: int, size: tuple[int, int]) -> Tens
         return torch.cat([_read_grey(file, size) for file in files])
     if len(files) == 1:
         return _split_colors(files[0], styles, size)
-    wanted = f"one grey mask for each of the {styles} paintings, or a single map of {styles} colours"
-    raise ValueError(f"give {wanted if styles > 1 else 'one grey mask for the painting'}; got {len(files)} masks")
+    raise ValueError(
+        f"give one grey mask for each painting, or a single map of their colours: {styles}, not {len(files)}"
+    )
 
 
 def _read_grey(file: Any, size: tuple[int, int]) -> Tensor:
@@ -60,7 +59,7 @@ def _read_grey(file: Any, size: tuple[int, int]) -> Tensor:
         grey = grey * picture[:, 3:]  # editors export a white shape before nothing
     mask = F.interpolate(grey, size, mode="bilinear", antialias=True)[0].clamp(0, 1)  # (1, H, W)
     if not bool((mask > 0).any()):
-        raise ValueError(f"the mask {_name(file)} is black everywhere; it must be white where its painting goes")
+        raise ValueError(f"the mask '{file}' is black everywhere; it must be white where its painting goes")
     return mask
 
 
@@ -68,9 +67,7 @@ def _split_colors(file: Any, styles: int, size: tuple[int, int]) -> Tensor:
     picture = load_image(file, size=None, reduce=True) * 255
     colors = _flat_colors(picture)
     if len(colors) != styles:
-        raise ValueError(
-            f"the map {_name(file)} has {len(colors)} flat colours, and there are {styles} paintings; give each of them one"
-        )
+        raise ValueError(f"the map '{file}' has {len(colors)} flat colours, and there are {styles} paintings")
     scaled = F.interpolate(picture, size, mode="nearest-exact")[0]  # (3, H, W)
     distances = torch.stack([(scaled - color[:, None, None]).abs().sum(0) for color in colors])  # (K, H, W)
     region = distances.argmin(0)  # every pixel belongs to the colour that is nearest to its own
@@ -93,7 +90,3 @@ def _flat_colors(picture: Tensor) -> list[Tensor]:
             colors.append(color)
         counts[same] = 0
     return colors
-
-
-def _name(file: Any) -> str:
-    return repr(os.fspath(file)) if isinstance(file, (str, os.PathLike)) else f"({type(file).__name__})"
