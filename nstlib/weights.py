@@ -72,9 +72,9 @@ class Network:
     """What an encoder is made of.
 
     Attributes:
-        convs: name -> (weight `(C_out, C_in, 3, 3)`, bias `(C_out,)`), in the order in which they are applied.
-        color: (weight `(3, 3, 1, 1)`, bias `(3,)`) of the colour map that comes first: the network's preprocessing.
-        padding: the padding that the weights were made for.
+        convs: name -> weight `(C_out, C_in, 3, 3)` and bias `(C_out,)`, in the order in which they are applied.
+        color: weight `(3, 3, 1, 1)` and bias `(3,)` of the colour map that comes first.
+        padding: what the weights were made for.
         ceil_mode: whether pooling rounds sizes up.
     """
 
@@ -105,8 +105,7 @@ def shipped_file(name: str) -> Path:
     found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "no file"
     if found != SHIPPED[name]:
         raise OSError(
-            f"the weights {name!r} inside the package are damaged: SHA-256 {SHIPPED[name][:12]}... expected, "
-            f"{found[:12]}... found; reinstall nstlib"
+            f"the weights {name!r} inside the package are damaged (SHA-256 {found[:12]}...): reinstall nstlib"
         )
     return path
 
@@ -140,10 +139,9 @@ def read_checkpoint(source: Source, label: str = "the state dict") -> Checkpoint
     """Read weights of any kind, and take off what is wrapped around them.
 
     Args:
-        source: the path of a file, the name of a shipped file such as `"adain"`, or a state dict. `{"state_dict": ...}` and
-            the other `WRAPPERS` are opened, as is the only state dict under another key, and the prefixes of `DataParallel`
-            and `torch.compile` are removed. Of a `checkpoint-<step>.pt` of `nst train`, the average of the weights is taken
-            if it has one.
+        source: the path of a file, the name of a shipped file such as `"adain"`, or a state dict. The `WRAPPERS` are
+            opened, as is the only state dict under another key, and the prefixes of `DataParallel` and `torch.compile` are
+            removed. Of a `checkpoint-<step>.pt` of `nst train`, the average of the weights is taken if it has one.
         label: what to call a state dict in an error message; a file goes by its name.
 
     Raises:
@@ -198,16 +196,9 @@ def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
 
 
 def load_network(source: Source) -> Network:
-    """Read an encoder.
+    """Read a VGG: `"vgg19_mini"` (in the package), one of `TORCHVISION` (its cache, or a download), a file or a state dict.
 
-    Args:
-        source: `"vgg19_mini"` (inside the package), one of `TORCHVISION` (from its cache, or a download), the path of a
-            weights file, or a state dict.
-
-    Raises:
-        ValueError: keys in none of the three layouts.
-        FileNotFoundError: no file at that path, or no weights for that name on this machine.
-        OSError: a file that is damaged or holds no weights.
+    Errors are those of `read_checkpoint`, and `ValueError` for keys in none of the three layouts.
     """
     if isinstance(source, str) and source in TORCHVISION:
         return parse_network(download(source), source)
@@ -222,9 +213,8 @@ def _read_file(path: Path) -> tuple[object, dict[str, str]]:
         file.seek(0)
         if head[8:9] == b"{":  # the header of safetensors, behind its length
             return _read_safetensors(path)
-        if not head.startswith(
-            (b"PK\3\4", b"\x80")
-        ):  # a ZIP archive, as torch.save writes it now, or a pickle, as it did
+        # torch.save writes a ZIP archive, and wrote a pickle before
+        if not head.startswith((b"PK\3\4", b"\x80")):
             raise OSError(
                 f"{path.name} can't be read as weights: it is neither a safetensors file nor a state dict saved by PyTorch "
                 f"(.pth, .pt, .model), and begins with {head!r}"
@@ -265,20 +255,14 @@ def _plain_tensors(state: Mapping[str, Tensor], label: str) -> dict[str, Tensor]
 def save_file(
     path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata: Mapping[str, object], *, half: bool = True
 ) -> Path:
-    """Write tensors as a safetensors file of our format, whole or not at all.
+    """Write tensors, and what there is to know of them, as a safetensors file of our format, whole or not at all.
 
-    Args:
-        tensors: name -> tensor.
-        metadata: what there is to know of them; `format_version` is added.
-        half: store floats in half precision, but those tensors that would overflow in it. Else they keep their own.
-
-    Raises:
-        OSError: the file can't be written.
+    With `half`, floats are stored in half precision, but those tensors that would overflow in it.
     """
-    kept = {
-        key: (value.detach().half() if half and _fits_half(value) else value.detach()).cpu().contiguous()
-        for key, value in tensors.items()
-    }
+    kept: dict[str, Tensor] = {}
+    for key, value in tensors.items():
+        fits = value.is_floating_point() and bool((value.detach().abs() <= torch.finfo(torch.half).max).all())
+        kept[key] = (value.detach().half() if half and fits else value.detach()).cpu().contiguous()
     known = {name: str(value) for name, value in metadata.items()} | {"format_version": str(FORMAT)}
     return write_atomically(path, _in_order(save(kept, metadata=known)))
 
@@ -293,15 +277,11 @@ def _in_order(data: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text + data[8 + length :]
 
 
-def _fits_half(value: Tensor) -> bool:
-    return value.is_floating_point() and bool((value.detach().abs() <= torch.finfo(torch.half).max).all())
-
-
 def parse_network(state: Mapping[str, Tensor], label: str, padding: str | None = None) -> Network:
     """Tell the layout of a state dict by its keys, and name its convolutions; `padding` overrides the layout's.
 
     Raises:
-        ValueError: keys in none of the three layouts, a key that is missing, or shapes that don't fit together.
+        ValueError: keys in none of the three layouts, or shapes that don't fit together.
     """
     normalised = False
     try:

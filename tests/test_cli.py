@@ -75,7 +75,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> str:
         ("stylize cat swirl", 2, "name a file or a folder with -o"),
         ("stylize -o x.png", 2, "no photograph"),
         ("train johnson --out run", 2, "with --content"),
-        ("train", 2, "one of johnson, adain, sanet, adaattn"),
+        ("train", 2, "the following arguments are required: METHOD"),
         ("stylize cat swirl -o x.png --size big", 2, "--size: invalid int value: 'big'"),
     ],
 )

@@ -234,7 +234,7 @@ def test_a_file_that_paints_something_else_is_not_written(tmp_path: Path, monkey
     [
         ("johnson -o a.onnx", "name a style with --style: cypresses"),
         ("johnson --style wave --split -o a.onnx", "johnson takes no --split; its options are --style"),
-        ("adain --style wave -o a.onnx", "adain takes no --style; its options are --weights, --encoder, --split"),
+        ("adain --style wave -o a.onnx", "adain takes no --style; its options are --split, --weights, --encoder"),
         ("gatys -o a.onnx", "no method 'gatys' (there are: johnson, adain, sanet, adaattn)"),
         ("adain", "nowhere to write: name a file with -o"),
         ("johnson --style wave -o a.pt", "networks are exported as ONNX, got 'a.pt': name it a.onnx"),

@@ -319,10 +319,10 @@ def test_one_flipped_bit_of_a_shipped_file_is_noticed(
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / f"{name}.safetensors").write_bytes(data)
     monkeypatch.setattr(weights, "__file__", str(tmp_path / "weights.py"))
-    with pytest.raises(OSError, match=rf"'{name}' inside the package are damaged: SHA-256 .* reinstall nstlib"):
+    with pytest.raises(OSError, match=rf"'{name}' inside the package are damaged .* reinstall nstlib"):
         weights.shipped_file(name)
     (tmp_path / "weights" / f"{name}.safetensors").unlink()
-    with pytest.raises(OSError, match=r"expected, no file\.\.\. found"):
+    with pytest.raises(OSError, match="SHA-256 no file"):
         weights.shipped_file(name)
 
 

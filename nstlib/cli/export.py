@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from nstlib.cli.parsing import Described, Options, Parser, Say, UsageError, check_taken
+from nstlib.cli.parsing import Described, Options, Parser, Say, UsageError, check_taken, list_takers
 from nstlib.export import CHECKED, OPSET, export
 from nstlib.johnson import Johnson
 from nstlib.registry import METHODS
@@ -27,14 +25,6 @@ strength `alpha` from 0 to 1 as (1,). It gives `painted`, in the size of `conten
 with it, and the result is compared with PyTorch's. It needs: pip install "nstlib[export]"
 """
 
-TAKEN: dict[str, tuple[str, ...]] = {
-    name: ("weights", "encoder", "split") if method.takes_pictures else ("style",)
-    for name, method in METHODS.items()
-    if method.objective is not None
-}
-"""Methods that have a network -> their options."""
-
-
 OPTIONS: dict[str, dict[str, Described]] = {
     "": {
         "out": (expand_home, "the file to write, OUT.onnx (needed)", None),
@@ -47,7 +37,7 @@ OPTIONS: dict[str, dict[str, Described]] = {
     "options of johnson": {
         "style": (str, f"a shipped style ({', '.join(Johnson.styles())}) or a weights file (needed)", None),
     },
-    "options of adain, sanet and adaattn": {
+    "options of adain, sanet, adaattn": {
         "split": (bool, "two files, so that a painting is read once", "off"),
         "weights": (expand_home, "a file of trained weights", "those in the package"),
         "encoder": (str, "what they were trained with", "vgg19_mini"),
@@ -56,10 +46,15 @@ OPTIONS: dict[str, dict[str, Described]] = {
 """Group -> option -> its type, what it does, and its default."""
 
 
+def _list_methods() -> tuple[str, ...]:
+    """Return the methods that have a network."""
+    return tuple(name for name, method in METHODS.items() if method.objective is not None)
+
+
 def parser() -> Parser:
     """Return the parser of this command."""
     command = Parser("export", "nst export METHOD -o OUT.onnx [options]", HELP)
-    command.add_argument("method", nargs="*", metavar="METHOD", help=f"one of: {', '.join(TAKEN)}")
+    command.add_argument("method", metavar="METHOD", help=f"one of: {', '.join(_list_methods())}")
     for title, options in OPTIONS.items():
         command.add(options, title)
     return command
@@ -67,28 +62,20 @@ def parser() -> Parser:
 
 def run(options: Options, say: Say) -> int:
     """Export; returns the exit status."""
-    given: dict[str, Any] = vars(options)
-    if len(options.method) != 1:
-        raise UsageError(
-            f"export takes one method, one of {', '.join(TAKEN)}; got {' '.join(options.method) or 'none'}"
-        )
-    (method,) = options.method
-    check_option("method", method, tuple(TAKEN))
+    given, method = vars(options), options.method
+    check_option("method", method, _list_methods())
     if "out" not in given:
         raise UsageError("nowhere to write: name a file with -o")
-    own = {name for taken in TAKEN.values() for name in taken}
-    check_taken(method, {name: given[name] for name in given if name in own}, TAKEN[method])
+    chosen = check_taken(method, given, list_takers(OPTIONS))
     if method == "johnson" and "style" not in given:
         raise UsageError(f"name a style with --style: {', '.join(Johnson.styles())}, or a weights file")
     size = given.get("size")
-    model = METHODS[method].open(
-        [given["style"]] if "style" in given else [],
-        **{name: given[name] for name in ("weights", "encoder") if name in given},
-    )
+    split, styles = chosen.pop("split", False), [chosen.pop("style")] if "style" in chosen else []
+    model = METHODS[method].open(styles, **chosen)
     exported = export(
         model,
         options.out,
-        split="split" in given,
+        split=split,
         half="half" in given,
         size=size[0] if size and len(size) == 1 else size,
         opset=given.get("opset", OPSET),

@@ -92,11 +92,17 @@ def flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def check_taken(method: str, given: Mapping[str, object], taken: Sequence[str]) -> None:
-    """Check that a method takes all the options that were given for it."""
-    for name in given:
-        if name not in taken:
-            raise ValueError(f"{method} takes no {flag(name)}; its options are {', '.join(map(flag, taken))}")
+def list_takers(groups: Mapping[str, Mapping[str, Described]]) -> dict[str, str]:
+    """Return the options of groups called "options of METHOD, METHOD" -> the title, and so the methods that take them."""
+    return {name: title for title in groups if title.startswith("options of ") for name in groups[title]}
+
+
+def check_taken(method: str, given: Mapping[str, Any], takers: Mapping[str, str]) -> dict[str, Any]:
+    """Return what was given of options of some methods; this one must be among their `takers`."""
+    taken = [name for name in takers if method in takers[name]]
+    for name in given.keys() & takers.keys() - set(taken):
+        raise ValueError(f"{method} takes no {flag(name)}; its options are {', '.join(map(flag, taken))}")
+    return {name: given[name] for name in taken if name in given}
 
 
 def sample(source: str, size: int | None) -> Any:

@@ -7,7 +7,7 @@ import sys
 from argparse import BooleanOptionalAction
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -121,11 +121,11 @@ METHOD_OPTIONS: dict[str, Described] = {
 _GATYS = inspect.signature(Gatys).parameters
 
 
-def _taken_by(method: str) -> list[str]:
-    """Return the options of a method, in the order of the help."""
-    known = METHODS[method]
-    library = {*known.model_options, *known.picture_options, *known.video_options}
-    return [name for name in METHOD_OPTIONS if ("callback" if name == "save_every" else name) in library]
+def _takers() -> dict[str, str]:
+    """Return the options of some methods -> those methods, by what they tell of themselves."""
+    known = {name: {*one.model_options, *one.picture_options, *one.video_options} for name, one in METHODS.items()}
+    library = {name: "callback" if name == "save_every" else name for name in METHOD_OPTIONS}
+    return {name: ", ".join(method for method in known if library[name] in known[method]) for name in METHOD_OPTIONS}
 
 
 def parser() -> Parser:
@@ -134,17 +134,9 @@ def parser() -> Parser:
     pictures = "the photograph, a folder of photographs or frames, or a video file; after it, the painting, or several"
     stylize.add_argument("pictures", nargs="*", metavar="PICTURE", help=pictures)
     stylize.add(OPTIONS)
-    for name, described in METHOD_OPTIONS.items():
-        takers = ", ".join(method for method in METHODS if name in _taken_by(method))
-        stylize.add({name: described}, f"options of {takers}", _GATYS)
+    for name, takers in _takers().items():
+        stylize.add({name: METHOD_OPTIONS[name]}, f"options of {takers}", _GATYS)
     return stylize
-
-
-class Job(NamedTuple):
-    """One result, or one folder of them: the paintings that it takes, and where it goes."""
-
-    styles: list[str]
-    out: Path
 
 
 def run(options: Options, say: Say) -> int:
@@ -159,46 +151,47 @@ def run(options: Options, say: Say) -> int:
         raise UsageError("nowhere to write: name a file or a folder with -o")
     method = given.get("method", "gatys")
     check_option("method", method, tuple(METHODS))
-    chosen = {name: given[name] for name in METHOD_OPTIONS if name in given}
-    check_taken(method, chosen, _taken_by(method))
+    chosen = check_taken(method, given, _takers())
     target = Path(content).name if "each" in given else options.out  # with --each, results have the suffix of the video
     kind = "folder" if Path(content).is_dir() else "video" if is_video(content, target) else "picture"
-    jobs = _list_jobs(content, styles, options.out, kind, chosen) if "each" in given else [Job(styles, options.out)]
+    jobs = _list_jobs(content, styles, options.out, kind, chosen) if "each" in given else [(options.out, styles)]
     common = _read_options(method, chosen, content, given.get("size"), kind)
     sources = [content, *styles, *map(str, chosen.get("mask", ())), chosen.get("init", "")]
-    for job in jobs:  # before the time that it takes to paint
-        _check_out(job.out, kind, sources, chosen)
+    for out, _ in jobs:  # before the time that it takes to paint
+        _check_out(out, kind, sources, chosen)
 
     progress = "quiet" not in given
     shared = {name: given[name] for name in ("size", "keep_color", "keep_alpha", "device") if name in given}
     paints = []
-    for job in jobs:  # all paintings are read before the first picture is painted
-        paintings = [sample(style, None) if METHODS[method].takes_pictures else style for style in job.styles]
+    for out, styles in jobs:  # all paintings are read before the first picture is painted
+        paintings = [sample(style, None) if METHODS[method].takes_pictures else style for style in styles]
         if "save_every" in chosen:
-            common["callback"] = _save_along(chosen["save_every"], job.out)
+            common["callback"] = _save_along(chosen["save_every"], out)
         common["progress"] = progress and kind == "picture"
         paints.append(make_stylizer(paintings, method=method, **shared, **common))
 
     status = 0
     with noted_interrupts() as interrupted:
-        for job, paint in zip(jobs, paints):
-            with sentences(not progress, f"{job.styles[0]}: " if len(jobs) > 1 else ""):
+        for (out, styles), paint in zip(jobs, paints):
+            with sentences(not progress, f"{styles[0]}: " if len(jobs) > 1 else ""):
                 if kind == "folder":
-                    status |= _paint_folder(content, job.out, paint, progress, say)
+                    status |= _paint_folder(content, out, paint, progress, say)
                 elif kind == "video":
-                    settings = (job.styles, method, shared, chosen)
-                    frames = paint_video(content, job.out, paint, settings=settings, progress=progress)
-                    say(f"{job.out}: {frames} frames")
+                    settings = (styles, method, shared, chosen)
+                    frames = paint_video(content, out, paint, settings=settings, progress=progress)
+                    say(f"{out}: {frames} frames")
                 else:
                     picture = paint(sample(content, given.get("size")))
-                    say(f"{save_image(picture, job.out)}: {picture.shape[3]} x {picture.shape[2]} px")
+                    say(f"{save_image(picture, out)}: {picture.shape[3]} x {picture.shape[2]} px")
             if interrupted.is_set() and len(jobs) > 1:  # which Gatys has caught, to give its best picture so far
                 raise KeyboardInterrupt
     return status
 
 
-def _list_jobs(content: str, styles: Sequence[str], out: Path, kind: str, chosen: Mapping[str, object]) -> list[Job]:
-    """Return one job for each painting, whose result in the folder `out` is called by photograph and painting."""
+def _list_jobs(
+    content: str, styles: Sequence[str], out: Path, kind: str, chosen: Mapping[str, object]
+) -> list[tuple[Path, list[str]]]:
+    """Return the result of each painting, called by photograph and painting in the folder `out`, and the painting."""
     for name in ("style_weights", "mask"):
         if name in chosen:
             raise ValueError(f"--each paints with one painting at a time, and {flag(name)} is for several")
@@ -214,7 +207,7 @@ def _list_jobs(content: str, styles: Sequence[str], out: Path, kind: str, chosen
         other = jobs.setdefault(out / name, style)
         if other != style:
             raise ValueError(f"the results of '{other}' and '{style}' would both be called '{name}': rename a painting")
-    return [Job([style], target) for target, style in jobs.items()]
+    return [(target, [style]) for target, style in jobs.items()]
 
 
 def _check_out(out: Path, kind: str, sources: Sequence[str], chosen: Mapping[str, Any]) -> None:

@@ -10,7 +10,18 @@ from typing import Any
 
 import torch
 
-from nstlib.cli.parsing import LAYERS, Described, Options, Parser, Say, UsageError, check_taken, flag, sample
+from nstlib.cli.parsing import (
+    LAYERS,
+    Described,
+    Options,
+    Parser,
+    Say,
+    UsageError,
+    check_taken,
+    flag,
+    list_takers,
+    sample,
+)
 from nstlib.encoder import Encoder
 from nstlib.johnson import Johnson, JohnsonObjective, TransformerNet
 from nstlib.objective import Objective
@@ -48,21 +59,6 @@ ARBITRARY: dict[str, tuple[type[Any], type[Any]]] = {
 }
 """Methods that take any painting and are trained -> model, objective."""
 
-TAKEN: dict[str, tuple[str, ...]] = {
-    "johnson": (
-        *("encoder", "init_from", "style_weight", "content_weight", "tv_weight", "raster_weight", "content_layers"),
-        *("style_size", "width", "norm", "name"),
-    ),
-    **{
-        method: (
-            *("encoder", "init_from", "decoder", "balance"),
-            *(f"{term}_weight" for term in ("style", "content", "colors") if term in objective.weights),
-        )
-        for method, (_, objective) in ARBITRARY.items()
-    },
-}
-"""Method -> the options that make what it is trained by."""
-
 _LOOP = {**inspect.signature(train).parameters, **inspect.signature(TrainingOptions).parameters}
 _JOHNSON = inspect.signature(JohnsonObjective).parameters
 
@@ -95,10 +91,7 @@ OPTIONS: dict[str, dict[str, Described]] = {
             "smallest and largest side of a crop, as a share of the short side; 0.4 1 shows more of few files",
             "{:g} {:g}".format(*_LOOP["crop_scale"].default),
         ),
-        "color_augmentation": (
-            float,
-            "share of the pictures whose colours are changed; 0.5 helps networks for any style",
-        ),
+        "color_augmentation": (float, "share of pictures whose colours are changed; 0.5 helps networks for any style"),
         "balance_folders": (bool, "draw as many pictures from every folder, however many it holds", "off"),
         "workers": (int, "processes that load pictures", "4 for a GPU, else 0"),
     },
@@ -111,7 +104,7 @@ OPTIONS: dict[str, dict[str, Described]] = {
         "precision": (str, "float32, bfloat16 or float16: faster on a GPU"),
         "compile": (bool, "use torch.compile: minutes to begin with, then faster", "off"),
     },
-    "options of all methods": {
+    "options of johnson, adain, sanet, adaattn": {
         "encoder": (str, "vgg19_mini, vgg19, vgg16 or a weights file", "vgg19_mini"),
         "init_from": (
             str,
@@ -120,12 +113,12 @@ OPTIONS: dict[str, dict[str, Described]] = {
             "random weights",
         ),
     },
-    "options of adain, sanet and adaattn": {
+    "options of adain, sanet, adaattn": {
         "decoder": (str, "conditioned: it is told the painting's statistics; plain: the papers'", "plain"),
         "balance": (float, "how much pairs that lie far apart count less", 0),
         "colors_weight": (float, "more brings the colours nearer to the painting's", 0),
     },
-    "options of johnson, adain and sanet": {
+    "options of johnson, adain, sanet": {
         "style_weight": (float, "more is more painting, less photograph", _list_weights("style")),
         "content_weight": (float, "more is more photograph", _list_weights("content")),
     },
@@ -146,7 +139,7 @@ def parser() -> Parser:
     """Return the parser of this command."""
     usage = "nst train METHOD --style PAINTING --content PHOTOGRAPHS --out-dir RUN --steps N [options]"
     command = Parser("train", usage, HELP)
-    command.add_argument("method", nargs="*", metavar="METHOD", help=f"one of: {', '.join(TAKEN)}")
+    command.add_argument("method", metavar="METHOD", help=f"one of: johnson, {', '.join(ARBITRARY)}")
     for title, options in OPTIONS.items():
         command.add(options, title, _LOOP)
     return command
@@ -155,10 +148,8 @@ def parser() -> Parser:
 def run(options: Options, say: Say) -> int:
     """Train; returns the exit status."""
     given = vars(options)
-    if len(options.method) != 1:
-        raise UsageError(f"train takes one method, one of {', '.join(TAKEN)}; got {' '.join(options.method) or 'none'}")
-    (method,) = options.method
-    check_option("method", method, tuple(TAKEN))
+    method = options.method
+    check_option("method", method, ("johnson", *ARBITRARY))
     for name, what in (("content", "folders of photographs"), ("out_dir", "the folder of the run")):
         if name not in given:
             raise UsageError(f"name {what} with {flag(name)}")
@@ -168,8 +159,7 @@ def run(options: Options, say: Say) -> int:
     loop |= {"crop_scale": tuple(loop["crop_scale"])} if "crop_scale" in loop else {}
     if "steps" not in loop:
         raise ValueError("how long to train is not said: give --steps, 10000 for instance, or --preset smoke")
-    chosen = {name: value for name, value in given.items() if any(name in taken for taken in TAKEN.values())}
-    check_taken(method, chosen, TAKEN[method])
+    chosen = check_taken(method, given, list_takers(OPTIONS))
     check_writable(options.out_dir, folder=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(given.get("seed", 0))  # of the first weights

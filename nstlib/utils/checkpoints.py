@@ -36,11 +36,7 @@ def check_method(checkpoint: Checkpoint, method: str) -> None:
 def read_model(method: str, names: Sequence[str], source: Source | None, parts: Mapping[str, Source]) -> Checkpoint:
     """Read the weights of a method, from a file of ours or from the published ones, with our keys.
 
-    Args:
-        method: whose weights they must be.
-        names: the parts of its network, each of which the published weights bring in a file of its own.
-        source: a file of ours or a state dict; None takes the parts.
-        parts: name -> file or state dict.
+    `names` are the parts of its network, each of which the published weights bring in a file of its own.
 
     Raises:
         TypeError: neither a source nor all of the parts, or both.
@@ -122,12 +118,7 @@ def save_weights(
     half: bool,
     constants: Mapping[str, Tensor] | None = None,
 ) -> Path:
-    """Write the weights of a network, compiled or not, and constants, as a safetensors file, whole or not at all.
-
-    Raises:
-        ValueError: a path that does not end with `.safetensors`.
-        OSError: the file can't be written.
-    """
+    """Write the weights of a network, compiled or not, and constants, as a safetensors file, whole or not at all."""
     path = expand_home(path)
     if path.suffix.lower() != ".safetensors":
         raise ValueError(f"weights are written as safetensors, got '{path}': name it {path.stem}.safetensors")

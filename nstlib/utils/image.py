@@ -104,14 +104,11 @@ def load_image(source: Source, size: int | None = 256, *, alpha: bool = False, r
 
 
 def to_numpy(picture: Tensor) -> np.ndarray:
-    """Return a picture as an array of bytes.
+    """Return a picture as an array of bytes, `(H, W, 3)` or `(H, W, 4)`, RGB, uint8 in 0..255.
 
     Args:
         picture: `(1, 3, H, W)` or `(3, H, W)`, or with opacity as a fourth channel; floating point. Values outside
             [0, 1] are clamped.
-
-    Returns:
-        `(H, W, 3)` or `(H, W, 4)`, RGB, uint8 in 0..255.
 
     Raises:
         ValueError: A wrong shape, NaN or infinity.
@@ -202,9 +199,7 @@ def _decode(file: IO[bytes], name: str, size: int | None, reduce: bool) -> Pixel
         image = JpegImageFile(file) if jpeg else Image.open(file, formats=formats)
         animated = image.format in ("GIF", "PNG", "WEBP", "AVIF") and getattr(image, "is_animated", False)
     except Image.DecompressionBombError as error:
-        raise ValueError(
-            f"{name} is too large ({error}): make it smaller, or raise PIL.Image.MAX_IMAGE_PIXELS"
-        ) from error
+        raise ValueError(f"{name} is too large: {error} You may raise PIL.Image.MAX_IMAGE_PIXELS") from error
     except UnidentifiedImageError as error:
         raise OSError(
             f"{name} is not a picture that can be read: it begins with {head!r}; PNG, JPEG, WebP, TIFF and GIF work, and "
@@ -288,9 +283,8 @@ def _one_picture(tensor: Tensor, channels: tuple[int, ...], name: str) -> Tensor
     shape = tuple(tensor.shape)
     one = tensor[0] if tensor.ndim == 4 and shape[0] == 1 else tensor
     if one.ndim != 3 or one.shape[0] not in channels or 0 in shape:
-        raise ValueError(
-            f"{name} must have the shape (3, H, W) or (1, 3, H, W), not {shape}{channels_last_hint(shape)}"
-        )
+        hint = channels_last_hint(shape)
+        raise ValueError(f"{name} must have the shape (3, H, W) or (1, 3, H, W), not {shape}{hint}")
     one = one.detach().cpu()
     return one.float() if one.is_floating_point() else one
 
@@ -357,9 +351,8 @@ def _target(width: int, height: int, short: int) -> tuple[int, int]:
 def _check_pixels(pixels: int, what: str) -> None:
     """Refuse as many pixels as Pillow refuses, so that no small file fills the memory."""
     if pixels > _limit():
-        raise ValueError(
-            f"{what} pixels, more than the limit of {_limit():,}: give a smaller size, or raise PIL.Image.MAX_IMAGE_PIXELS"
-        )
+        remedy = "give a smaller size, or raise PIL.Image.MAX_IMAGE_PIXELS"
+        raise ValueError(f"{what} pixels, more than the limit of {_limit():,}: {remedy}")
 
 
 def _limit() -> float:
