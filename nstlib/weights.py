@@ -326,9 +326,8 @@ def _name_numbered(state: Mapping[str, Tensor]) -> tuple[dict[str, Pair], Pair, 
     convs, block, number = {}, 1, 0
     for previous, index in zip([*numbers[:1], *numbers], numbers):
         block, number = (block + 1, 1) if index - previous > step else (block, number + 1)
-        convs[f"conv{block}_{number}"] = (
-            _fold(state, pairs[index], f"{prefix}{index + 1}") if batch_norm else pairs[index]
-        )
+        pair = pairs[index]
+        convs[f"conv{block}_{number}"] = _fold(state, pair, f"{prefix}{index + 1}") if batch_norm else pair
     return convs, color, normalised
 
 

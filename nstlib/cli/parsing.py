@@ -49,13 +49,13 @@ class Parser(argparse.ArgumentParser):
         if title not in self.groups:
             self.groups[title] = self.add_argument_group(title)
         for name, (kind, help, *shown) in options.items():
-            settings: dict[str, Any] = (
-                {"action": "store_true"} if kind is bool else kind if isinstance(kind, dict) else {"type": kind}
-            )
-            if isinstance(settings.get("type"), list):
-                settings = {**settings, "type": settings["type"][0], "nargs": "+"}
+            settings = dict(kind) if isinstance(kind, dict) else {"type": kind}
+            if kind is bool:
+                settings = {"action": "store_true"}
+            elif isinstance(settings.get("type"), list):
+                settings |= {"type": settings["type"][0], "nargs": "+"}
             if settings.get("type") in (int, float):
-                settings = {"metavar": "N" if settings["type"] is int else "X", **settings}
+                settings.setdefault("metavar", "N" if settings["type"] is int else "X")
             default = shown[0] if shown else (defaults or {})[name].default
             help += "" if default is None else f" (default: {default})"
             flags = [*{"out": ["-o"], "quiet": ["-q"]}.get(name, []), flag(name)]
@@ -100,8 +100,9 @@ def list_takers(groups: Mapping[str, Mapping[str, Described]]) -> dict[str, str]
 def check_taken(method: str, given: Mapping[str, Any], takers: Mapping[str, str]) -> dict[str, Any]:
     """Return what was given of options of some methods; this one must be among their `takers`."""
     taken = [name for name in takers if method in takers[name]]
-    for name in given.keys() & takers.keys() - set(taken):
-        raise ValueError(f"{method} takes no {flag(name)}; its options are {', '.join(map(flag, taken))}")
+    for name in given:
+        if name in takers and name not in taken:
+            raise ValueError(f"{method} takes no {flag(name)}; its options are {', '.join(map(flag, taken))}")
     return {name: given[name] for name in taken if name in given}
 
 
