@@ -5,14 +5,14 @@ painting's, and paint what comes out with a decoder. They differ in the middle:
 
     picture = decode(transfer(encode(content), encode(style)))
 
-A method names the layers it reads, says what it keeps of a style, and transfers. Everything a user may want of all three
-is written here, once: strength, several styles, masks, transparency, any size, one style for many pictures, big pictures.
+A method names the layers it reads, says what it keeps of a style, and transfers. What all three can do is written here:
+strength, several styles, masks, transparency, any size, one style for many pictures, big pictures.
 
 Several styles have shares that add up to 1, at every position, and what they give is blended by them:
 
     t = sum_k w_k transfer(content, style_k)
 
-Strength is a special case: the photograph itself is one more style, with the share 1 - alpha.
+For strength, the photograph itself is one more style, with the share 1 - alpha.
 """
 
 from __future__ import annotations
@@ -35,14 +35,7 @@ from nstlib.decoder import STAGES, ConditionedDecoder, Decoder, condition
 from nstlib.encoder import Encoder, as_encoder
 from nstlib.losses import adain, moments, normalize_weights
 from nstlib.registry import METHODS, Method, register
-from nstlib.utils.checkpoints import (
-    check_encoder,
-    load_weights,
-    read_decoder,
-    read_model,
-    save_weights,
-    to_be_loaded,
-)
+from nstlib.utils.checkpoints import check_encoder, load_weights, read_decoder, read_model, save_weights, to_be_loaded
 from nstlib.utils.checks import check_int, check_mask, check_number, check_picture, is_exporting
 from nstlib.utils.memory import enough_memory
 from nstlib.utils.opacity import opacity_at, select_opaque, split_opacity
@@ -87,12 +80,12 @@ class ArbitraryStyle(nn.Module, ABC):
         encoder: the name, path or state dict of a network, or an `Encoder` that has the layers the method reads.
         decoder: what paints. None is a new one, the papers' or, with `conditioned`, one that is told the style.
         conditioned: whether a new decoder is a `ConditionedDecoder`.
-        metadata: what is known of the weights.
+        metadata: what is known of the weights: data, steps, losses, ...
 
     Attributes:
         encoder: frozen.
         network: what is trained: the decoder, and the method's own layers.
-        metadata: what is known of the weights: data, steps, losses, ...
+        restyled: skips of the decoder that the method itself doesn't change: they take on the style's moments.
     """
 
     method: ClassVar[str]
@@ -104,7 +97,7 @@ class ArbitraryStyle(nn.Module, ABC):
 
     def __init__(
         self,
-        encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
+        encoder: Source | Encoder = "vgg19_mini",
         *,
         decoder: Decoder | None = None,
         conditioned: bool = False,
@@ -120,8 +113,7 @@ class ArbitraryStyle(nn.Module, ABC):
             parts = self.build(channels)
         if not set(self.skips) <= set(decoder.skips):
             raise ValueError(
-                f"a decoder of {self.method} takes features of {', '.join(self.skips)} as well, and this one doesn't: it "
-                "was trained for another method"
+                f"this decoder takes no features of {', '.join(self.skips)}: it was trained for another method"
             )
         for layer in decoder.reads:
             if decoder.channels[layer] != channels[layer]:
@@ -131,6 +123,7 @@ class ArbitraryStyle(nn.Module, ABC):
                 )
         # in the encoder's precision, whatever PyTorch's default is
         self.network = nn.ModuleDict({**parts, "decoder": decoder}).to(self.encoder.color_bias)
+        self.restyled = tuple(layer for layer in decoder.skips if layer not in self.skips)
         self.metadata = dict(metadata or {})
         self.origin = "random weights"
         self.stride = max(self.encoder.stride[layer] for layer in self.layers)
@@ -166,27 +159,18 @@ class ArbitraryStyle(nn.Module, ABC):
 
     @classmethod
     def pretrained(cls: type[Model]) -> Model:
-        """The network that is shipped with the package, on the embedded encoder.
-
-        Raises:
-            OSError: its file is damaged.
-        """
+        """The network that is shipped with the package, on the embedded encoder."""
         return cls.from_checkpoint(cls.method)
 
     @classmethod
     def from_checkpoint(
-        cls: type[Model],
-        source: Source | None = None,
-        *,
-        encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
-        **parts: Source,
+        cls: type[Model], source: Source | None = None, *, encoder: Source | Encoder = "vgg19_mini", **parts: Source
     ) -> Model:
         """Return the model of a file of ours, or of the published weights, which come in several files.
 
         Args:
-            source: a file that `save` or `nst train` has written (its `checkpoint-<step>.pt`, too), the state dict of such
-                a model, or the file of one, as `torch.save(model.state_dict(), ...)` writes it. For AdaIN, whose published
-                weights are one file, that file.
+            source: a file that `save`, `nst train` or `torch.save(model.state_dict(), ...)` has written, or the state dict
+                of a model. For AdaIN, whose published weights are one file, that file.
             encoder: what the weights were trained with: for published ones, `vgg_normalised.pth`.
             **parts: the published weights instead, each a path or a state dict: `decoder` for AdaIN; `transformer` and
                 `decoder` for SANet; `adaattn_3`, `transformer` and `decoder` (`latest_net_<part>.pth`) for AdaAttN.
@@ -194,8 +178,7 @@ class ArbitraryStyle(nn.Module, ABC):
         Raises:
             ValueError: weights of another method, or trained on another encoder.
             TypeError: neither a source nor all of the parts, or both.
-            FileNotFoundError: no file at that path.
-            OSError: a file that is damaged or holds no weights.
+            OSError: no file at that path, or one that is damaged or holds no weights.
 
         Example:
             >>> from nstlib import AdaIN
@@ -211,13 +194,8 @@ class ArbitraryStyle(nn.Module, ABC):
         return model
 
     @classmethod
-    def open(
-        cls: type[Model],
-        *,
-        weights: Source | None = None,
-        encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
-    ) -> Model:
-        """Return the model that `nst.stylize` paints with: `weights` are the shipped ones unless others are named."""
+    def open(cls: type[Model], *, weights: Source | None = None, encoder: Source | Encoder = "vgg19_mini") -> Model:
+        """Return the model that `nst.stylize` paints with: shipped weights unless others are named."""
         return cls.from_checkpoint(cls.method if weights is None else weights, encoder=encoder)
 
     def save(self, path: str | os.PathLike[str], *, half: bool = False) -> Path:
@@ -227,8 +205,7 @@ class ArbitraryStyle(nn.Module, ABC):
 
         Args:
             path: where; it ends with `.safetensors`.
-            half: store half precision, in half the space. Else the weights keep their own precision, bit for bit. They are
-                read as float32 in any case.
+            half: store half precision, in half the space, instead of the weights' own. They are read as float32 in any case.
 
         Raises:
             ValueError: a path with another suffix.
@@ -289,7 +266,7 @@ class ArbitraryStyle(nn.Module, ABC):
         """Paint, without gradients: a call, clamped. Big pictures are painted in tiles that fit together without a seam.
 
         Args:
-            content: as for a call, as are style, alpha, style_weights and mask.
+            content, style, alpha, style_weights, mask: as for a call.
             refine: how many steps of L-BFGS on the pixels follow, on the method's loss of content and style. 5 to 20 bring
                 the result much nearer to the painting, and take as long as so many steps of Gatys. They need styles that
                 are pictures.
@@ -336,10 +313,8 @@ class ArbitraryStyle(nn.Module, ABC):
     ) -> Tensor:
         strength = check_number("alpha", alpha, 0, 1)
         styles: Sequence[Any] = style if isinstance(style, (list, tuple)) else [style]
-        if not styles:
-            raise ValueError("no style: give at least one picture")
-        codes = [self._check_code(one, len(content), tile) for one in styles]
-        maps, opacity = self._read(content, self.stride, tile, as_style=strength < 1)
+        codes = [self._code_of(one, len(content), tile) for one in styles]
+        maps, opacity = self._read(content, self.stride, tile, self.decoder.reads if strength < 1 else self.restyled)
         if len(codes) == 1 and strength == 1 and mask is None and style_weights is None:
             changed = self.change(maps, codes[0], opacity)
         else:
@@ -350,20 +325,16 @@ class ArbitraryStyle(nn.Module, ABC):
                 shares = torch.cat([share * shares, (1 - share) * torch.ones_like(shares[:1])])
             changed = blend([self.change(maps, code, opacity) for code in codes], shares)
         del maps, codes  # the decoder needs the memory
-        painted = self._decode(changed, tile)
+        if math.isinf(tile) or 64 * changed["relu4_1"][0, 0].numel() <= tile**2:
+            painted = self.decoder(changed)
+        else:
+            size = [8 * side for side in changed["relu4_1"].shape[2:]]
+            painted = in_tiles(
+                lambda window: {"picture": self.decoder(window)}, changed, size, tile, self.decoder.reach, self.stride
+            )["picture"]
         if is_exporting() or painted.shape[2:] != content.shape[2:]:
             painted = crop(painted, content.shape[2], content.shape[3])
         return painted if content.shape[1] == 3 else torch.cat([painted, content[:, 3:].to(painted)], 1)
-
-    def _decode(self, changed: FeatureMaps, tile: float) -> Tensor:
-        if math.isinf(tile) or 64 * changed["relu4_1"][0, 0].numel() <= tile**2:
-            return self.decoder(changed)
-
-        def paint(window: FeatureMaps) -> dict[str, Tensor]:
-            return {"picture": self.decoder(window)}
-
-        size = [8 * side for side in changed["relu4_1"].shape[2:]]
-        return in_tiles(paint, changed, size, tile, self.decoder.reach, self.stride)["picture"]
 
     def _refine(
         self,
@@ -391,8 +362,7 @@ class ArbitraryStyle(nn.Module, ABC):
         for i in range(len(content)):
             paintings = [one[i : i + 1] if len(one) > 1 else one for one in styles]
             refined.append(objective.refine(painted[i : i + 1, :3], content[i : i + 1], paintings, shares, steps=steps))
-        result = torch.cat(refined)
-        return result if content.shape[1] == 3 else torch.cat([result, content[:, 3:].to(result)], 1)
+        return torch.cat([torch.cat(refined), painted[:, 3:]], 1)  # with its opacity, if it has one
 
     def encode_features(self, style: FeatureMaps) -> Code:
         """Return all that is kept of a style: what the method keeps, and what the decoder is told."""
@@ -413,11 +383,6 @@ class ArbitraryStyle(nn.Module, ABC):
         return changed
 
     @property
-    def restyled(self) -> tuple[str, ...]:
-        """Skips of the decoder that the method itself doesn't change: they take on the style's moments."""
-        return tuple(layer for layer in self.decoder.skips if layer not in self.skips)
-
-    @property
     def decoder(self) -> Decoder:
         """The decoder of `network`."""
         return cast(Decoder, self.network["decoder"])
@@ -427,13 +392,11 @@ class ArbitraryStyle(nn.Module, ABC):
         """Begin a training with trained weights: all of them if they are of this method, else those of the decoder.
 
         Args:
-            source: a file or a state dict of any of these methods, as for `from_checkpoint`, or the name of a shipped one:
-                `"adain"`, `"sanet"`, `"adaattn"`.
+            source: a file or a state dict of any of these methods, or the name of a shipped one, such as `"adain"`.
 
         Raises:
             ValueError: weights without a decoder, or made for another encoder.
-            FileNotFoundError: no file at that path.
-            OSError: a file that is damaged or holds no weights.
+            OSError: no file at that path, or one that is damaged or holds no weights.
         """
         checkpoint = read_checkpoint(source)
         check_encoder(self.encoder, checkpoint)
@@ -453,7 +416,7 @@ class ArbitraryStyle(nn.Module, ABC):
     def _load(self, state: Mapping[str, Tensor], label: str) -> None:
         load_weights(self.network, state, label, f"network of {type(self).__name__}")
 
-    def _check_code(self, style: Tensor | EncodedStyle, batch: int, tile: float) -> Code:
+    def _code_of(self, style: Tensor | EncodedStyle, batch: int, tile: float) -> Code:
         """Return the code of a style, on the device of the model."""
         if not isinstance(style, EncodedStyle):
             code = self._encode(style, tile)
@@ -474,6 +437,8 @@ class ArbitraryStyle(nn.Module, ABC):
         self, style_weights: Sequence[float] | None, mask: Tensor | None, styles: int, content: Tensor
     ) -> Tensor:
         """Return how much of every style, `(K, 1, H or 1, W or 1)`."""
+        if not styles:
+            raise ValueError("no style: give at least one picture")
         if mask is None:
             return normalize_weights(style_weights, styles).to(self.encoder.color_bias)[:, None, None, None]
         if style_weights is not None:
@@ -482,31 +447,34 @@ class ArbitraryStyle(nn.Module, ABC):
         return pad_to_multiple(mask[:, None].to(self.encoder.color_bias), self.stride, self._least)
 
     def _encode(self, style: Tensor, tile: float) -> Code:
-        maps, opacity = self._read(check_picture(style, "style", opacity=True), 1, tile, as_style=True)
+        maps, opacity = self._read(check_picture(style, "style", opacity=True), 1, tile, self.decoder.reads)
         return self.encode_features(maps if style.shape[1] == 3 else select_opaque(maps, opacity))
 
     def _read(
-        self, picture: Tensor, multiple: int, tile: float, *, as_style: bool
+        self, picture: Tensor, multiple: int, tile: float, extra: Sequence[str]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor | None]]:
-        """Return the maps of a picture, padded to a multiple, and the opacity of their positions.
-
-        A style needs more maps than a content: those whose moments the decoder is told.
-        """
-        picture, extra = picture.to(self.encoder.color_bias), self.decoder.reads if as_style else self.restyled
+        """Return the method's maps of a picture, padded to a multiple, and `extra` layers; and where they are opaque."""
+        picture = picture.to(self.encoder.color_bias)
         if is_exporting() or any(side % multiple or side < self._least for side in picture.shape[2:]):
             picture = pad_to_multiple(picture, multiple, self._least)
         picture, opacity = (picture, None) if picture.shape[1] == 3 else split_opacity(picture)
-
-        def read(window: FeatureMaps) -> dict[str, Tensor]:
-            features = self.encoder(window["picture"], (*self.layers, *extra))
-            return {layer: features[layer] for layer in extra} | self.select_features(features)
-
         if math.isinf(tile) or picture[0, 0].numel() <= tile**2:
-            maps = read({"picture": picture})
+            maps = self._maps_of(picture, extra)
         else:
-            reach = self.encoder.reach(self.layers)
-            maps = in_tiles(read, {"picture": picture}, picture.shape[2:], tile, reach, self.stride)
+            maps = in_tiles(
+                lambda window: self._maps_of(window["picture"], extra),
+                {"picture": picture},
+                picture.shape[2:],
+                tile,
+                self.encoder.reach(self.layers),
+                self.stride,
+            )
         return maps, dict.fromkeys(maps) if opacity is None else opacity_at(opacity, maps)
+
+    def _maps_of(self, picture: Tensor, extra: Sequence[str]) -> dict[str, Tensor]:
+        """Return the method's maps of a picture, and those of further layers."""
+        features = self.encoder(picture, (*self.layers, *extra))
+        return {layer: features[layer] for layer in extra} | self.select_features(features)
 
     def _enough_memory(self, steps: int, content: Tensor) -> AbstractContextManager[None]:
         """Refuse a picture that cannot be painted, or refined: steps on the pixels take as much as those of Gatys."""

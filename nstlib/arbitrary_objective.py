@@ -15,7 +15,7 @@ from nstlib.encoder import as_encoder
 from nstlib.losses import color_distance, moments_distance, squared_error
 from nstlib.objective import Objective
 from nstlib.pixels import refine
-from nstlib.utils.checks import check_number, check_weights
+from nstlib.utils.checks import check_names, check_number
 from nstlib.utils.opacity import opacity_at, select_opaque, split_opacity
 from nstlib.utils.tiling import FeatureMaps
 
@@ -48,11 +48,9 @@ class ArbitraryObjective(Objective):
         self.encoder = as_encoder(model.encoder, self.layers)
         self.model, self.network = model, model.network
         self.balance = check_number("balance", balance, 0)
-        unknown = set(weights) - set(self.weights)
-        if unknown:
-            raise TypeError(f"{model.method} has no term {unknown.pop()!r}; there are: {', '.join(self.weights)}")
+        check_names(f"the loss of {model.method}", weights, tuple(self.weights))
         given = {**self.weights, **weights}
-        self.weight = dict(zip(given, check_weights({f"the weight of {term}": one for term, one in given.items()})))
+        self.weight = {term: check_number(f"the weight of {term}", weight, 0) for term, weight in given.items()}
 
     @abstractmethod
     def pair_terms(self, c: FeatureMaps, s: FeatureMaps, content: Tensor, style: Tensor) -> dict[str, Tensor]:
@@ -63,19 +61,10 @@ class ArbitraryObjective(Objective):
 
     @abstractmethod
     def content_target(self, c: FeatureMaps, s: FeatureMaps, opacity: Opacity = OPAQUE) -> dict[str, Tensor]:
-        """Return what the result is to show at every position: layer -> `(B, C, h, w)`.
-
-        Args:
-            c, s: the encoder's features of photographs and paintings.
-            opacity: layer -> how much each position of the photograph counts, or None.
-        """
+        """Return what the result is to show at every position, layer -> `(B, C, h, w)`, from the encoder's features."""
 
     def picture_terms(self, pictures: Tensor, content: Tensor, style: Tensor) -> dict[str, Tensor]:
-        """Return the terms that look at the pixels of results, `(B,)` each. A subclass can add a judge of its own.
-
-        Args:
-            pictures: what the model painted of photographs and paintings, `(B, 3, S, S)`, as are these.
-        """
+        """Return the terms that look at the pixels of results, `(B,)` each. A subclass can add a judge of its own."""
         return {"colors": color_distance(pictures, style)} if self.weight["colors"] else {}
 
     def content_maps(self, features: FeatureMaps) -> dict[str, Tensor]:
@@ -92,7 +81,7 @@ class ArbitraryObjective(Objective):
         return moments_distance(painted, s, self.style_layers, opacity)
 
     def forward(self, content: Tensor, style: Tensor | None) -> dict[str, Tensor]:
-        """Return the weighted terms: their sum is to be minimised. Both pictures are `(B, 3, S, S)`."""
+        """Return the weighted terms of photographs and paintings, `(B, 3, S, S)`: their sum is to be minimised."""
         if style is None:
             raise ValueError(f"{self.model.method} sees a new painting at every step: name a folder of styles")
         if any(side % self.model.stride for side in (*content.shape[2:], *style.shape[2:])):
@@ -112,15 +101,12 @@ class ArbitraryObjective(Objective):
         """Lower the loss of a result by steps of L-BFGS on its pixels.
 
         Args:
-            picture: `(1, 3, H, W)`, what the network painted.
+            picture: `(1, 3, H, W)`, what the network painted; so is the result, in [0, 1].
             content: the photograph, `(1, 3, H, W)`, or `(1, 4, H, W)` with its opacity.
             styles: K paintings, `(1, 3 or 4, h, w)`.
             shares: `(K, 1, 1, 1)` or `(K, 1, H, W)`: how much of each, everywhere or at every pixel. If their sum is below
                 1, the photograph itself is one more painting with the rest.
             steps: how many.
-
-        Returns:
-            `(1, 3, H, W)` in [0, 1].
         """
         with torch.no_grad():
             c, opacity = self._read(content)
@@ -180,12 +166,10 @@ class ArbitraryObjective(Objective):
         return self.model.decoder({**features, "condition": condition(features)})
 
     def sample(self, content: Tensor, style: Tensor | None) -> Tensor:
-        """Return what the model paints now, `(B, 3, S, S)` in [0, 1]."""
         assert style is not None
         return self.model.stylize(content, style)
 
     def describe(self) -> dict[str, str]:
-        """Return what there is to know of weights trained by this objective."""
         return {
             "method": self.model.method,
             "init": self.model.origin,

@@ -9,16 +9,24 @@ from __future__ import annotations
 
 import math
 import operator
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from nstlib.utils.checks import suggest
-from nstlib.weights import Network, compare_keys, download, fingerprint, load_network, parse_network, read_checkpoint
+from nstlib.weights import (
+    Network,
+    Source,
+    compare_keys,
+    download,
+    fingerprint,
+    load_network,
+    parse_network,
+    read_checkpoint,
+)
 
 LEAST = 64
 """Pixels on the shorter side that every network here can read, down to its usual layers."""
@@ -102,13 +110,7 @@ BACKBONES: dict[str, Backbone] = {
     "convnext_tiny": Backbone(
         ("stage3",),
         ("stem", "stage1", "stage2", "stage3", "stage4"),
-        {
-            "stem": "features.0",
-            "stage1": "features.1",
-            "stage2": "features.3",
-            "stage3": "features.5",
-            "stage4": "features.7",
-        },
+        {"stem": "features.0", **{f"stage{number}": f"features.{2 * number - 1}" for number in range(1, 5)}},
     ),
 }
 """Name -> layers. Those with nodes are torchvision's, with its weights and for pictures normalised as ImageNet's."""
@@ -120,11 +122,7 @@ def layers_of(name: str, kind: str) -> tuple[str, ...]:
     return backbone.content if kind == "content" else backbone.style
 
 
-def load_layer_sequence(
-    name: str | os.PathLike[str] | Mapping[str, Tensor],
-    weights: str | os.PathLike[str] | Mapping[str, Tensor] | None,
-    seed: int,
-) -> Network:
+def load_layer_sequence(name: Source, weights: Source | None, seed: int) -> Network:
     """The convolutions of a VGG: its own, random ones, or those of a file or state dict."""
     if weights is None:
         return load_network(name)
@@ -138,47 +136,31 @@ def load_layer_sequence(
     for conv, (weight, bias) in like.convs.items():
         # He et al. 2015: a variance of 2 / inputs keeps the size of activations from layer to layer
         deviation = (2 / weight[0].numel()) ** 0.5
-        convs[conv] = (
-            deviation * torch.randn(weight.shape, generator=random, dtype=torch.float32),
-            torch.zeros(bias.shape, dtype=torch.float32),
-        )
-    return Network(convs, like.color, padding=like.padding, ceil_mode=like.ceil_mode)
+        drawn = deviation * torch.randn(weight.shape, generator=random, dtype=torch.float32)
+        convs[conv] = drawn, torch.zeros(bias.shape, dtype=torch.float32)
+    return replace(like, convs=convs)
 
 
 class Graph(nn.Module):
     """A network of torchvision, cut after the deepest layer asked for.
 
-    Args:
-        name: of a network with nodes in `BACKBONES`.
-        layers: which to return; names of `BACKBONES` or of torchvision. None is its usual content and style layers.
-        weights: None for torchvision's, `"random"`, or a path or state dict.
-        seed: of random weights. Batch normalisations of random networks are set to what comes in, of noise.
+    Args are those of `nstlib.encoder.Encoder`. Batch normalisations of random networks are set to what comes in, of noise.
 
     Attributes:
-        name: of the network.
         layers: those returned, shallowest first.
         channels: layer -> number of its channels.
         stride: layer -> pixels of the picture per position, as a power of 2.
         least: pixels on the shorter side that the deepest of these layers needs.
         fingerprint: 16 digits that tell these weights from all others.
-
-    Raises:
-        ValueError: an unknown layer, or weights of another network.
-        FileNotFoundError: weights that are neither on this machine nor to be downloaded.
     """
 
     def __init__(
-        self,
-        name: str,
-        layers: Sequence[str] | None,
-        *,
-        weights: str | os.PathLike[str] | Mapping[str, Tensor] | None = None,
-        seed: int = 0,
+        self, name: str, layers: Sequence[str] | None, *, weights: Source | None = None, seed: int = 0
     ) -> None:
         super().__init__()
         from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
-        self.name, backbone = name, BACKBONES[name]
+        backbone = BACKBONES[name]
         with torch.random.fork_rng(devices=[]):
             torch.random.manual_seed(seed)
             network = _build(name, "cpu" if weights == "random" else "meta").eval()
@@ -201,7 +183,7 @@ class Graph(nn.Module):
         if len(wanted) < len(nodes):
             raise ValueError(f"two of the layers {list(self.layers)} of {name} are one and the same")
         if weights != "random":
-            state = _state(name, weights)
+            state = download(name) if weights is None else read_checkpoint(weights).tensors
             differs = compare_keys(state, network.state_dict())
             if differs:
                 raise ValueError(f"these are no weights of {name}: the state dict {differs}")
@@ -223,16 +205,7 @@ class Graph(nn.Module):
         self.stride = {layer: 2 ** round(math.log2(256 / one.shape[2])) for layer, one in trial.items()}
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Normalised pictures `(B, 3, H, W)` -> layer -> `(B, C, h, w)`.
-
-        Raises:
-            ValueError: pictures too small for the deepest layer.
-        """
-        if min(x.shape[2:]) < self.least:
-            raise ValueError(
-                f"{self.layers[-1]} of {self.name} needs pictures of at least {self.least} x {self.least} px, "
-                f"got {tuple(x.shape[2:])}; take a larger picture or a shallower layer"
-            )
+        """Normalised pictures `(B, 3, H, W)` -> layer -> `(B, C, h, w)`."""
         features: dict[str, Tensor] = self.network(x)
         return features
 
@@ -262,12 +235,12 @@ def _build(name: str, device: str = "meta") -> nn.Module:
 def _measure_norms(network: nn.Module) -> None:
     """Batch normalisations of a random network learn the mean and variance of what they get, as training would teach them.
 
-    They begin with mean 0 and variance 1, which divide by nothing: GoogLeNet's features would die out to 1e-11 of the
-    picture, and Inception's grow to 1e6. The pictures are noise with grain of all sizes, as photographs have.
+    With mean 0 and variance 1, GoogLeNet's features would die out to 1e-11 of the picture, and Inception's grow to 1e6.
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     if not norms:
         return
+    # noise with grain of all sizes, as photographs have
     grains = [torch.randn(4, 3, 2**k, 2**k) for k in range(1, 8)]
     noise = torch.stack([nn.functional.interpolate(grain, (128, 128), mode="bilinear") for grain in grains])
     for norm in norms:
@@ -276,9 +249,3 @@ def _measure_norms(network: nn.Module) -> None:
         norm.reset_running_stats()
     network(noise.sum(0) / len(grains) ** 0.5)  # (4, 3, 128, 128), variance about 1
     network.eval()
-
-
-def _state(name: str, weights: str | os.PathLike[str] | Mapping[str, Tensor] | None) -> Mapping[str, Tensor]:
-    if weights is None:
-        return download(name)
-    return read_checkpoint(weights).tensors

@@ -39,10 +39,7 @@ SKIPS = {"relu3_1": "conv3_4", "relu2_1": "conv2_2", "relu1_1": "conv1_2"}
 """Layer -> the convolution that can take its features as well, at the same size."""
 
 DECODER_REACH_PX = 32
-"""No pixel depends on features further away than this: 8 + 4 x 4 + 2 x 2 + 2, and a little for upsampling.
-
-Every residual block adds two convolutions at relu4_1, and 16 px: see `Decoder.reach`.
-"""
+"""No pixel depends on features further away than this: 8 + 4 x 4 + 2 x 2 + 2, and a little for upsampling."""
 
 
 class Decoder(nn.Module):
@@ -53,8 +50,9 @@ class Decoder(nn.Module):
             With VGG19's 64, 128, 256 and 512, it is the published decoder of 3,505,219 parameters.
         skips: layers, such as `relu3_1`, whose features join on the way up, as in AdaAttN (4,095,043 parameters).
 
-    Raises:
-        ValueError: a layer's channels are missing, or another layer as a skip.
+    Attributes:
+        reads: the encoder's layers that it depends on, by their features or by their moments.
+        reach: how far it sees, in pixels.
 
     Example:
         >>> decoder = Decoder({"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512})
@@ -66,19 +64,13 @@ class Decoder(nn.Module):
 
     def __init__(self, channels: Mapping[str, int], *, skips: Sequence[str] = ()) -> None:
         super().__init__()
-        missing = [layer for layer in STAGES if layer not in channels]
-        if missing:
-            raise ValueError(f"a decoder mirrors the layers {list(STAGES)}, and the encoder's channels lack {missing}")
         if not set(skips) <= set(SKIPS):
             raise ValueError(f"skips come from {list(SKIPS)}, got {list(skips)}")
         c1, c2, c3, c4 = (channels[layer] for layer in STAGES)
         self.skips = tuple(layer for layer in SKIPS if layer in skips)
-        sizes = {
-            "conv4_1": (c4, c3),
-            **{"conv3_4": (c3, c3), "conv3_3": (c3, c3), "conv3_2": (c3, c3), "conv3_1": (c3, c2)},
-            **{"conv2_2": (c2, c2), "conv2_1": (c2, c1)},
-            **{"conv1_2": (c1, c1), "conv1_1": (c1, 3)},
-        }
+        sizes = {"conv4_1": (c4, c3)}
+        sizes |= {"conv3_4": (c3, c3), "conv3_3": (c3, c3), "conv3_2": (c3, c3), "conv3_1": (c3, c2)}
+        sizes |= {"conv2_2": (c2, c2), "conv2_1": (c2, c1), "conv1_2": (c1, c1), "conv1_1": (c1, 3)}
         for layer in self.skips:
             inputs, outputs = sizes[SKIPS[layer]]
             sizes[SKIPS[layer]] = (inputs + channels[layer], outputs)
@@ -89,24 +81,14 @@ class Decoder(nn.Module):
         self.convs = nn.ModuleDict(convs)
         self.widths = [conv.out_channels for conv in convs.values()]
         self.channels = {layer: channels[layer] for layer in STAGES}
-        """Layer -> channels, as the decoder was made with."""
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """The encoder's layers that it depends on, by their features or by their moments."""
-        return ("relu4_1", *self.skips)
-
-    @property
-    def reach(self) -> int:
-        """How far it sees, in pixels."""
-        return DECODER_REACH_PX
+        self.reads: tuple[str, ...] = ("relu4_1", *self.skips)
+        self.reach = DECODER_REACH_PX
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         """Paint.
 
         Args:
-            features: `relu4_1` -> `(B, C, h, w)`, at least 2 x 2 positions; with skips also their layers, at the sizes that
-                the encoder gives them.
+            features: `relu4_1` -> `(B, C, h, w)`, at least 2 x 2 positions; with skips also their layers.
 
         Returns:
             `(B, 3, 8h, 8w)`, meant for [0, 1], not clamped.
@@ -136,9 +118,7 @@ class Decoder(nn.Module):
         lost = [key for key in there if key not in own or any(a > b for a, b in zip(there[key].shape, own[key].shape))]
         if other.channels != self.channels or lost:
             what = f"channels {other.channels}" if other.channels != self.channels else f"weights {lost[0]!r}"
-            hint = (
-                ": take conditioned=True, or --decoder conditioned" if "center" in lost and "center" not in own else ""
-            )
+            hint = ": take conditioned=True, or --decoder conditioned" if "center" in lost else ""
             raise ValueError(f"a decoder with {what} can't start one of {self.channels} that lacks them{hint}")
         for key, value in there.items():
             own[key].zero_()
@@ -149,8 +129,7 @@ class ConditionedDecoder(Decoder):
     """Features and the painting's moments -> picture.
 
     Args:
-        channels: as for `Decoder`.
-        skips: as for `Decoder`.
+        channels, skips: as for `Decoder`.
         blocks: residual blocks on relu4_1, before the first convolution: they let the network draw what the features only
             hint at, where a convolution costs least.
         components: how many numbers z has.
@@ -183,14 +162,8 @@ class ConditionedDecoder(Decoder):
         self.modulation = nn.Conv2d(components, 2 * sum(self.outputs), 1)
         for parameter in self.modulation.parameters():
             nn.init.zeros_(parameter)
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return STAGES
-
-    @property
-    def reach(self) -> int:
-        return DECODER_REACH_PX + 16 * len(self.blocks)
+        self.reads = STAGES
+        self.reach = DECODER_REACH_PX + 16 * blocks  # two convolutions at relu4_1 each
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         """Paint.
@@ -199,24 +172,19 @@ class ConditionedDecoder(Decoder):
             features: as for `Decoder`, and `condition` -> `(B, D, 1, 1)`, what `condition` gives of the painting, or
                 `(B, D, h, w)` for several paintings in one picture.
         """
-        told_all = self.modulation(self._components_of(features["condition"]).to(self.modulation.weight.dtype))
-        parts = iter(told_all.split([2 * n for n in self.outputs], 1))
-        told = dict(zip(self.convs, parts))
+        # z, clipped so that no painting leads far from what was trained. A tenth, so that the linear layer learns at a tenth
+        # of the rate: one step changes all scales of a convolution
+        deviation = ((features["condition"] - self.center) / self.spread).clamp(-3, 3)  # (B, D, 1 or h, 1 or w)
+        z = 0.1 * F.conv2d(deviation, self.components).clamp(-3, 3)  # (B, components, 1 or h, 1 or w)
+        told = self.modulation(z.to(self.modulation.weight.dtype)).split([2 * n for n in self.outputs], 1)
         x = features["relu4_1"]  # (B, C, h, w)
-        for block, part in zip(self.blocks, parts):
+        for block, part in zip(self.blocks, told[len(self.convs) :]):
             x = block(x, part)
-        return self._paint(x, features, told)
+        return self._paint(x, features, dict(zip(self.convs, told)))
 
     @torch.no_grad()
     def fit(self, conditions: Tensor) -> None:
-        """Learn from some paintings how moments vary.
-
-        Args:
-            conditions: `(N, D, 1, 1)` of N paintings, as `condition` gives them; N is more than the number of components.
-
-        Raises:
-            ValueError: too few paintings.
-        """
+        """Learn how moments vary, from `condition` of N paintings, `(N, D, 1, 1)`, with N above the number of components."""
         count, moments = len(self.components), conditions.flatten(1)  # (N, D)
         if len(moments) <= count:
             raise ValueError(f"{count} components need more than {count} paintings, got {len(moments)}")
@@ -227,12 +195,6 @@ class ConditionedDecoder(Decoder):
         _, lengths, directions = torch.linalg.svd(x - x.mean(0), full_matrices=False)
         scale = lengths[:count, None] / len(moments) ** 0.5
         self.components.copy_((directions[:count] / scale.clamp(min=1e-6))[..., None, None])
-
-    def _components_of(self, condition: Tensor) -> Tensor:
-        """Return z, clipped so that no painting leads far from what was trained."""
-        x = ((condition - self.center) / self.spread).clamp(-3, 3)
-        # a tenth, so that the linear layer learns at a tenth of the rate: one step changes all scales of a convolution
-        return 0.1 * F.conv2d(x, self.components).clamp(-3, 3)
 
 
 class ConditionedBlock(nn.Module):
@@ -261,7 +223,7 @@ def condition(style: Mapping[str, Tensor]) -> Tensor:
     """Return what a conditioned decoder is told of a painting: the means and standard deviations of its features.
 
     Args:
-        style: features `(B, C, h, w)` of `relu1_1`, `relu2_1`, `relu3_1` and `relu4_1`.
+        style: features `(B, C, h, w)` of `STAGES`.
 
     Returns:
         `(B, D, 1, 1)`: 640 numbers with `vgg19_mini`.

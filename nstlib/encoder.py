@@ -11,6 +11,7 @@ and layers are named by block and place: `conv3_1`, `relu3_1`, `pool3`. Networks
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 from nstlib.backbones import BACKBONES, Graph, layers_of, load_layer_sequence
 from nstlib.losses import no_autocast
 from nstlib.utils.checks import check_int, check_layers, check_option, check_picture, suggest
-from nstlib.weights import Network, Padding, fingerprint, imagenet_color
+from nstlib.weights import Network, Padding, Source, fingerprint, imagenet_color
 
 Pooling = Literal["max", "average", "l2"]
 
@@ -66,14 +67,13 @@ class Encoder(nn.Module):
         seed: of random weights.
 
     Attributes:
-        name: what it was asked for by: a network's name or a path, or "given" for a state dict.
+        name: a network's name or a path, or "given" for a state dict.
         layers: the layers returned, shallowest first.
         channels: layer name -> number of its channels C.
         stride: layer name -> pixels of the picture per position of the layer.
         fingerprint: 16 digits that tell the weights of this network from all others.
 
     Raises:
-        ValueError: a network, layer, pooling or padding that isn't there.
         FileNotFoundError: weights that are neither on this machine nor to be downloaded.
 
     Example:
@@ -94,10 +94,10 @@ class Encoder(nn.Module):
 
     def __init__(
         self,
-        name: str | os.PathLike[str] | Mapping[str, Tensor] = "vgg19_mini",
+        name: Source = "vgg19_mini",
         layers: Sequence[str] | None = None,
         *,
-        weights: str | os.PathLike[str] | Mapping[str, Tensor] | None = None,
+        weights: Source | None = None,
         pooling: Pooling = "max",
         padding: Padding | None = None,
         seed: int = 0,
@@ -120,22 +120,19 @@ class Encoder(nn.Module):
             raise ValueError(f"pooling and padding can be chosen for networks of the VGG family, and {name} is none")
         with torch.device("cpu"):  # where weights are read and generators are, whatever PyTorch's default is
             if branches:
-                self._take_graph(Graph(str(name), layers, weights=weights, seed=seed))
+                graph = self.graph = Graph(str(name), layers, weights=weights, seed=seed)
+                self.layers, self.channels, self.stride = graph.layers, graph.channels, graph.stride
+                self.fingerprint, self.least = graph.fingerprint, graph.least
+                self.convs, self.steps, color = nn.ModuleDict(), {}, imagenet_color()
             else:
                 network = load_layer_sequence(name, weights, seed)
+                color = network.color
                 self._take_layer_sequence(network, layers or layers_of(self.name, "style"), padding)
+        self.register_buffer("color_weight", color[0].clone())
+        self.register_buffer("color_bias", color[1].clone())
         self.requires_grad_(False)
         self.to(memory_format=torch.channels_last)
         self.eval()
-
-    def _take_graph(self, graph: Graph) -> None:
-        """A network that branches, run by torchvision's graph of it."""
-        self.graph, self.convs, self.steps = graph, nn.ModuleDict(), {}
-        self.layers, self.channels, self.stride = graph.layers, graph.channels, graph.stride
-        self.fingerprint, self.least = graph.fingerprint, graph.least
-        weight, bias = imagenet_color()
-        self.register_buffer("color_weight", weight)
-        self.register_buffer("color_bias", bias)
 
     def _take_layer_sequence(self, network: Network, layers: Sequence[str], padding: Padding | None) -> None:
         """A VGG, convolution by convolution."""
@@ -144,13 +141,12 @@ class Encoder(nn.Module):
         if (self.pooling, self.padding) != ("max", network.padding):  # other features, of the same weights
             self.fingerprint = fingerprint({}, f"{network.fingerprint} {self.pooling} {self.padding}")
 
-        # The chain, as (kind, name): conv1_1, relu1_1, conv1_2, relu1_2, pool1, conv2_1, ...
+        # The chain: conv1_1, relu1_1, conv1_2, relu1_2, pool1, conv2_1, ...
         layer_sequence: list[str] = []
-        for name_of_conv in network.convs:
-            if layer_sequence and _block(layer_sequence[-1]) != _block(name_of_conv):
-                layer_sequence.append(f"pool{_block(layer_sequence[-1])}")
-            layer_sequence += [name_of_conv, name_of_conv.replace("conv", "relu")]
-        layer_sequence.append(f"pool{_block(layer_sequence[-1])}")
+        for block, names in itertools.groupby(network.convs, key=lambda name: name.removeprefix("conv").split("_")[0]):
+            for name in names:
+                layer_sequence += [name, name.replace("conv", "relu")]
+            layer_sequence.append(f"pool{block}")
         for layer in layers:
             if layer not in layer_sequence:
                 label = "this network" if self.name == "given" else self.name
@@ -160,13 +156,8 @@ class Encoder(nn.Module):
         # every pool needs 2 positions to make 1, and reflection needs 2 positions to have a neighbour
         pools = sum(step.startswith("pool") for step in layer_sequence)
         self.least = 2**pools * (2 if self.padding == "reflect" else 1)
-
-        self.register_buffer("color_weight", network.color[0].clone())
-        self.register_buffer("color_bias", network.color[1].clone())
         self.convs = nn.ModuleDict()
-        self.steps = {}
-        self.channels = {}
-        self.stride = {}
+        self.steps, self.channels, self.stride = {}, {}, {}
         channels, stride = 3, 1
         for previous, step in zip(("", *layer_sequence), layer_sequence):
             if step.startswith("conv"):
@@ -190,42 +181,32 @@ class Encoder(nn.Module):
         """Features of pictures.
 
         Args:
-            pictures: `(B, 3, H, W)`, RGB, float, meant for [0, 1] (not clamped: an optimiser may step outside). Read in the
-                precision of the encoder's weights.
+            pictures: `(B, 3, H, W)`, RGB, meant for [0, 1] (not clamped: an optimiser may step outside).
             layers: which of the encoder's layers to give. None is all of them. Of a VGG, what lies behind them is not run.
 
         Returns:
             layer name -> `(B, C, H / stride, W / stride)`, sizes rounded down (up in ceil mode).
-
-        Raises:
-            ValueError: a wrong shape, or a picture too small for the deepest layer.
-            TypeError: pictures that are no float tensor.
         """
         check_picture(pictures, "pictures", any_values=True)
         if min(pictures.shape[2:]) < self.least:
-            advice = "" if self.graph is not None else "; take a larger picture or a shallower layer"
             raise ValueError(
                 f"{self.layers[-1]} of {self.name} needs pictures of at least {self.least} x {self.least} px, "
-                f"got {pictures.shape[2]} x {pictures.shape[3]}{advice}"
+                f"got {pictures.shape[2]} x {pictures.shape[3]}; take a larger picture or a shallower layer"
             )
-        # One affine map of the colours, whatever the network expects: x -> W x + b     (B, 3, H, W)
-        x = pictures.to(self.color_weight.dtype).permute(0, 2, 3, 1)  # (B, H, W, 3): channels come last from here on
-        x = F.linear(x, self.color_weight[:, :, 0, 0], self.color_bias).permute(0, 3, 1, 2)  # (B, 3, H, W)
-        features: dict[str, Tensor] = {}
         wanted = set(self.layers if layers is None else layers)
         if not wanted <= set(self.layers):
-            missing = sorted(wanted - set(self.layers)) if not isinstance(layers, str) else [layers]
-            raise ValueError(f"the encoder gives {list(self.layers)}, and not {missing}: name them when you make it")
-        if self.graph is not None:
-            found = self.graph(x)
-            return {layer: found[layer] for layer in self.layers if layer in wanted}
-        for step, module in self.steps.items():
+            raise ValueError(f"the encoder gives {list(self.layers)}, and not {layers!r}: name them when you make it")
+        # One affine map of the colours, whatever the network expects: x -> W x + b
+        x = pictures.to(self.color_weight.dtype).permute(0, 2, 3, 1)  # (B, H, W, 3): channels come last from here on
+        x = F.linear(x, self.color_weight[:, :, 0, 0], self.color_bias).permute(0, 3, 1, 2)  # (B, 3, H, W)
+        features: dict[str, Tensor] = {} if self.graph is None else self.graph(x)
+        for step, module in self.steps.items():  # of a VGG
             x = module(x)
             if step in wanted:
                 features[step] = x
                 if len(features) == len(wanted):
                     break
-        return features
+        return {layer: features[layer] for layer in self.layers if layer in wanted}
 
     @property
     def layer_sequence(self) -> tuple[str, ...]:
@@ -283,11 +264,7 @@ class PaddedConv(nn.Conv2d):
 
 
 def as_encoder(
-    encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder,
-    layers: Sequence[str],
-    *,
-    pooling: Pooling = "max",
-    padding: Padding | None = None,
+    encoder: Source | Encoder, layers: Sequence[str], *, pooling: Pooling = "max", padding: Padding | None = None
 ) -> Encoder:
     """The encoder itself, if it gives all these layers, or the one that a name, path or state dict stands for."""
     if not isinstance(encoder, Encoder):
@@ -296,8 +273,3 @@ def as_encoder(
     if missing:
         raise ValueError(f"the encoder gives {list(encoder.layers)}, and lacks {missing}: name them in its layers")
     return encoder
-
-
-def _block(layer: str) -> str:
-    """'relu3_1' -> '3'."""
-    return layer[4]

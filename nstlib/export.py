@@ -180,14 +180,14 @@ def _paint_one(model: Johnson, inputs: Mapping[str, Tensor]) -> Tensor:
 
 def _encode(model: ArbitraryStyle, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return what is kept of a painting, under names that no operation inside a graph has."""
-    maps, _ = model._read(inputs["style"], 1, math.inf, as_style=True)
+    maps, _ = model._read(inputs["style"], 1, math.inf, model.decoder.reads)
     return {f"{CODE}{name}": part for name, part in model.encode_features(maps).items()}
 
 
 def _paint_any(model: ArbitraryStyle, inputs: Mapping[str, Tensor]) -> Tensor:
     """Paint as `ArbitraryStyle.stylize` does, with a strength that is not known yet."""
     content, alpha = inputs["content"], inputs["alpha"]
-    maps, opacity = model._read(content, model.stride, math.inf, as_style=True)
+    maps, opacity = model._read(content, model.stride, math.inf, model.decoder.reads)
     read = _encode(model, inputs) if "style" in inputs else inputs
     code = {name.removeprefix(CODE): part for name, part in read.items() if name.startswith(CODE)}
     codes = [code, model.encode_features(maps)]  # the photograph is one more style, with the rest of the shares
