@@ -11,8 +11,7 @@ No network is trained here. The pixels x of the result are what changes, to make
     E_l       = 1/(4 C^2) sum (G - A)^2         G, A: Gram matrices of x and of the style   (eq. 4)
 
 small. What is ours: a pyramid (most steps are taken on small pictures, where they are cheap and strokes are found sooner)
-and normalized losses (each term divided by its value for F = 0, so that weights mean the same for every network, layer and
-size). `Gatys(pyramid=1, normalize_losses=False, preconditioner=0)` is the paper's.
+and normalized losses (see `nstlib.perceptual`). `Gatys(pyramid=1, normalize_losses=False, preconditioner=0)` is the paper's.
 """
 
 from __future__ import annotations
@@ -20,15 +19,13 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-import numbers
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import repeat
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 import torch.nn.functional as F
@@ -41,20 +38,12 @@ from nstlib.losses import normalize_weights
 from nstlib.perceptual import PerceptualLoss, StyleTargets
 from nstlib.pixels import Canvas, make_lbfgs, take_step
 from nstlib.registry import Method, register
-from nstlib.utils.checks import (
-    check_int,
-    check_layers,
-    check_mask,
-    check_number,
-    check_option,
-    check_picture,
-    check_weights,
-)
+from nstlib.utils.checks import check_int, check_layers, check_mask, check_number, check_option, check_picture
 from nstlib.utils.memory import enough_memory
 from nstlib.utils.opacity import split_opacity
 from nstlib.utils.progress import can_draw_bars
 from nstlib.utils.scale import scaled_size
-from nstlib.weights import Padding
+from nstlib.weights import Padding, Source
 
 Optimizer = Literal["lbfgs", "adam"]
 Init = Literal["content", "noise", "style"]
@@ -73,9 +62,8 @@ class Result:
 
     Attributes:
         picture: `(B, 3, H, W)` in [0, 1]: the best one at the present scale.
-        losses: the terms of that picture at the scale reached, before it was clamped to [0, 1]: `total`, `content`,
-            `style`, `tv`, and `style/<layer>` for every layer. Those of a batch are means over its pictures, as are those
-            of the history.
+        losses: its terms before it was clamped: `total`, `content`, `style`, `tv`, and `style/<layer>` for every layer. For
+            a batch, means over its pictures, here and in the history.
         history: one entry per step: `step`, `size` (short side, px), `bits` (of the features: 32, or 16 in half precision),
             `seconds` since the start, and `total`, `content`, `style`, `tv`.
     """
@@ -91,9 +79,8 @@ class Gatys(nn.Module):
     Args:
         encoder: the name, path or state dict of a network, or an `Encoder` that has all layers named here.
         content_layers: layers whose features are kept, position by position. None is those usual for the network
-            (relu4_2 of a VGG). May be empty.
-        style_layers: layers whose Gram matrices are matched. None is those usual for the network (relu1_1, relu2_1, ...,
-            relu5_1 of a VGG). May be empty.
+            (relu4_2 of a VGG). May be empty, as may the style layers.
+        style_layers: layers whose Gram matrices are matched. None is those usual for the network (relu1_1 to relu5_1).
         content_weight: weight of the content loss.
         style_weight: weight of the style loss. Higher is more painting and less photograph.
         layer_weights: weights of the style layers, by layer name; None weighs them alike. They are divided by their sum.
@@ -103,17 +90,13 @@ class Gatys(nn.Module):
         optimizer: `"lbfgs"` or `"adam"`.
         steps: steps in all, over all scales.
         learning_rate: None is 1 for L-BFGS and 0.02 for Adam.
-        history_size: how many past steps L-BFGS remembers. Each holds two copies of the picture: 20 of them need
-            480 bytes a pixel, 31 MB at 256 x 256 and 0.5 GB at 1024 x 1024.
+        history_size: how many past steps L-BFGS remembers, at 24 bytes a pixel each: 20 need 0.5 GB at 1024 x 1024.
         preconditioner: how much more a step of L-BFGS moves low frequencies than high ones; 0 is plain pixels. It changes
             how fast the loss falls, not what it is.
-        pyramid: number of scales, each twice as large as the one before, the last of full size. Each takes half as many
-            steps as the one before. A list says how to share the steps, coarse to fine: `[1, 4]` takes a fifth of them at
-            half the size.
-        precision: `"float32"`, or `"bfloat16"` for features in half precision until shortly before the end: the last tenth
-            of the steps at full size is taken in float32. A step was 1.6 to 3.8 times as fast on a processor that multiplies
-            such numbers itself, and 3 to 12 times as slow without (benchmarks/RESULTS.md). The losses in the history are
-            half precision's until then.
+        pyramid: number of scales, each twice as large as the one before, with half as many steps. A list says how to share
+            the steps, coarse to fine: `[1, 4]` takes a fifth of them at half the size.
+        precision: `"float32"`, or `"bfloat16"` for features in half precision, but for the last tenth of the steps at full
+            size. Faster only on processors that multiply such numbers themselves (benchmarks/RESULTS.md).
         init: begin with the `"content"`, with `"noise"`, with the `"style"` or with a picture `(1, 3, H, W)` as large as the
             content, or `(B, 3, H, W)` with one for every content.
         style_scale: size of the style's short side relative to the content's. Larger means broader strokes. A style is never
@@ -135,7 +118,7 @@ class Gatys(nn.Module):
 
     def __init__(
         self,
-        encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
+        encoder: Source | Encoder = "vgg19_mini",
         *,
         content_layers: Sequence[str] | None = None,
         style_layers: Sequence[str] | None = None,
@@ -161,31 +144,23 @@ class Gatys(nn.Module):
         super().__init__()
         check_option("optimizer", optimizer, get_args(Optimizer))
         check_option("precision", precision, get_args(Precision))
-        check_option("tv_norm", tv_norm, ("l1", "l2"))
         if not isinstance(init, Tensor):
             check_option("init", init, get_args(Init))
         self.optimizer, self.precision, self.init = optimizer, precision, init
         self.steps, self.history_size = check_int("steps", steps, 1), check_int("history_size", history_size, 1)
         self.seed = check_int("seed", seed, 0)
-        if learning_rate is not None:
-            learning_rate = check_number("learning_rate", learning_rate, 0, above=True)
-        self.learning_rate = learning_rate
+        rate = {"lbfgs": 1.0, "adam": 0.02}[optimizer] if learning_rate is None else learning_rate
+        self.learning_rate = check_number("learning_rate", rate, 0, above=True)
         self.preconditioner = check_number("preconditioner", preconditioner, 0, 1)
         self.style_scale = check_number("style_scale", style_scale, 0, 100, above=True)
         self.shares = _scale_shares(pyramid)
-        content_weight, style_weight, tv_weight = check_weights(
-            {"content_weight": content_weight, "style_weight": style_weight, "tv_weight": tv_weight}
-        )
         name = encoder.name if isinstance(encoder, Encoder) else str(encoder)
-        contents = (
-            layers_of(name, "content") if content_layers is None else check_layers("content_layers", content_layers)
-        )
-        styles = layers_of(name, "style") if style_layers is None else check_layers("style_layers", style_layers)
-        contents, styles = contents if content_weight else (), styles if style_weight else ()
+        contents = layers_of(name, "content") if content_layers is None else content_layers
+        styles = layers_of(name, "style") if style_layers is None else style_layers
+        contents = check_layers("content_layers", contents) if content_weight else ()
+        styles = check_layers("style_layers", styles) if style_weight else ()
         if not contents and not styles:
-            raise ValueError(
-                "nothing to optimise: give at least one content layer or style layer with a weight above 0"
-            )
+            raise ValueError("nothing to optimise: give a content layer or a style layer with a weight above 0")
         self.encoder = as_encoder(encoder, (*contents, *styles), pooling=pooling, padding=padding)
         self.loss = PerceptualLoss(
             self.encoder,
@@ -221,7 +196,7 @@ class Gatys(nn.Module):
             style: `(1, 3, h, w)` in [0, 1] or `(1, 4, h, w)`, or a list of K such pictures of any sizes; may be None without
                 style layers.
             mask: `(K, H, W)` in [0, 1]: where each of the K styles applies. Scaled along with the content.
-            style_weights: K numbers: how much of each style, without a mask. None is equal parts.
+            style_weights: K numbers: how much of each style. None is equal parts, and with a mask the areas of its regions.
             init: a picture to begin with, in place of the model's own `init`: of a frame of a video, the last result.
             steps: take so many steps, all at full size, in place of the model's own `steps` and `pyramid`.
             callback: called with the `Result` so far after every step.
@@ -229,18 +204,17 @@ class Gatys(nn.Module):
 
         Raises:
             ValueError: pictures, masks or weights that don't fit together.
+            MemoryError: too large a picture for the memory there is; what would fit is named.
+            RuntimeError: inside `torch.inference_mode()`.
         """
-        *_, result = self.iterate(
-            content,
-            style,
-            mask=mask,
-            style_weights=style_weights,
-            init=init,
-            steps=steps,
-            callback=callback,
-            progress=progress,
-            every=self.steps if steps is None else steps,
-        )
+        options: Any = {
+            "mask": mask,
+            "style_weights": style_weights,
+            "init": init,
+            "steps": steps,
+            "callback": callback,
+        }
+        *_, result = self.iterate(content, style, progress=progress, every=steps or self.steps, **options)
         return result
 
     def stylize(self, content: Tensor, style: Tensor | Sequence[Tensor] | None = None, **options: Any) -> Tensor:
@@ -263,10 +237,6 @@ class Gatys(nn.Module):
         """As a call, but an iterator: yield the `Result` so far every `every` steps, and at the end.
 
         Pictures on the way have the size of the scale they were found at.
-
-        Raises:
-            MemoryError: too large a picture for the memory there is; what would fit is named.
-            RuntimeError: inside `torch.inference_mode()`.
         """
         every = check_int("every", every, 1)
         bias = self.encoder.color_bias  # pictures go where the encoder is, in its precision
@@ -299,15 +269,9 @@ class Gatys(nn.Module):
                     result.picture = torch.cat([run.picture for run in runs])
                     result.losses = _mean([run.losses for run in runs if run.losses])
                     (height, width), bits = taken[0].size, taken[0].bits
-                    result.history.append(
-                        {
-                            "step": number,
-                            "size": min(height, width),
-                            "bits": bits,
-                            "seconds": time.perf_counter() - begun,
-                        }
-                        | {name: terms[name] for name in ("total", "content", "style", "tv")}
-                    )
+                    entry = {"step": number, "size": min(height, width), "bits": bits}
+                    entry["seconds"] = time.perf_counter() - begun
+                    result.history.append(entry | {name: terms[name] for name in ("total", "content", "style", "tv")})
                     bar.update(height * width)
                     bar.set_description(f"{min(height, width)} px, step {number}/{total}", refresh=False)
                     bar.set_postfix_str(f"content {terms['content']:.3g}, style {terms['style']:.3g}", refresh=False)
@@ -331,9 +295,7 @@ class Gatys(nn.Module):
         """Validate the pictures of a run, and bring them where the encoder is: content, styles, mask and shares."""
         bias = self.encoder.color_bias
         if bias.dtype in (torch.float16, torch.bfloat16):
-            raise ValueError(
-                f"Gatys optimises in float32, and this one is {bias.dtype}: for speed, precision='bfloat16'"
-            )
+            raise ValueError(f"Gatys optimises in float32, not {bias.dtype}: for speed, precision='bfloat16'")
         if bias.is_inference() or torch.is_inference_mode_enabled():
             raise RuntimeError("Gatys needs gradients: make it and call it outside of torch.inference_mode()")
         content = check_picture(content, "content", opacity=True).to(bias)
@@ -343,14 +305,19 @@ class Gatys(nn.Module):
             size, found = content.shape[2:], check_picture(init, "init").shape
             if found[2:] != size or found[0] not in (1, len(content)):
                 raise ValueError(
-                    f"init is {tuple(found)}, and must be one picture as large as content, {tuple(size)}, or one for each "
-                    f"of the {len(content)} contents"
+                    f"init is {tuple(found)}, and must be one picture as large as content, {tuple(size)}, or one for each"
                 )
         if self.loss.style_layers and not styles:
             raise ValueError("style layers need a style picture: give one, or set style_weight=0")
         if mask is not None:
-            mask = _check_mask(mask, len(styles), content).to(bias)
-            style_weights = mask.sum((1, 2)).tolist() if style_weights is None else style_weights  # areas
+            check_mask(mask, len(styles), content)
+            mask = mask.to(bias)
+            if not bool(torch.isfinite(mask).all()) or mask.min() < 0 or mask.max() > 1:
+                raise ValueError(f"mask values must lie in [0, 1], found {mask.min():.3g} to {mask.max():.3g}")
+            areas = mask.sum((1, 2)).tolist()
+            if 0 in areas:
+                raise ValueError("every style needs a region: one mask is zero everywhere")
+            style_weights = areas if style_weights is None else style_weights
         return content, styles, mask, normalize_weights(style_weights, len(styles)).to(bias)
 
     def _scales(self, content: Tensor) -> list[tuple[tuple[int, int], int]]:
@@ -365,8 +332,7 @@ class Gatys(nn.Module):
         return [(size, count) for size, count in zip(sizes[::-1], counts) if count]
 
 
-@dataclass
-class _Step:
+class _Step(NamedTuple):
     """One step of a run: at which size, with how many bits, and the terms of the loss."""
 
     size: tuple[int, int]
@@ -375,14 +341,7 @@ class _Step:
 
 
 class _Run:
-    """One picture under way: `steps` takes a step each time it is asked, `finish` returns the result.
-
-    Where the loss is no longer finite, the rest of the steps at that scale is None: a batch stays at one scale.
-
-    Attributes:
-        picture: the best so far, `(1, 3 or 4, H, W)` in [0, 1], at the present scale.
-        losses: the terms of that picture.
-    """
+    """One picture under way: `steps` takes a step each time it is asked, and gives None where the loss is not finite."""
 
     def __init__(
         self,
@@ -414,7 +373,9 @@ class _Run:
             canvas = Canvas(self.best, gatys.preconditioner if gatys.optimizer == "lbfgs" else 0.0)
             optimizer = self._make_optimizer(canvas)
             least = math.inf
-            halves = self._count_halves(count, last=size == self.scales[-1][0])
+            halves = 0 if gatys.precision == "float32" else count
+            if halves and size == self.scales[-1][0]:
+                halves -= math.ceil(FLOAT32_TAIL * count)
             for k in range(count):
                 if k == halves:
                     least = math.inf  # losses in half precision are not to be compared with what comes now
@@ -457,18 +418,12 @@ class _Run:
 
     def _read_styles(self, size: tuple[int, int]) -> StyleTargets:
         """Return the targets of the style loss at one scale."""
-        content = self.content.shape[2:]
-        scaled = [
-            _resize(
-                style,
-                scaled_size(
-                    style.shape[2:], content, self.gatys.style_scale, level=size, least=self.gatys.encoder.least
-                ),
-            )
-            for style in self.styles
-        ]
+        content, gatys = self.content.shape[2:], self.gatys
+        scale, least = gatys.style_scale, gatys.encoder.least
+        sizes = [scaled_size(style.shape[2:], content, scale, level=size, least=least) for style in self.styles]
+        scaled = [_resize(*pair) for pair in zip(self.styles, sizes)]
         mask = None if self.mask is None else F.interpolate(self.mask, size, mode="area")
-        return self.gatys.loss.read_styles(scaled, shares=self.shares, mask=mask)
+        return gatys.loss.read_styles(scaled, shares=self.shares, mask=mask)
 
     def _first(self, init: Init | Tensor) -> Tensor:
         """Return the picture to begin with, at full size."""
@@ -487,16 +442,10 @@ class _Run:
         return _resize(noise.to(self.content), size)
 
     def _make_optimizer(self, canvas: Canvas) -> torch.optim.Optimizer:
-        rate = self.gatys.learning_rate
-        if self.gatys.optimizer == "adam":
-            return torch.optim.Adam(canvas.parameters(), lr=rate or 0.02, betas=(0.9, 0.99))
-        return make_lbfgs(canvas, learning_rate=rate or 1.0, history_size=self.gatys.history_size)
-
-    def _count_halves(self, count: int, *, last: bool) -> int:
-        """Return how many of the steps at one scale are taken in half precision, before the others."""
-        if self.gatys.precision == "float32":
-            return 0
-        return count - math.ceil(FLOAT32_TAIL * count) if last else count
+        gatys = self.gatys
+        if gatys.optimizer == "adam":
+            return torch.optim.Adam(canvas.parameters(), lr=gatys.learning_rate, betas=(0.9, 0.99))
+        return make_lbfgs(canvas, learning_rate=gatys.learning_rate, history_size=gatys.history_size)
 
 
 def _mean(losses: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -519,9 +468,8 @@ def _scale_shares(pyramid: int | Sequence[float]) -> tuple[float, ...]:
     """Shares of the steps, coarse to fine."""
     if isinstance(pyramid, list | tuple) and pyramid:
         return tuple(check_number("every share of the pyramid", share, 0, above=True) for share in pyramid)
-    if not isinstance(pyramid, numbers.Integral):
-        raise ValueError(f"pyramid must be a number of scales, or a list of their shares of the steps, got {pyramid!r}")
-    return tuple(2.0**k for k in reversed(range(check_int("pyramid", int(pyramid), 1, 32))))
+    scales = check_int("pyramid", pyramid, 1, 32)  # type: ignore[arg-type]
+    return tuple(2.0**k for k in reversed(range(scales)))
 
 
 def _share_steps(steps: int, shares: Sequence[float]) -> list[int]:
@@ -533,9 +481,10 @@ def _share_steps(steps: int, shares: Sequence[float]) -> list[int]:
     return counts
 
 
-def _layer_weights(weights: Mapping[str, float] | None, layers: Sequence[str]) -> dict[str, float]:
+def _layer_weights(weights: Mapping[str, float] | None, layers: Sequence[str]) -> dict[str, float] | None:
+    """Weights of all style layers, with sum 1."""
     if weights is None:
-        return {layer: 1 / len(layers) for layer in layers}
+        return None
     unknown = [layer for layer in weights if layer not in layers]
     if unknown:
         raise ValueError(f"layer_weights names {unknown}, and the style layers are {list(layers)}")
@@ -543,16 +492,6 @@ def _layer_weights(weights: Mapping[str, float] | None, layers: Sequence[str]) -
     if not 0 < total < math.inf or min(weights.values()) < 0:
         raise ValueError(f"layer_weights must be at least 0 with a finite sum above 0, got {dict(weights)}")
     return {layer: weights.get(layer, 0.0) / total for layer in layers}
-
-
-def _check_mask(mask: Tensor, styles: int, content: Tensor) -> Tensor:
-    check_mask(mask, styles, content)
-    mask = mask.to(content.dtype)
-    if not bool(torch.isfinite(mask).all()) or mask.min() < 0 or mask.max() > 1:
-        raise ValueError(f"mask values must lie in [0, 1], found {mask.min():.3g} to {mask.max():.3g}")
-    if bool((mask.sum((1, 2)) == 0).any()):
-        raise ValueError("every style needs a region: one mask is zero everywhere")
-    return mask
 
 
 register(

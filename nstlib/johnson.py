@@ -45,15 +45,7 @@ from nstlib.utils.checkpoints import (
     to_be_loaded,
     translate_johnson,
 )
-from nstlib.utils.checks import (
-    check_int,
-    check_layers,
-    check_number,
-    check_option,
-    check_picture,
-    check_weights,
-    suggest,
-)
+from nstlib.utils.checks import check_int, check_layers, check_number, check_option, check_picture, suggest
 from nstlib.utils.image import WRITABLE
 from nstlib.utils.memory import enough_memory
 from nstlib.utils.opacity import split_opacity
@@ -77,9 +69,6 @@ class TransformerNet(nn.Module):
             a sixteenth of them and is drawn for a CPU or a browser.
         norm: `"instance"`, or `"batch"` as in the first paper.
 
-    Raises:
-        ValueError: a width below 1, or another norm.
-
     Example:
         >>> network = TransformerNet()
         >>> sum(parameter.numel() for parameter in network.parameters())
@@ -96,11 +85,7 @@ class TransformerNet(nn.Module):
         self.conv1, self.norm1 = _conv(3, width, 9), _norm(width, norm)
         self.conv2, self.norm2 = _conv(width, 2 * width, 3, stride=2), _norm(2 * width, norm)
         self.conv3, self.norm3 = _conv(2 * width, 4 * width, 3, stride=2), _norm(4 * width, norm)
-        self.res1 = ResidualBlock(4 * width, norm)
-        self.res2 = ResidualBlock(4 * width, norm)
-        self.res3 = ResidualBlock(4 * width, norm)
-        self.res4 = ResidualBlock(4 * width, norm)
-        self.res5 = ResidualBlock(4 * width, norm)
+        self.res1, self.res2, self.res3, self.res4, self.res5 = (ResidualBlock(4 * width, norm) for _ in range(5))
         self.up1, self.norm4 = _conv(4 * width, 2 * width, 3), _norm(2 * width, norm)
         self.up2, self.norm5 = _conv(2 * width, width, 3), _norm(width, norm)
         self.out = _conv(width, 3, 9)
@@ -135,10 +120,8 @@ class TransformerNet(nn.Module):
 
         - Channels come last in memory, where convolutions and normalisation are fastest.
         - Upsampling and the convolution after it are one transposed convolution (`_merge_upsampling`): 4/9 of the work.
-        - The last convolution computes 2 x 2 pixels at a time (`_four_pixels`): processors compute 8 or 16 channels as
-          fast as 3.
-        - Biases that a normalisation takes away again are left out; normalising, scale, shift and ReLU run in place, on
-          bands of rows that stay in the cache.
+        - The last convolution computes 2 x 2 pixels at a time (`_four_pixels`): 12 channels take no longer than 3.
+        - Normalising, scale, shift and ReLU run in place, on bands of rows that stay in the cache.
 
         Args:
             content: as for a call.
@@ -166,7 +149,6 @@ class TransformerNet(nn.Module):
         return x[..., : content.shape[2], : content.shape[3]]
 
     def _blocks(self) -> tuple[ResidualBlock, ...]:
-        """The five residual blocks."""
         return self.res1, self.res2, self.res3, self.res4, self.res5
 
     def extra_repr(self) -> str:
@@ -195,17 +177,10 @@ class JohnsonObjective(Objective):
         style: the painting, `(1, 3, h, w)` in [0, 1]. It is read at its own size, which decides how broad strokes are.
         name: what to call the style.
         init_from: what to call the weights that the network has now.
-        encoder: the name, path or state dict of a network, or an `Encoder` that has all layers named here. It stays frozen.
-        content_layers: layers whose features are kept, place by place.
-        style_layers: layers whose Gram matrices are matched, all with the same weight.
-        content_weight: weight of the content loss.
-        style_weight: weight of the style loss.
-        tv_weight: weight of the total variation.
+        encoder, content_layers, style_layers, content_weight, style_weight, tv_weight: as for `nstlib.Gatys`; style layers
+            have all the same weight.
         raster_weight: weight of the pattern of 4 pixels that the network would leave by widening small maps. Gatys has no
             such term, and `terms` leaves it out.
-
-    Raises:
-        ValueError: a weight below 0, a style of a wrong shape or range, or an encoder that lacks a layer.
 
     Example:
         >>> from nstlib import samples
@@ -224,7 +199,7 @@ class JohnsonObjective(Objective):
         *,
         name: str = "unnamed",
         init_from: str = "random weights",
-        encoder: str | os.PathLike[str] | Mapping[str, Tensor] | Encoder = "vgg19_mini",
+        encoder: Source | Encoder = "vgg19_mini",
         content_layers: Sequence[str] = ("relu3_1",),
         style_layers: Sequence[str] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
         content_weight: float = 1.0,
@@ -233,17 +208,12 @@ class JohnsonObjective(Objective):
         raster_weight: float = 200.0,
     ) -> None:
         super().__init__()
-        content_weight, style_weight, tv_weight, self.raster_weight = check_weights(
-            {
-                **{"content_weight": content_weight, "style_weight": style_weight, "tv_weight": tv_weight},
-                "raster_weight": raster_weight,
-            }
-        )
+        self.raster_weight = check_number("raster_weight", raster_weight, 0)
         content_layers = check_layers("content_layers", content_layers)
         style_layers = check_layers("style_layers", style_layers)
         if not isinstance(getattr(network, "_orig_mod", network), TransformerNet):  # which may be compiled
             raise TypeError(
-                f"network is a TransformerNet, new or Johnson.pretrained(...).network, not a {type(network).__name__}"
+                f"network must be a TransformerNet, not a {type(network).__name__}: take Johnson.pretrained(...).network"
             )
         if not content_layers or not style_layers:
             raise ValueError("an objective needs at least one content layer and one style layer")
@@ -266,12 +236,7 @@ class JohnsonObjective(Objective):
             self.register_buffer(f"gram_{layer}", gram)  # (1, C, C)
 
     def forward(self, content: Tensor, style: Tensor | None = None) -> dict[str, Tensor]:
-        """Return the weighted terms of the loss, `content`, `style`, `tv` and `raster`: their sum is to be minimised.
-
-        Args:
-            content: photographs, `(B, 3, H, W)` in [0, 1].
-            style: left alone: the style is the one that the objective was made with.
-        """
+        """Return the weighted terms of the loss, `content`, `style`, `tv` and `raster`, of photographs `(B, 3, H, W)`."""
         painted = self.network(content)
         return {**self.terms(painted, content), "raster": self.raster_weight * raster(painted)}
 
@@ -330,8 +295,9 @@ class Johnson(nn.Module):
     ) -> None:
         super().__init__()
         if not isinstance(getattr(network, "_orig_mod", network), TransformerNet):  # which may be compiled
-            found = repr(network) if isinstance(network, str) else f"a {type(network).__name__}"
-            raise TypeError(f"Johnson paints with a TransformerNet, not {found}; Johnson.pretrained('swirl') reads one")
+            raise TypeError(
+                f"Johnson takes a TransformerNet, not a {type(network).__name__}; Johnson.pretrained('swirl') reads one"
+            )
         self.network, self.metadata, self.grams = network, dict(metadata or {}), dict(grams or {})
         self.to(memory_format=torch.channels_last)
         self.eval()
@@ -343,16 +309,11 @@ class Johnson(nn.Module):
 
     @classmethod
     def pretrained(cls, style: str) -> Johnson:
-        """A network that is shipped with the package.
-
-        Raises:
-            ValueError: a style that is not shipped.
-            OSError: its file is damaged.
-        """
-        styles = cls.styles()
-        if style not in styles:
-            known = suggest(str(style), styles) if styles else " (none is yet)"
-            raise ValueError(f"no Johnson network is shipped for the style {style!r}{known}")
+        """A network that is shipped with the package, by its style; `Johnson.styles()` lists them."""
+        if style not in cls.styles():
+            raise ValueError(
+                f"no Johnson network is shipped for the style {style!r}{suggest(str(style), cls.styles())}"
+            )
         return cls.from_checkpoint(f"johnson_{style}")
 
     @classmethod
@@ -363,13 +324,12 @@ class Johnson(nn.Module):
         paint [0, 1] -> [0, 1].
 
         Args:
-            source: a file that `save` or `nst train` has written (its `checkpoint-<step>.pt`, too), a published `.pth` or
-                `.model`, a state dict as a file, such as `torch.save(model.state_dict(), ...)` writes, or a state dict.
+            source: a file that `save`, `nst train` or `torch.save(model.state_dict(), ...)` has written, a published `.pth`
+                or `.model`, or a state dict.
 
         Raises:
             ValueError: weights of another method or another architecture.
-            FileNotFoundError: no file at that path.
-            OSError: a file that is damaged or holds no weights.
+            OSError: no file at that path, or one that is damaged or holds no weights.
 
         Example:
             >>> Johnson.from_checkpoint(Johnson(TransformerNet(width=4)).state_dict()).network.width
@@ -394,33 +354,28 @@ class Johnson(nn.Module):
     @classmethod
     def open(cls, styles: Sequence[str | os.PathLike[str]]) -> Johnson:
         """Return the network of a style: a shipped one by its name, or one that a user has trained by its file."""
-        shipped = ", ".join(cls.styles()) or "none yet"
+        shipped = ", ".join(cls.styles())
         if len(styles) != 1:
             raise ValueError(f"johnson paints in one style at a time, got {len(styles)}; shipped styles: {shipped}")
         (style,) = styles
-        if isinstance(style, (str, os.PathLike)) and style not in cls.styles():
-            suffix = Path(style).suffix.lower()
-            if suffix in SUFFIXES or (Path(style).is_file() and suffix not in WRITABLE):
-                return cls.from_checkpoint(style)
-        if not isinstance(style, str) or (style not in cls.styles() and Path(style).suffix):
-            what = repr(os.fspath(style)) if isinstance(style, (str, os.PathLike)) else f"a {type(style).__name__}"
-            raise ValueError(
-                f"a Johnson network is trained for one style, so style is the name of a shipped one ({shipped}) or a "
-                f"weights file, not a picture: got {what}"
-            )
-        return cls.pretrained(style)
+        if isinstance(style, (str, os.PathLike)):
+            name, path, suffix = os.fspath(style), Path(style), Path(style).suffix.lower()
+            weights = suffix in SUFFIXES or (path.is_file() and suffix not in WRITABLE)
+            if name in cls.styles() or not (weights or suffix):
+                return cls.pretrained(name)
+            if weights:
+                return cls.from_checkpoint(path)
+        what = repr(os.fspath(style)) if isinstance(style, (str, os.PathLike)) else f"a {type(style).__name__}"
+        raise ValueError(
+            f"a Johnson network is trained for one style, so style is the name of a shipped one ({shipped}) or a "
+            f"weights file, not a picture: got {what}"
+        )
 
     def save(self, path: str | os.PathLike[str], *, half: bool = False) -> Path:
         """Write the network as a safetensors file, whole or not at all, for `from_checkpoint`.
 
         Args:
-            path: where; it ends with `.safetensors`.
-            half: store half precision, in half the space. Else the weights keep their own precision, bit for bit. They are
-                read as float32 in any case.
-
-        Raises:
-            ValueError: a path with another suffix.
-            OSError: the file can't be written.
+            path, half: as for `nstlib.arbitrary.ArbitraryStyle.save`.
 
         Example:
             >>> import tempfile
@@ -447,12 +402,12 @@ class Johnson(nn.Module):
                 result keeps. What is transparent counts in no statistic.
             style: None: the network knows its style.
             alpha: strength in [0, 1]. The network knows one strength only, so the result is blended with the photograph
-                pixel by pixel: `alpha * result + (1 - alpha) * content`. (AdaIN, SANet and AdaAttN blend features.)
+                pixel by pixel: `alpha * result + (1 - alpha) * content`.
             refine: how many steps of L-BFGS on the pixels follow, on the loss that the network was trained by.
             progress: there is no bar for so short a time.
 
         Returns:
-            `(B, 3, H, W)` in [0, 1].
+            `(B, 3, H, W)` in [0, 1], or 4 channels as the content has.
 
         Raises:
             ValueError: a wrong shape, range or alpha, a style picture, or refine with weights that lack the painting's Gram
@@ -483,17 +438,14 @@ class Johnson(nn.Module):
         about, dtype = self.metadata, self.network.out.weight.dtype
         if not self.grams:
             raise ValueError(
-                "refine compares with the painting's Gram matrices, which these weights don't hold: the weights.safetensors "
-                "of nst train does"
+                "refine needs the painting's Gram matrices: nst train writes them into weights.safetensors"
             )
         if dtype in (torch.float16, torch.bfloat16):
             raise ValueError(f"refine optimises in float32, and this model is {dtype}: call float() on it first")
         layers = about["content_layers"].split()
         encoder = Encoder(about["encoder"], (*layers, *self.grams)).to(self.network.out.weight)
         if encoder.fingerprint != about["encoder_fingerprint"]:
-            raise ValueError(
-                f"refine needs the encoder that the network was trained with, and {encoder.name!r} is another"
-            )
+            raise ValueError(f"refine needs the encoder of the training, and {encoder.name!r} is another")
         weights: Any = {f"{name}_weight": float(about[f"{name}_weight"]) for name in ("content", "style", "tv")}
         return PerceptualLoss(encoder, content_layers=layers, style_layers=tuple(self.grams), **weights)
 
@@ -562,28 +514,17 @@ def _normalize_(x: Tensor, norm: nn.InstanceNorm2d | nn.BatchNorm2d, opacity: Te
 
 
 def _merge_upsampling(weight: Tensor) -> Tensor:
-    """The weight of the transposed convolution of stride 2 that is nearest x2 upsampling and then a 3x3 convolution.
-
-    Every pixel of the small picture is a square of 2 x 2 pixels in the large one. Turned over, the 3x3 kernel adds each of
-    them to its 3 x 3 neighbours, so the four together add to 4 x 4, by the kernel (*) a 2 x 2 square of ones.
-
-    Args:
-        weight: `(C_out, C_in, 3, 3)`.
-
-    Returns:
-        `(C_in, C_out, 4, 4)`.
-    """
+    """`(C_out, C_in, 3, 3)` -> `(C_in, C_out, 4, 4)`: upsampling and a convolution as one transposed one."""
+    # Every pixel of the small picture is a square of 2 x 2 pixels in the large one. Turned over, the 3x3 kernel adds each of
+    # them to its 3 x 3 neighbours, so the four together add to 4 x 4, by the kernel (*) a 2 x 2 square of ones
     turned = weight.flip(2, 3).flatten(0, 1)[:, None]  # (C_out C_in, 1, 3, 3)
     merged = F.conv2d(turned, torch.ones_like(turned[:1, :, :2, :2]), padding=1)
     return merged.reshape(*weight.shape[:2], 4, 4).transpose(0, 1)
 
 
 def _four_pixels(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
-    """A convolution of stride 2 whose channels are the 2 x 2 neighbouring pixels of `conv`, in the order of pixel_shuffle.
-
-    Returns:
-        weight `(4 C_out, C_in, k + 1, k + 1)`, which holds the kernel in its four corners in turn, and bias `(4 C_out,)`.
-    """
+    """A convolution of stride 2 whose channels are 2 x 2 neighbouring pixels of `conv`, in the order of pixel_shuffle."""
+    # (4 C_out, C_in, k + 1, k + 1): the kernel in its four corners in turn
     corners = [F.pad(conv.weight, (right, 1 - right, down, 1 - down)) for down in (0, 1) for right in (0, 1)]
     weight = torch.stack(corners, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
     bias = conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias

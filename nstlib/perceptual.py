@@ -7,8 +7,6 @@
 
 Dividing by the loss of features that are zero is ours: weights then mean the same for every network, layer and size. The
 papers' own scale, 1/2 sum (F - P)^2 and 1 / (4 C^2) sum (G - A)^2, is `normalize_losses=False`.
-
-What does not change from step to step, features of the content and Gram matrices of the style, is read once.
 """
 
 from __future__ import annotations
@@ -23,6 +21,7 @@ from torch import Tensor, nn
 
 from nstlib.encoder import Encoder
 from nstlib.losses import gram_matrix, normalize_weights, sum_content, sum_style, total_variation
+from nstlib.utils.checks import check_number, check_option
 from nstlib.utils.opacity import opacity_at
 
 
@@ -46,14 +45,9 @@ class PerceptualLoss(nn.Module):
 
     Args:
         encoder: an `Encoder` that has all layers named here.
-        content_layers: layers whose features are kept, position by position. May be empty.
-        style_layers: layers whose Gram matrices are matched. May be empty.
-        content_weight: weight of the content loss.
-        style_weight: weight of the style loss.
-        tv_weight: weight of the total variation.
         layer_weights: style layer -> its weight; None weighs all alike, with sum 1.
-        tv_norm: `"l2"` or `"l1"`.
-        normalize_losses: divide every term by its value for features of zero. False is the paper's scale.
+        content_layers, style_layers, content_weight, style_weight, tv_weight, tv_norm, normalize_losses: as for
+            `nstlib.Gatys`.
 
     Example:
         >>> from nstlib import samples
@@ -80,7 +74,9 @@ class PerceptualLoss(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.content_layers, self.style_layers = tuple(content_layers), tuple(style_layers)
-        self.weights = {"content": content_weight, "style": style_weight, "tv": tv_weight}
+        weights = {"content": content_weight, "style": style_weight, "tv": tv_weight}
+        self.weights = {name: check_number(f"{name}_weight", weight, 0) for name, weight in weights.items()}
+        check_option("tv_norm", tv_norm, ("l1", "l2"))
         self.layer_weights = dict(layer_weights or dict.fromkeys(style_layers, 1 / max(1, len(style_layers))))
         self.tv_norm, self.normalize_losses = tv_norm, normalize_losses
 
@@ -97,8 +93,7 @@ class PerceptualLoss(nn.Module):
         """Return the Gram matrices of K paintings.
 
         Args:
-            styles: K paintings `(1, 3, h, w)`, or `(1, 4, h, w)` with their opacity, of any sizes. Where a painting is
-                transparent, its colours are those that `split_opacity` gives.
+            styles: K paintings of any sizes: `(1, 3, h, w)`, or `(1, 4, h, w)`, both parts of `split_opacity` joined.
             shares: `(K,)`, how much of each; None is equal parts.
             mask: `(K, 1, H, W)`, where each applies in the picture. None mixes all of them everywhere, and `(1, 1, H, W)`
                 mixes them in one region.
@@ -120,10 +115,7 @@ class PerceptualLoss(nn.Module):
     def forward(self, picture: Tensor, contents: Mapping[str, Tensor], styles: StyleTargets) -> dict[str, Tensor]:
         """Return the terms of the loss, scalars, unweighted: `content`, `style`, `tv` and `style/<layer>`.
 
-        Args:
-            picture: `(B, 3, H, W)`.
-            contents: from `read_content`, of pictures of that size.
-            styles: from `read_styles`.
+        Pictures are `(B, 3, H, W)`, `contents` come from `read_content`, `styles` from `read_styles`.
         """
         features = self.encoder(picture)
         terms = {"content": picture.new_zeros(()), "style": picture.new_zeros(())}
@@ -132,7 +124,7 @@ class PerceptualLoss(nn.Module):
             terms["content"], _ = sum_content(features, contents, normalize_losses=self.normalize_losses)
         if styles.grams:
             masks = None
-            if styles.mask is not None:
+            if styles.mask is not None:  # (K, 1, h, w)
                 sizes = {layer: features[layer].shape[2:] for layer in styles.grams}
                 masks = {layer: F.interpolate(styles.mask, size, mode="area") for layer, size in sizes.items()}
             terms["style"], layers = sum_style(
@@ -140,7 +132,7 @@ class PerceptualLoss(nn.Module):
                 styles.grams,
                 self.layer_weights,
                 normalize_losses=self.normalize_losses,
-                masks=masks,  # (K, 1, h, w)
+                masks=masks,
                 shares=styles.shares,
             )
         terms["tv"] = total_variation(picture, norm=self.tv_norm)

@@ -1,8 +1,8 @@
 """Pixels as what is optimised: the canvas, one step of the optimiser, and refining what a network has painted.
 
-Gatys takes hundreds of these steps from the photograph. `refine` takes a few from the picture that a network has painted, on
-the method's loss of content and style: the network has learnt to guess, in one pass, where such an optimisation would end
-(amortised optimisation), and gradient steps on the pixels of this one picture make up for what the guess lacks.
+Gatys takes hundreds of these steps from the photograph. `refine` takes a few from the picture that a network has painted:
+the network has learnt to guess, in one pass, where such an optimisation would end (amortised optimisation), and steps on the
+pixels of this one picture make up for what the guess lacks.
 """
 
 from __future__ import annotations
@@ -23,18 +23,14 @@ class Canvas(nn.Module):
     """The picture as the optimiser sees it: x = first + irfft(w rfft(z)), with w = (f / 0.1)^-preconditioner.
 
     A step in z is a step in x whose low frequencies count more. The loss is steeper along fine grain than along broad
-    strokes, so L-BFGS needs fewer of these steps (benchmarks/gatys.py). Olah et al. 2017 choose such coordinates for looks.
-
-    Args:
-        first: the picture to begin with, `(1, 3, H, W)`.
-        preconditioner: 0 is plain pixels.
+    strokes, so L-BFGS needs fewer of these steps (benchmarks/gatys.py). With a preconditioner of 0, z are plain pixels.
     """
 
     def __init__(self, first: Tensor, preconditioner: float = 0.0) -> None:
         super().__init__()
         # L-BFGS flattens z and its gradient with .view, so both are contiguous whatever the encoder runs in
         self.first = first.detach().contiguous()
-        self.z = nn.Parameter(torch.zeros_like(self.first))
+        self.z = nn.Parameter(torch.zeros_like(self.first))  # (1, 3, H, W)
         height, width = first.shape[2:]
         place: dict[str, Any] = {"device": first.device, "dtype": first.dtype}
         fy, fx = torch.fft.fftfreq(height, **place)[:, None], torch.fft.rfftfreq(width, **place)[None]
@@ -49,14 +45,8 @@ class Canvas(nn.Module):
 
 def make_lbfgs(canvas: Canvas, *, learning_rate: float = 1.0, history_size: int = 20) -> torch.optim.LBFGS:
     """Return an L-BFGS of one evaluation a step, without tolerances: the caller counts steps and keeps the best."""
-    return torch.optim.LBFGS(
-        canvas.parameters(),
-        lr=learning_rate,
-        max_iter=1,
-        history_size=history_size,
-        tolerance_grad=0,
-        tolerance_change=0,
-    )
+    options: Any = {"max_iter": 1, "tolerance_grad": 0, "tolerance_change": 0}
+    return torch.optim.LBFGS(canvas.parameters(), lr=learning_rate, history_size=history_size, **options)
 
 
 def take_step(
@@ -68,11 +58,8 @@ def take_step(
 ) -> tuple[Tensor, dict[str, float]]:
     """Take one step: return the picture before it, and the terms of its loss.
 
-    Args:
-        optimizer: of the canvas' parameters.
-        canvas: what is changed.
-        evaluate: picture -> the terms of its loss, scalars; `total` is what is minimised.
-        reach: how much a step of L-BFGS may change any number of the canvas; longer ones are shortened.
+    `evaluate` gives the terms of a picture, scalars, of which `total` is minimised. A step of L-BFGS that would change a
+    number of the canvas by more than `reach` is shortened.
     """
     terms: dict[str, Tensor] = {}
     pictures: list[Tensor] = []
@@ -101,17 +88,10 @@ def take_step(
 
 
 def refine(picture: Tensor, loss: Callable[[Tensor], Tensor], *, steps: int) -> Tensor:
-    """Take steps of L-BFGS on the pixels of a picture, and return the best found.
+    """Take steps of L-BFGS on the pixels of a picture `(1, 3, H, W)`, and return the best found, not clamped.
 
-    An interrupt (Ctrl-C, or the stop button of a notebook) returns the best so far.
-
-    Args:
-        picture: `(1, 3, H, W)`, where to begin.
-        loss: `(1, 3, H, W)` -> a scalar to be minimised.
-        steps: how many; each takes one evaluation of the loss and its gradient.
-
-    Returns:
-        `(1, 3, H, W)`, not clamped, detached.
+    An interrupt (Ctrl-C, or the stop button of a notebook) returns the best so far. `loss` gives the scalar to be minimised,
+    of such a picture.
 
     Example:
         >>> picture, loss = torch.rand(1, 3, 8, 8), lambda x: (x - 0.5).square().mean()
@@ -131,9 +111,7 @@ def refine(picture: Tensor, loss: Callable[[Tensor], Tensor], *, steps: int) -> 
                     optimizer, canvas, lambda x: {"total": loss(x)}, reach=0.1 if step == 0 else MAX_PIXEL_STEP
                 )
                 if not math.isfinite(losses["total"]):
-                    warnings.warn(
-                        f"the loss was no longer finite at step {step}: kept the best picture before", stacklevel=2
-                    )
+                    warnings.warn(f"the loss was no longer finite at step {step}: kept the best before", stacklevel=2)
                     break
                 if losses["total"] < least:
                     best, least = before, losses["total"]

@@ -226,7 +226,6 @@ MUTANTS: dict[str, list[tuple[str, str]]] = {
         ("            tv_weight=tv_weight,\n", ""),
         ("            tv_norm=tv_norm,\n", ""),
         ("            normalize_losses=normalize_losses,\n", ""),
-        ("return {layer: 1 / len(layers) for layer in layers}", "return {layer: 1.0 for layer in layers}"),
         ("weights.get(layer, 0.0) / total", "weights.get(layer, 0.0)"),
         ("style_weight: float = 20.0", "style_weight: float = 2.0"),
         ("normalize_losses: bool = True", "normalize_losses: bool = False"),
