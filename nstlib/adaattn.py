@@ -23,7 +23,7 @@ AdaAttN without f, g, h (the local loss):
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -44,14 +44,11 @@ def adaattn(content: Tensor, query: Tensor, key: Tensor, value: Tensor, opacity:
     """Adaptive attention normalisation: (eq. 3) to (eq. 6).
 
     Args:
-        content: `(B, C, H, W)`.
+        content: `(B, C, H, W)`, as is the result.
         query: `(B, D, H, W)`, the content's key after f.
         key: `(B or 1, D, h, w)`, the style's key after g.
         value: `(B or 1, C, h, w)`, the style's features after h.
         opacity: as for `nstlib.losses.moments`, of the content.
-
-    Returns:
-        `(B, C, H, W)`, of the content's dtype.
     """
     # A = softmax(f(key(c))^T g(key(s))),  M = A V,  S = sqrt(A V^2 - M^2)
     mean, std = attention_moments(query, key, value)
@@ -60,19 +57,14 @@ def adaattn(content: Tensor, query: Tensor, key: Tensor, value: Tensor, opacity:
 
 
 class AttentionNorm(nn.Module):
-    """The parameters of one AdaAttN module: f, g and h at one level.
-
-    Args:
-        channels: C of the level.
-        key_channels: channels of its key: all layers up to it together.
-    """
+    """The parameters of one AdaAttN module: f, g and h at a level of C channels, whose key has `key_channels`."""
 
     def __init__(self, channels: int, key_channels: int) -> None:
         super().__init__()
         self.f = nn.Conv2d(key_channels, key_channels, 1)
         self.g = nn.Conv2d(key_channels, key_channels, 1)
         self.h = nn.Conv2d(channels, channels, 1)
-        # without parameters, to begin with: what a decoder of AdaIN can paint already
+        # as if there were none, to begin with: what a decoder of AdaIN can paint already
         for conv in (self.f, self.g, self.h):
             init_identity_(conv)
 
@@ -124,12 +116,9 @@ class AdaAttN(ArbitraryStyle):
         return {"relu4_1": merged, "relu3_1": changed["relu3_1"]}
 
     def _module(self, level: str) -> AttentionNorm:
-        if level == "relu3_1":
-            module = self.network["adaattn_3"]
-        else:
-            module = getattr(self.network["transformer"], level.replace("relu", "attn_adain_"))
-        assert isinstance(module, AttentionNorm)
-        return module
+        transformer = self.network["transformer"]
+        modules = self.network["adaattn_3"], transformer.attn_adain_4_1, transformer.attn_adain_5_1
+        return cast(AttentionNorm, modules[LEVELS.index(level)])
 
 
 class AdaAttNObjective(ArbitraryObjective):
@@ -138,9 +127,8 @@ class AdaAttNObjective(ArbitraryObjective):
     Args:
         model: an `AdaAttN` on an encoder that has all `layers`.
         balance: see `nstlib.arbitrary_objective.ArbitraryObjective`.
-        **weights: of the terms `local` (3) and `global` (10), and of two that are ours: `identity` (0), for which the
-            decoder paints the content's own features, and is compared pixel by pixel; and `colors` (0), the
-            `nstlib.losses.color_distance` between result and painting.
+        **weights: of the terms `local` (3) and `global` (10), and of two that are ours, as in `nstlib.AdaINObjective`:
+            `identity` (0) and `colors` (0).
 
     Example:
         >>> from nstlib import samples
@@ -183,7 +171,7 @@ def parameter_free_adaattn(
         content: features by layer, `(B, C, H, W)`; all of `relu1_1` ... up to `layer`.
         style: features by layer, `(B or 1, C, h, w)`.
         layer: the layer to change.
-        opacity: `(B or 1, 1, H, W)`, how much each position of the content counts; None counts all alike.
+        opacity: as for `nstlib.losses.moments`, of the content.
 
     Returns:
         `(B, C, H, W)`, float32 at least: the content's features at the layer in the style.

@@ -34,8 +34,6 @@ BUDGET = 34 * 2**20
 def attend(query: Tensor, key: Tensor, value: Tensor, *, budget: int = BUDGET) -> Tensor:
     """Return what every position of the query sees: the values, weighted by how well their keys match.
 
-    Several styles are joined by concatenating their positions: keys `(B, D, N)` and values `(B, E, N)`.
-
     Args:
         query: `(B, D, h, w)`, or any other number of position dimensions, as for key and value.
         key: `(B, D, h', w')`, or a batch of 1 that all queries share.
@@ -45,21 +43,17 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, budget: int = BUDGET) -
     Returns:
         `(B, E, h, w)`, of the value's dtype; computed in float32 at least, under autocast too.
 
-    Raises:
-        ValueError: shapes that don't fit, or nothing to attend to.
-
     Example:
         >>> query, key = torch.tensor([[[9.0, 0.0]]]), torch.tensor([[[9.0, -9.0]]])
         >>> attend(query, key, torch.tensor([[[1.0, 3.0]]]))  # the first sees its match, the second sees both alike
         tensor([[[1., 2.]]])
     """
-    shapes = f"query {tuple(query.shape)}, key {tuple(key.shape)} and value {tuple(value.shape)}"
-    if min(query.ndim, key.ndim) < 3 or not (query.numel() and value.numel()):
-        raise ValueError(f"attention needs tensors (B, C, H, W) or (B, C, N), none of them empty, got {shapes}")
-    if query.shape[1] != key.shape[1] or len(key) not in (1, len(query)):
-        raise ValueError(f"a key needs the query's channels, and its batch or a batch of 1, got {shapes}")
-    if len(key) != len(value) or key.shape[2:] != value.shape[2:]:
-        raise ValueError(f"key and value need the same pictures and positions, got {shapes}")
+    pairs = query.shape[1] == key.shape[1] and len(key) in (1, len(query))
+    if not pairs or len(key) != len(value) or key.shape[2:] != value.shape[2:]:
+        raise ValueError(
+            "a key has the query's channels, its batch or a batch of 1, and the value's pictures and positions, got "
+            f"query {tuple(query.shape)}, key {tuple(key.shape)} and value {tuple(value.shape)}"
+        )
     # at least float32: scores are sums without a scale, and half precision would round them by whole units
     dtype = functools.reduce(torch.promote_types, (query.dtype, key.dtype, value.dtype), torch.float32)
     q, k, v = (x.to(dtype).flatten(2) for x in (query, key, value))  # (B, D, N), (B, D, M), (B, E, M)
@@ -90,14 +84,7 @@ def _attend_rows(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 def attention_moments(query: Tensor, key: Tensor, value: Tensor, *, budget: int = BUDGET) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of what every position of the query sees: AdaAttN's statistics.
 
-    Args:
-        query, key, value, budget: as for `attend`.
-
-    Returns:
-        mean and std, each `(B, E, h, w)`, of the value's dtype. Where the std is 0 its gradient is 0.
-
-    Raises:
-        ValueError: as `attend`.
+    Args are those of `attend`; mean and std are each `(B, E, h, w)`. Where the std is 0 its gradient is 0.
 
     Example:
         >>> flat = torch.zeros(1, 1, 1)  # sees everything alike

@@ -1,4 +1,4 @@
-"""Layers that SANet and AdaAttN share: the fusion of two levels, and the initialisation of a convolution as the identity."""
+"""What SANet and AdaAttN share: the fusion of two levels, and a convolution that begins as the identity."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from nstlib.encoder import PaddedConv
 
 def init_identity_(conv: nn.Conv2d) -> None:
     """Initialise a convolution as the identity."""
-    assert conv.bias is not None
     nn.init.dirac_(conv.weight)
-    nn.init.zeros_(conv.bias)
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
 
 
 class FeatureFusion(nn.Module):

@@ -9,7 +9,8 @@ Features are `(B, C, H, W)`: C feature maps over H x W positions. With F the `C 
     moments loss         |mean - mean|^2 + |std - std|^2                    eq. (13)
     total variation      differences of neighbouring pixels                 Mahendran & Vedaldi 2015, eq. (4)
 
-All are differentiable and batched. A loss is one number: the mean over the pictures of the batch.
+All are differentiable and batched, and computed in float32 at least. A loss is a scalar of at least 0: the mean over the
+pictures of the batch. Each wrong shape is a ValueError.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nstlib.utils.checks import check_option
+
 
 def gram_matrix(features: Tensor, mask: Tensor | None = None) -> Tensor:
     """Which features occur together: G_ij = mean over positions of F_i F_j.
@@ -31,14 +34,10 @@ def gram_matrix(features: Tensor, mask: Tensor | None = None) -> Tensor:
 
     Args:
         features: `(B, C, H, W)`.
-        mask: `(B or 1, 1, H, W)` in [0, 1]: counts each position as much as the mask says (a guided Gram matrix,
-            Gatys et al. 2017).
+        mask: `(B or 1, 1, H, W)` in [0, 1]: how much each position counts (a guided Gram matrix, Gatys et al. 2017).
 
     Returns:
-        `(B, C, C)`, symmetric, float32 at least: half precision would overflow.
-
-    Raises:
-        ValueError: features of another shape, or a mask that doesn't fit.
+        `(B, C, C)`, symmetric.
 
     Example:
         >>> gram_matrix(torch.ones(1, 2, 4, 4))
@@ -51,8 +50,7 @@ def gram_matrix(features: Tensor, mask: Tensor | None = None) -> Tensor:
             # G = F F^T / HW
             gram: Tensor = _Gram.apply(features)
             return gram / features.shape[2:].numel()
-        fits = mask.ndim == 4 and mask.shape[1] == 1 and len(mask) in (1, len(features))
-        if not fits or mask.shape[2:] != features.shape[2:]:
+        if mask.shape[1:] != (1, *features.shape[2:]):
             raise ValueError(f"features {tuple(features.shape)} need a mask (B, 1, H, W), got {tuple(mask.shape)}")
         f = _at_least_float32(features).flatten(2)  # (B, C, HW)
         m = mask.to(f.dtype).flatten(2)  # (B, 1, HW)
@@ -61,11 +59,10 @@ def gram_matrix(features: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 class _Gram(torch.autograd.Function):
-    """F F^T, `(B, C, H, W)` -> `(B, C, C)`.
+    """F F^T, `(B, C, H, W)` -> `(B, C, C)`, with a gradient that has the memory layout of the features.
 
-    Its gradient has the memory layout of the features. Matrix products give one of their own, and to add gradients of two
-    layouts takes as long as the product itself. It also needs one product where the product rule has two. That of bfloat16
-    features, which is rounded to bfloat16 in the end, is taken in bfloat16.
+    To add gradients of two layouts would take as long as the product itself. It also needs one product where the product
+    rule has two.
     """
 
     @staticmethod
@@ -77,7 +74,7 @@ class _Gram(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (features,) = ctx.saved_tensors
-        kind = features.dtype
+        kind = features.dtype  # that of bfloat16 is rounded to bfloat16 in the end, so the product is taken in it
         if kind == torch.float16:  # which the gradient's range may not fit
             features = features.float()
         # dF = (dG + dG^T) F
@@ -93,11 +90,10 @@ def moments(features: Tensor, opacity: Tensor | None = None) -> tuple[Tensor, Te
 
     Args:
         features: `(B, C, H, W)`.
-        opacity: `(B or 1, 1, H, W)` in [0, 1]: counts each position as much as it says. None counts all alike.
+        opacity: `(B or 1, 1, H, W)` in [0, 1]: how much each position counts; None counts all alike.
 
     Returns:
-        mean and std, each `(B, C, 1, 1)`, float32 at least; std = sqrt(var + 1e-5), with the unbiased variance (0 for a
-        single position).
+        mean and std, each `(B, C, 1, 1)`; std = sqrt(var + 1e-5), with the unbiased variance (0 for a single position).
 
     Example:
         >>> mean, std = moments(torch.tensor([[[[1.0, 3.0]]]]))
@@ -120,11 +116,8 @@ def mean_variance_norm(features: Tensor, opacity: Tensor | None = None) -> Tenso
     """Features with their mean and standard deviation taken away: the papers' mvn.
 
     Args:
-        features: `(B, C, H, W)`.
+        features: `(B, C, H, W)`, as is the result.
         opacity: as for `moments`.
-
-    Returns:
-        `(B, C, H, W)`, of the features' dtype.
 
     Example:
         >>> mean_variance_norm(torch.tensor([[[[1.0, 3.0]]]])).round(decimals=3)
@@ -139,13 +132,9 @@ def adain(content: Tensor, mean: Tensor, std: Tensor, opacity: Tensor | None = N
     """Adaptive instance normalisation: features of the content with the moments of a style (Huang & Belongie, eq. 8).
 
     Args:
-        content: `(B, C, H, W)`.
-        mean: `(B or 1, C, 1, 1)`, of the style's features, as is std: what `moments` gives.
-        std: standard deviation.
+        content: `(B, C, H, W)`, as is the result.
+        mean, std: `(B or 1, C, 1, 1)`, of the style's features: what `moments` gives.
         opacity: as for `moments`, of the content.
-
-    Returns:
-        `(B, C, H, W)`, of the content's dtype.
 
     Example:
         >>> mean, std = moments(adain(torch.rand(1, 2, 8, 8), *moments(3 + 2 * torch.randn(1, 2, 50, 50))))
@@ -164,9 +153,6 @@ def content_loss(features: Tensor, target: Tensor, *, reduction: Literal["sum", 
         target: the content's, of the same shape (or a batch of 1).
         reduction: `"sum"` is the paper's; `"mean"` doesn't depend on the size of the picture.
 
-    Returns:
-        A scalar, >= 0.
-
     Example:
         >>> content_loss(torch.zeros(1, 2, 3, 3), torch.ones(1, 2, 3, 3)).item()
         9.0
@@ -174,8 +160,7 @@ def content_loss(features: Tensor, target: Tensor, *, reduction: Literal["sum", 
     _check(features)
     if features.shape[1:] != target.shape[1:] or len(target) not in (1, len(features)):
         raise ValueError(f"features {tuple(features.shape)} and target {tuple(target.shape)} differ in shape")
-    if reduction not in ("sum", "mean"):
-        raise ValueError(f"no reduction {reduction!r}: there are 'sum' and 'mean'")
+    check_option("reduction", reduction, ("sum", "mean"))
     # L = 1/2 sum (F - P)^2
     loss = 0.5 * (_at_least_float32(features) - _at_least_float32(target)).square().mean(0)
     return loss.sum() if reduction == "sum" else loss.mean()
@@ -188,15 +173,11 @@ def style_loss(gram: Tensor, target: Tensor) -> Tensor:
         gram: `(B, C, C)`, from `gram_matrix`.
         target: the style's, of the same shape (or a batch of 1).
 
-    Returns:
-        A scalar, >= 0.
-
     Example:
         >>> style_loss(torch.zeros(1, 4, 4), 2 * torch.ones(1, 4, 4)).item()
         1.0
     """
-    fits = gram.shape[1:] == target.shape[1:] and len(target) in (1, len(gram))
-    if gram.ndim != 3 or gram.shape[1] != gram.shape[2] or not fits:
+    if gram.ndim != 3 or gram.shape[1] != gram.shape[2] or gram.shape[1:] != target.shape[1:]:
         raise ValueError(
             f"style_loss takes two Gram matrices (B, C, C), got {tuple(gram.shape)} and {tuple(target.shape)}; "
             "call gram_matrix on features first"
@@ -213,15 +194,14 @@ def total_variation(picture: Tensor, *, norm: Literal["l1", "l2"] = "l2") -> Ten
         norm: `"l2"` squares the differences, `"l1"` takes their absolute values and so keeps edges sharper.
 
     Returns:
-        A scalar, >= 0: the mean over pixels and channels, so that it doesn't depend on the size.
+        The mean over pixels and channels, so that it doesn't depend on the size.
 
     Example:
         >>> total_variation(torch.tensor([[[[0.0, 1.0], [0.0, 1.0]]]])).item()
         1.0
     """
     _check(picture)
-    if norm not in ("l1", "l2"):
-        raise ValueError(f"no norm {norm!r}: there are 'l1' and 'l2'")
+    check_option("norm", norm, ("l1", "l2"))
     x = _at_least_float32(picture)
     total = x.new_zeros(())
     for difference in (x[..., 1:, :] - x[..., :-1, :], x[..., :, 1:] - x[..., :, :-1]):
@@ -239,7 +219,7 @@ def raster(picture: Tensor, period: int = 4) -> Tensor:
         period: length of the pattern in pixels, along both axes.
 
     Returns:
-        A scalar, >= 0: the mean square of the pattern in windows of 8 periods, with half a window from one to the next.
+        The mean square of the pattern in windows of 8 periods, with half a window from one to the next.
 
     Example:
         >>> columns = torch.tensor([0.0, 1.0]).repeat(16).expand(1, 1, 32, 32)
@@ -263,7 +243,7 @@ def sum_content(
 
     Args:
         features: layer -> `(B, C, H, W)` of the picture; layers that have no target are left out.
-        targets: layer -> the content's, of the same shape. At least one.
+        targets: layer -> the content's, of the same shape.
         normalize_losses: divide each layer's loss by its value for features of zero. False is the paper's sum.
 
     Example:
@@ -294,7 +274,7 @@ def sum_style(
 
     Args:
         features: layer -> `(B, C, H, W)` of the picture; layers that have no target are left out.
-        targets: layer -> Gram matrices of the style, `(1, C, C)`, or of K styles, `(K, C, C)`. At least one layer.
+        targets: layer -> Gram matrices of the style, `(1, C, C)`, or of K styles, `(K, C, C)`.
         weights: layer -> w.
         normalize_losses: divide each layer's loss by its value for features of zero. False is the paper's scale.
         masks: layer -> `(K, 1, H, W)`: where each of the K styles applies.
@@ -322,11 +302,7 @@ def sum_style(
 
 
 def normalize_weights(weights: Sequence[float] | None, styles: int) -> Tensor:
-    """How much of each of K styles: `(K,)`, with sum 1.
-
-    Args:
-        weights: K numbers of at least 0; None is equal parts.
-        styles: K.
+    """How much of each of K styles: `(K,)`, with sum 1, from K numbers of at least 0; None is equal parts.
 
     Example:
         >>> normalize_weights([1, 3], 2)
@@ -351,16 +327,13 @@ def moments_distance(
     layers: Sequence[str],
     opacity: Mapping[str, Tensor | None] | None = None,
 ) -> Tensor:
-    """How far means and standard deviations of every picture are from the style's, summed over layers.
+    """How far means and standard deviations of every picture are from the style's, `(B,)`, summed over layers.
 
     Args:
         features: layer -> `(B, C, H, W)` of the pictures.
         targets: layer -> `(B or 1, C, h, w)` of the style, of any size.
         layers: which layers to compare.
-        opacity: layer -> how much each position of the pictures counts, as for `moments`; None counts all alike.
-
-    Returns:
-        `(B,)`, >= 0: the mean over channels of both squared differences.
+        opacity: layer -> how much each position of the pictures counts, as for `moments`.
     """
     total = []
     for layer in layers:
@@ -371,7 +344,7 @@ def moments_distance(
 
 
 def moments_loss(features: Mapping[str, Tensor], targets: Mapping[str, Tensor], layers: Sequence[str]) -> Tensor:
-    """The mean of `moments_distance` over the batch: a scalar, >= 0. Args are the same.
+    """The mean of `moments_distance` over the batch.
 
     Example:
         >>> ones = {"relu1_1": torch.ones(1, 2, 3, 3)}
@@ -384,16 +357,16 @@ def moments_loss(features: Mapping[str, Tensor], targets: Mapping[str, Tensor], 
 def color_distance(pictures: Tensor, style: Tensor) -> Tensor:
     """How far the colours of pictures are from a painting's, wherever they stand: a sliced Wasserstein distance.
 
-    Moments of features tell a decoder little about which colours a painting has. Along any line through the cube of colours,
-    the cheapest way to turn one set of values into another pairs them in their order (Rabin et al. 2011). So both pictures,
-    averaged to 32 x 32 pixels, are projected onto 32 fixed random lines, sorted, and compared.
+    Along a line through the cube of colours, the cheapest way to turn one set of values into another pairs them in their
+    order (Rabin et al. 2011). So both pictures, averaged to 32 x 32 pixels, are projected onto 32 fixed random lines,
+    sorted, and compared.
 
     Args:
         pictures: `(B, 3, H, W)`.
         style: `(B or 1, 3, h, w)`, of any size.
 
     Returns:
-        `(B,)`, >= 0: the squared difference, averaged over lines and pixels, in float32 at least.
+        `(B,)`: the squared difference, averaged over lines and pixels.
 
     Example:
         >>> red = torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1).expand(1, 3, 8, 8)

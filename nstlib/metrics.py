@@ -11,9 +11,8 @@ each the mean over layers. All are 0 for features that agree and 1 for features 
 squares: half the number is 0.7 times the distance.
 
 They see what their network sees. A method that was trained with a network is judged too kindly by the same network, so ask a
-second one. Neither sees where in the picture the style is, nor whether it is laid on the right things: a picture torn into
-tiles and shuffled nearly keeps its style distance. And content distance punishes every change of the features, so that the
-photograph itself is always best. To judge style transfer, read both together, and look at the pictures.
+second one. Style distance does not see where in the picture the style is, and content distance is least for the photograph
+itself. To judge style transfer, read both together, and look at the pictures.
 """
 
 from __future__ import annotations
@@ -56,9 +55,6 @@ def content_distance(
     Returns:
         `(B,)`, at least 0. Of a photograph against another, mostly between 1 and 2 (50 pairs, 256 px, vgg19_mini).
 
-    Raises:
-        ValueError: shapes that don't fit, or an unknown layer.
-
     Example:
         >>> from nstlib import samples
         >>> photo = samples.content("cat", 64)
@@ -69,10 +65,9 @@ def content_distance(
     check_picture(content, "content")
     if pictures.shape[1:] != content.shape[1:] or len(content) not in (1, len(pictures)):
         raise ValueError(
-            f"pictures {tuple(pictures.shape)} and content {tuple(content.shape)} must have one size, and content as "
-            "many pictures or one"
+            f"content must have the size of the pictures, {tuple(pictures.shape)}, and as many of them or one, got "
+            f"{tuple(content.shape)}"
         )
-    layers = None if layers is None else check_layers("layers", layers)
     read = _reader(encoder, "content", layers, pictures.device)
     found, wanted = read(pictures), read(content)
     # |F - P|^2 / |P|^2
@@ -101,9 +96,6 @@ def style_distance(
         `(B,)`, at least 0. Of a photograph against a painting, mostly between 0.7 and 8 by Gram matrices, though it can be
         far more, and between 0.25 and 1.1 by moments (50 pairs, 256 px, vgg19_mini).
 
-    Raises:
-        ValueError: shapes that don't fit, or an unknown kind or layer.
-
     Example:
         >>> from nstlib import samples
         >>> painting = samples.style("swirl", 64)
@@ -117,7 +109,6 @@ def style_distance(
     check_picture(style, "style")
     if len(style) not in (1, len(pictures)):
         raise ValueError(f"{len(pictures)} pictures need as many styles or one, got {len(style)}")
-    layers = None if layers is None else check_layers("layers", layers)
     read = _reader(encoder, "style", layers, pictures.device)
     found, wanted = read(pictures), read(style)
     distances = []
@@ -147,6 +138,7 @@ def _reader(
     encoder: str | os.PathLike[str] | Reader, kind: str, layers: Sequence[str] | None, device: torch.device
 ) -> Reader:
     """Pictures -> the features that are to be compared, float32."""
+    layers = None if layers is None else check_layers("layers", layers)
     if isinstance(encoder, (str, os.PathLike)):
         usual = layers_of(str(encoder), kind)
         # of a VGG, AdaIN's content layer: that of Gatys is one convolution deeper

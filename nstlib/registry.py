@@ -1,7 +1,6 @@
 """The registry: what `nst.stylize`, `nst.train` and the command line know of each method.
 
-A method says it once, at the end of its module. `METHODS` is all there is to it: `nst.stylize(method="mine")` works as soon
-as `register("mine", Method(...))` has run.
+`nst.stylize(method="mine")` works as soon as `register("mine", Method(...))` has run.
 """
 
 from __future__ import annotations
@@ -16,10 +15,9 @@ class Method:
     """What is known of a method.
 
     Attributes:
-        model: its class, a module with `stylize(content, styles, **picture_options)`, where the content is
-            `(B, 3, H, W)` in [0, 1], or `(1, 4, H, W)` for a photograph that is transparent in parts, and so is the result.
-            If it has `encode_style`, paintings are scaled for the photograph
-            (`style_scale`) and read once for all photographs of one size.
+        model: its class, a module with `stylize(content, styles, **picture_options)`, where content and result are
+            `(B, 3, H, W)` in [0, 1], or `(1, 4, H, W)` where a photograph is transparent in parts. If it has `encode_style`,
+            paintings are scaled for the photograph (`style_scale`) and read once for all photographs of one size.
         open: `open(styles, **model_options)` returns a model with its weights.
         model_options: names of the options of `open`.
         picture_options: names of the options of `model.stylize`.

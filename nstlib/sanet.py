@@ -19,7 +19,7 @@ The identity losses ask that a picture in its own style stays as it is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -35,11 +35,7 @@ LEVELS = ("relu4_1", "relu5_1")
 
 
 class StyleAttention(nn.Module):
-    """One style-attentional network: (eq. 1) and (eq. 2) at one layer.
-
-    Args:
-        channels: C of the layer.
-    """
+    """One style-attentional network: (eq. 1) and (eq. 2) at one layer of C channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -96,9 +92,7 @@ class SANet(ArbitraryStyle):
         return {"relu4_1": self.network["transformer"](*levels)}
 
     def _attention(self, layer: str) -> StyleAttention:
-        attention = getattr(self.network["transformer"], layer.replace("relu", "sanet"))
-        assert isinstance(attention, StyleAttention)
-        return attention
+        return cast(StyleAttention, getattr(self.network["transformer"], layer.replace("relu", "sanet")))
 
 
 class SANetObjective(ArbitraryObjective):
@@ -118,13 +112,7 @@ class SANetObjective(ArbitraryObjective):
     """
 
     layers = style_layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-    weights: ClassVar[dict[str, float]] = {
-        "content": 1.0,
-        "style": 3.0,
-        "identity1": 50.0,
-        "identity2": 1.0,
-        "colors": 0.0,
-    }
+    weights: ClassVar = {"content": 1.0, "style": 3.0, "identity1": 50.0, "identity2": 1.0, "colors": 0.0}
 
     def content_target(self, c: FeatureMaps, s: FeatureMaps, opacity: Opacity = OPAQUE) -> dict[str, Tensor]:
         return {layer: mean_variance_norm(c[layer], opacity.get(layer)) for layer in LEVELS}

@@ -22,7 +22,6 @@ from nstlib.utils.scale import scaled_size
 Picture = str | os.PathLike[str] | Tensor | Any
 """Whatever `load_image` takes: a path, a URL, a PIL picture, an array or a tensor."""
 
-
 SIZES_KEPT = 2
 """Every painting is kept, scaled and encoded, at so many sizes: for photographs that stand and for those that lie."""
 
@@ -63,18 +62,18 @@ def stylize(
               one map of colours; see `nstlib.utils.masks.read_masks`. What no grey mask covers stays a photograph.
             - `alpha` (all but Gatys): strength in [0, 1]. AdaIN, SANet and AdaAttN blend the features of painting and
               photograph; Johnson blends its result with the photograph, pixel by pixel.
-            - `refine` (all but Gatys): how many steps of L-BFGS on the pixels follow, on the
-              method's loss of content and style. 5 to 20 bring the result much nearer to the painting.
+            - `refine` (all but Gatys): how many steps of L-BFGS on the pixels follow. 5 to 20 bring the result much nearer
+              to the painting.
             - `weights` (AdaIN, SANet, AdaAttN): a file of trained weights instead of those in the package.
 
     Returns:
-        `(1, 3, H, W)`, RGB, float32 in [0, 1], of the content's size, on the CPU; `(1, 4, H, W)` with the opacity last if
-        the photograph has transparency.
+        `(1, 3, H, W)`, float32 in [0, 1], on the CPU; `(1, 4, H, W)` with the opacity last if the photograph has
+        transparency.
 
     Raises:
         ValueError: an unknown method, style or option value, or pictures that don't fit.
         TypeError: an option that the method doesn't have.
-        MemoryError: more memory is needed than there is; a size or an option that fits is named.
+        MemoryError: more memory is needed than there is; a size that fits is named.
 
     Example:
         >>> from nstlib import samples
@@ -82,7 +81,7 @@ def stylize(
         >>> tuple(picture.shape)
         (1, 3, 64, 96)
     """
-    for name in METHODS[method].video_options if method in METHODS else ():
+    for name in ("steady", "frame_steps"):
         if name in options:
             raise TypeError(f"{name} is for the frames of a video, and stylize paints one picture: leave it out")
     paint = make_stylizer(
@@ -103,17 +102,14 @@ def make_stylizer(
 ) -> Callable[..., Tensor]:
     """Make a function from photograph to result: `stylize` for many photographs, with the model made once.
 
-    It also paints the frames of videos, if its second argument says what came before a frame: `paint(frame, before)`, where
-    `before` is a `nstlib.steady.Before` with the last frame and its result, or None for the first. So it is what
-    `nstlib.video.paint_video` takes. Its results then flicker less, by one of these options:
+    It also paints the frames of videos, for `nstlib.video.paint_video`: `paint(frame, before)`, where `before` is a
+    `nstlib.steady.Before` with the last frame and its result, or None for the first. Results then flicker less, by one of
+    these options:
 
     - `steady` (all but Gatys): how much of the last result stays, in [0, 1], where both frames show the same; 0.8 by
       default, and 0 paints every frame on its own. See `nstlib.steady.hold`.
     - `frame_steps` (Gatys): steps for every frame but the first, which begin with the last result; 20 by default. After a
       cut all `steps` are taken again.
-
-    AdaIN, SANet and AdaAttN read a painting at a size that depends on the photograph's (see `style_scale`). What they read
-    is kept for the last two sizes of photographs, so a folder of pictures of one camera takes one reading of each painting.
 
     Other args and errors are those of `stylize`.
 
@@ -171,20 +167,33 @@ def _begin(photograph: Tensor, before: Before | None, steps: int) -> dict[str, A
     if trust.mean() < CUT:
         return {}
     # Where something new has come into sight, the strokes stay and the picture below them changes. A photograph there would
-    # stay one: the style of the whole is right already, and asks for no more strokes.
+    # stay one, because the style of the whole is right already
     return {"init": (moved.result + (1 - trust) * (photograph[:, :3] - moved.frame)).clamp(0, 1), "steps": steps}
 
 
 def _open(
     known: Method, styles: list[Any], options: dict[str, Any], device: torch.device, keep_alpha: bool, *, encode: bool
 ) -> tuple[Any, Callable[[Tensor], list[Any]]]:
-    """Return the model, and a function from photograph to the paintings that it is to be given."""
-    loaded = [_load(one, None, keep_alpha, reduce=True) for one in styles] if known.takes_pictures else []
+    """Return the model, and a function from photograph to the paintings, at the size that suits it and encoded."""
+    paintings = [_load(one, None, keep_alpha, reduce=True) for one in styles] if known.takes_pictures else []
     if not hasattr(known.model, "encode_style"):  # a method that takes no paintings, or scales them itself
-        return known.open(styles, **options).to(device), lambda photograph: loaded
+        return known.open(styles, **options).to(device), lambda photograph: paintings
     style_scale = check_number("style_scale", options.pop("style_scale", 1.0), 0, 100, above=True)
     model = known.open(styles, **options).to(device) if options else _open_default(known, device)
-    return model, _scaled(loaded, style_scale, model.encode_style if encode else None)
+
+    @lru_cache(maxsize=SIZES_KEPT * len(paintings))
+    def read(number: int, side: int) -> Any:
+        painting = paintings[number]
+        if side != min(painting.shape[2:]):
+            painting = load_image(painting, size=side, alpha=True)
+        return model.encode_style(painting) if encode else painting
+
+    def read_all(photograph: Tensor) -> list[Any]:
+        content = photograph.shape[2:]
+        sides = [min(scaled_size(painting.shape[2:], content, style_scale)) for painting in paintings]
+        return [read(number, side) for number, side in enumerate(sides)]
+
+    return model, read_all
 
 
 @lru_cache(maxsize=2)
@@ -197,26 +206,6 @@ def _open_default(known: Method, device: torch.device) -> Any:
 def _load(source: Picture, size: int | None, keep_alpha: bool, *, reduce: bool = False) -> Tensor:
     """Read a picture, with its opacity if it is transparent anywhere."""
     return drop_full_opacity(load_image(source, size=size, alpha=keep_alpha, reduce=reduce))
-
-
-def _scaled(
-    paintings: list[Tensor], style_scale: float, encode: Callable[[Tensor], Any] | None
-) -> Callable[[Tensor], list[Any]]:
-    """Make a function from photograph to the paintings at the size that suits it, encoded if `encode` is given."""
-
-    @lru_cache(maxsize=SIZES_KEPT * len(paintings))
-    def read(number: int, side: int) -> Any:
-        painting = paintings[number]
-        if side != min(painting.shape[2:]):
-            painting = load_image(painting, size=side, alpha=True)
-        return painting if encode is None else encode(painting)
-
-    def scale(photograph: Tensor) -> list[Any]:
-        content = photograph.shape[2:]
-        sides = [min(scaled_size(painting.shape[2:], content, style_scale)) for painting in paintings]
-        return [read(number, side) for number, side in enumerate(sides)]
-
-    return scale
 
 
 def _fit_masks(
