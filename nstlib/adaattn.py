@@ -124,11 +124,8 @@ class AdaAttN(ArbitraryStyle):
 class AdaAttNObjective(ArbitraryObjective):
     """The loss of AdaAttN.
 
-    Args:
-        model: an `AdaAttN` on an encoder that has all `layers`.
-        balance: see `nstlib.arbitrary_objective.ArbitraryObjective`.
-        **weights: of the terms `local` (3) and `global` (10), and of two that are ours, as in `nstlib.AdaINObjective`:
-            `identity` (0) and `colors` (0).
+    Args are those of `nstlib.arbitrary_objective.ArbitraryObjective`. The terms are `local` (weight 3), `global` (10), and
+    two that are ours, as in `nstlib.AdaINObjective`: `identity` (0) and `colors` (0).
 
     Example:
         >>> from nstlib import samples

@@ -56,12 +56,9 @@ class AdaIN(ArbitraryStyle):
 class AdaINObjective(ArbitraryObjective):
     """The loss of AdaIN's decoder.
 
-    Args:
-        model: an `AdaIN` on an encoder that has all `layers`.
-        balance: see `nstlib.arbitrary_objective.ArbitraryObjective`.
-        **weights: of the terms `content` (1) and `style` (10), and of two that are ours: `identity` (0), for which the
-            decoder paints the content's own features, and is compared pixel by pixel; and `colors` (0), the
-            `nstlib.losses.color_distance` between result and painting.
+    Args are those of `nstlib.arbitrary_objective.ArbitraryObjective`. The terms are `content` (weight 1), `style` (10), and
+    two that are ours: `identity` (0), for which the decoder paints the content's own features, and is compared pixel by
+    pixel; and `colors` (0), the `nstlib.losses.color_distance` between result and painting.
 
     Example:
         >>> from nstlib import samples

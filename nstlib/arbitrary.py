@@ -295,7 +295,7 @@ class ArbitraryStyle(nn.Module, ABC):
             tile: as for `stylize`. A painting is read in tiles if its sides are multiples of the encoder's stride.
 
         Returns:
-            What takes the place of the painting in any call; without gradients.
+            What takes the place of the painting in any call.
         """
         code = self._encode(style, check_int("tile", tile, self.stride))
         return EncodedStyle(self.method, code, self.encoder.fingerprint)
@@ -396,7 +396,6 @@ class ArbitraryStyle(nn.Module, ABC):
 
         Raises:
             ValueError: weights without a decoder, or made for another encoder.
-            OSError: no file at that path, or one that is damaged or holds no weights.
         """
         checkpoint = read_checkpoint(source)
         check_encoder(self.encoder, checkpoint)
@@ -477,8 +476,7 @@ class ArbitraryStyle(nn.Module, ABC):
         return {layer: features[layer] for layer in extra} | self.select_features(features)
 
     def _enough_memory(self, steps: int, content: Tensor) -> AbstractContextManager[None]:
-        """Refuse a picture that cannot be painted, or refined: steps on the pixels take as much as those of Gatys."""
-        method = "gatys" if steps else self.method
+        method = "gatys" if steps else self.method  # steps on the pixels take as much as those of Gatys
         return enough_memory(method, content, device=self.encoder.color_bias.device, width=self.encoder.width)
 
 

@@ -33,7 +33,7 @@ class ArbitraryObjective(Objective):
         balance: how much pairs that lie far apart count less: each pair's terms are divided by 1 + balance times the
             distance of its pictures' moments. 0 is the papers' plain mean, in which few pairs of loud paintings and quiet
             photographs outweigh all others.
-        **weights: of the terms.
+        **weights: of the terms, by name, in place of those in `weights`.
     """
 
     layers: ClassVar[tuple[str, ...]]

@@ -233,8 +233,7 @@ def condition(style: Mapping[str, Tensor]) -> Tensor:
 
 def _conv(inputs: int, outputs: int) -> PaddedConv:
     conv = PaddedConv(inputs, outputs, 3, padding=1, padding_mode="reflect")
-    assert conv.bias is not None
     # He et al. 2015: a ReLU halves the energy, so weights of variance 2 / inputs keep it from layer to layer
     nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-    nn.init.zeros_(conv.bias)
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     return conv

@@ -64,8 +64,8 @@ class Result:
         picture: `(B, 3, H, W)` in [0, 1]: the best one at the present scale.
         losses: its terms before it was clamped: `total`, `content`, `style`, `tv`, and `style/<layer>` for every layer. For
             a batch, means over its pictures, here and in the history.
-        history: one entry per step: `step`, `size` (short side, px), `bits` (of the features: 32, or 16 in half precision),
-            `seconds` since the start, and `total`, `content`, `style`, `tv`.
+        history: one entry per step: `step`, `size` (short side, px), `bits` (of the features: 32 or 16), `seconds` since the
+            start, and `total`, `content`, `style`, `tv`.
     """
 
     picture: Tensor
@@ -97,8 +97,8 @@ class Gatys(nn.Module):
             the steps, coarse to fine: `[1, 4]` takes a fifth of them at half the size.
         precision: `"float32"`, or `"bfloat16"` for features in half precision, but for the last tenth of the steps at full
             size. Faster only on processors that multiply such numbers themselves (benchmarks/RESULTS.md).
-        init: begin with the `"content"`, with `"noise"`, with the `"style"` or with a picture `(1, 3, H, W)` as large as the
-            content, or `(B, 3, H, W)` with one for every content.
+        init: begin with the `"content"`, with `"noise"`, with the `"style"`, or with a picture `(1 or B, 3, H, W)` as large
+            as the content.
         style_scale: size of the style's short side relative to the content's. Larger means broader strokes. A style is never
             enlarged: one that has too few pixels is used at its own size, with a warning.
         pooling: pooling of the encoder, `"max"`, `"average"` or `"l2"`.
@@ -321,15 +321,19 @@ class Gatys(nn.Module):
         return content, styles, mask, normalize_weights(style_weights, len(styles)).to(bias)
 
     def _scales(self, content: Tensor) -> list[tuple[tuple[int, int], int]]:
-        """Return (H, W) of every scale and how many steps it takes, coarse to fine."""
+        """Return (H, W) of every scale and how many steps it takes, coarse to fine. The last takes at least one."""
         height, width = content.shape[2:]
         sizes = [
             (round(height / 2**k), round(width / 2**k))
             for k in range(len(self.shares))
             if k == 0 or min(height, width) / 2**k >= LEAST_SIDE
         ]
-        counts = _share_steps(self.steps, self.shares[-len(sizes) :])
-        return [(size, count) for size, count in zip(sizes[::-1], counts) if count]
+        shares, left, scales = self.shares[-len(sizes) :], self.steps, []
+        for k, size in enumerate(sizes[::-1]):
+            count = left if k == len(sizes) - 1 else min(left - 1, round(left * shares[k] / sum(shares[k:])))
+            scales.append((size, count))
+            left -= count
+        return [(size, count) for size, count in scales if count]
 
 
 class _Step(NamedTuple):
@@ -470,15 +474,6 @@ def _scale_shares(pyramid: int | Sequence[float]) -> tuple[float, ...]:
         return tuple(check_number("every share of the pyramid", share, 0, above=True) for share in pyramid)
     scales = check_int("pyramid", pyramid, 1, 32)  # type: ignore[arg-type]
     return tuple(2.0**k for k in reversed(range(scales)))
-
-
-def _share_steps(steps: int, shares: Sequence[float]) -> list[int]:
-    """Steps per scale, coarse to fine: by their shares, and the last at least one."""
-    counts: list[int] = []
-    for k, share in enumerate(shares):
-        left = steps - sum(counts)
-        counts.append(left if k == len(shares) - 1 else min(left - 1, round(left * share / sum(shares[k:]))))
-    return counts
 
 
 def _layer_weights(weights: Mapping[str, float] | None, layers: Sequence[str]) -> dict[str, float] | None:

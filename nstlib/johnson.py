@@ -65,8 +65,8 @@ class TransformerNet(nn.Module):
     """The network that paints: 3 convolutions down, 5 residual blocks, 3 convolutions up.
 
     Args:
-        width: channels at full resolution; the blocks have 4 times as many. 32 is the paper's (1,679,235 parameters), 8 has
-            a sixteenth of them and is drawn for a CPU or a browser.
+        width: channels at full resolution; the blocks have 4 times as many. 32 is the paper's (1,679,235 parameters); 8 has
+            a sixteenth of them, for a CPU or a browser.
         norm: `"instance"`, or `"batch"` as in the first paper.
 
     Example:
@@ -92,18 +92,10 @@ class TransformerNet(nn.Module):
         # Before training every block passes on what comes in, and the picture is grey
         for block in self._blocks():
             nn.init.zeros_(block.norm2.weight)
-        assert self.out.bias is not None
-        nn.init.constant_(self.out.bias, 0.5)
+        nn.init.constant_(self.out.bias, 0.5)  # type: ignore[arg-type]
 
     def forward(self, content: Tensor) -> Tensor:
-        """Paint.
-
-        Args:
-            content: `(B, 3, H, W)` in [0, 1], of any size.
-
-        Returns:
-            `(B, 3, H, W)`, meant for [0, 1], not clamped.
-        """
+        """Paint: `(B, 3, H, W)` in [0, 1], of any size -> `(B, 3, H, W)`, not clamped."""
         x = pad_to_multiple(content, 4, LEAST_SIDE)  # (B, 3, H, W), sides now multiples of 4
         x = F.relu(self.norm1(self.conv1(x)))  # (B, C, H, W)
         x = F.relu(self.norm2(self.conv2(x)))  # (B, 2C, H/2, W/2)
@@ -123,9 +115,7 @@ class TransformerNet(nn.Module):
         - The last convolution computes 2 x 2 pixels at a time (`_four_pixels`): 12 channels take no longer than 3.
         - Normalising, scale, shift and ReLU run in place, on bands of rows that stay in the cache.
 
-        Args:
-            content: as for a call.
-            opacity: `(1, 1, H, W)` in [0, 1], how much each pixel counts when instances are normalised.
+        `opacity`, `(1, 1, H, W)` in [0, 1], says how much each pixel counts when instances are normalised.
         """
         with torch.inference_mode():
             painted = torch.cat([self._fast(picture, opacity) for picture in content.split(1)])
@@ -527,8 +517,7 @@ def _four_pixels(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
     # (4 C_out, C_in, k + 1, k + 1): the kernel in its four corners in turn
     corners = [F.pad(conv.weight, (right, 1 - right, down, 1 - down)) for down in (0, 1) for right in (0, 1)]
     weight = torch.stack(corners, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
-    bias = conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias
-    return weight, bias.repeat_interleave(4)
+    return weight, conv.bias.repeat_interleave(4)  # type: ignore[union-attr]
 
 
 register(

@@ -71,7 +71,7 @@ def content_distance(
     read = _reader(encoder, "content", layers, pictures.device)
     found, wanted = read(pictures), read(content)
     # |F - P|^2 / |P|^2
-    return _mean(_relative([(found[layer] - target, target)]) for layer, target in wanted.items())
+    return _mean(_relative([found[layer]], [target]) for layer, target in wanted.items())
 
 
 @torch.no_grad()
@@ -111,22 +111,15 @@ def style_distance(
         raise ValueError(f"{len(pictures)} pictures need as many styles or one, got {len(style)}")
     read = _reader(encoder, "style", layers, pictures.device)
     found, wanted = read(pictures), read(style)
-    distances = []
-    for layer, target in wanted.items():
-        if kind == "gram":
-            gram = gram_matrix(target)
-            # |G - A|^2 / |A|^2
-            distances.append(_relative([(gram_matrix(found[layer]) - gram, gram)]))
-        else:
-            # (|mean - mean|^2 + |std - std|^2) / (|mean|^2 + |std|^2)
-            pairs = zip(moments(found[layer]), moments(target))
-            distances.append(_relative([(one - other, other) for one, other in pairs]))
-    return _mean(distances)
+    describe = moments if kind == "moments" else lambda features: [gram_matrix(features)]
+    # |G - A|^2 / |A|^2, or (|mean - mean|^2 + |std - std|^2) / (|mean|^2 + |std|^2)
+    return _mean(_relative(describe(found[layer]), describe(target)) for layer, target in wanted.items())
 
 
-def _relative(parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-    """sum |difference|^2 / sum |target|^2, `(B,)`."""
-    above, below = (torch.stack([pair[i].flatten(1).square().sum(1) for pair in parts]).sum(0) for i in (0, 1))
+def _relative(found: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
+    """sum |found - target|^2 / sum |target|^2, `(B,)`."""
+    above = torch.stack([(one - other).flatten(1).square().sum(1) for one, other in zip(found, targets)]).sum(0)
+    below = torch.stack([other.flatten(1).square().sum(1) for other in targets]).sum(0)
     return above / below.clamp(min=1e-12)
 
 

@@ -98,11 +98,8 @@ class SANet(ArbitraryStyle):
 class SANetObjective(ArbitraryObjective):
     """The loss of SANet.
 
-    Args:
-        model: a `SANet` on an encoder that has all `layers`.
-        balance: see `nstlib.arbitrary_objective.ArbitraryObjective`.
-        **weights: of the terms `content` (1), `style` (3), `identity1` (50) and `identity2` (1), and of one that is ours:
-            `colors` (0), the `nstlib.losses.color_distance` between result and painting.
+    Args are those of `nstlib.arbitrary_objective.ArbitraryObjective`. The terms are `content` (weight 1), `style` (3),
+    `identity1` (50), `identity2` (1), and one that is ours: `colors` (0), as in `nstlib.AdaINObjective`.
 
     Example:
         >>> from nstlib import Encoder, samples

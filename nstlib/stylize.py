@@ -47,9 +47,8 @@ def stylize(
         size: short side of the result in pixels; None is the content's own size.
         keep_color: keep the content's colours: `"luminance"` takes only the brightness of the result, `"coral"` first gives
             the style the mean and covariance of the content's colours.
-        keep_alpha: keep the transparency of a photograph that has any: the result gets the same opacity, as a fourth
-            channel. What is transparent, in photographs and paintings, is neither painted nor counted in any statistic.
-            False lays such pictures on white.
+        keep_alpha: keep transparency: the result gets the photograph's opacity, as a fourth channel. What is transparent, in
+            photographs and paintings, is neither painted nor counted in any statistic. False lays such pictures on white.
         device: where to compute; None takes a GPU if there is one.
         **options: those of the method, such as `style_weight=5` or `steps=100` of Gatys. Several methods take these:
 
