@@ -56,11 +56,6 @@ def check_number(
     raise ValueError(f"{option} must {wanted}, got {number!r}")
 
 
-def check_weights(weights: Mapping[str, float]) -> list[float]:
-    """Weights of terms, given by what to call them in an error message."""
-    return [check_number(name, weight, 0) for name, weight in weights.items()]
-
-
 def check_int(option: str, number: int, least: int, most: int = 2**63 - 1) -> int:
     """A whole number that is not too small, as an int."""
     try:
