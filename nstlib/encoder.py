@@ -195,7 +195,8 @@ class Encoder(nn.Module):
             )
         wanted = set(self.layers if layers is None else layers)
         if not wanted <= set(self.layers):
-            raise ValueError(f"the encoder gives {list(self.layers)}, and not {layers!r}: name them when you make it")
+            missing = [layers] if isinstance(layers, str) else sorted(wanted - set(self.layers))
+            raise ValueError(f"the encoder gives {list(self.layers)}, and not {missing}: name them when you make it")
         # One affine map of the colours, whatever the network expects: x -> W x + b
         x = pictures.to(self.color_weight.dtype).permute(0, 2, 3, 1)  # (B, H, W, 3): channels come last from here on
         x = F.linear(x, self.color_weight[:, :, 0, 0], self.color_bias).permute(0, 3, 1, 2)  # (B, 3, H, W)

@@ -105,7 +105,7 @@ def paint_video(
     Raises:
         ImportError: PyAV isn't installed.
         FileNotFoundError: no such file.
-        ValueError: `out` has the suffix of no video, or is the source, or the source is no video.
+        ValueError: `out` has the suffix of no video, or is the source.
         OSError: the source can't be read, or the result can't be written.
         KeyboardInterrupt: Ctrl-C, also if `paint` catches it.
 

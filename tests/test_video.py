@@ -573,7 +573,7 @@ def test_videos_that_wont_do_are_named(tmp_path: Path) -> None:
         (source, tmp_path / "folder.mp4", IsADirectoryError, "is a folder"),
         (source, source / "out.mp4", NotADirectoryError, r"in\.mp4' is not a folder"),
         (tmp_path / "gone.mp4", tmp_path / "out.mp4", FileNotFoundError, r"there is no file .*gone\.mp4"),
-        (tmp_path / "text.mp4", tmp_path / "out.mp4", ValueError, "Invalid data found .*text\\.mp4"),
+        (tmp_path / "text.mp4", tmp_path / "out.mp4", OSError, "no video that can be read"),
         (tmp_path / "text.gif", tmp_path / "out.mp4", OSError, "no animation that can be read"),
         (tmp_path / "sound.mp4", tmp_path / "out.mp4", OSError, "holds no video"),
     ]

@@ -55,8 +55,11 @@ CONTAINERS: dict[str, tuple[str, str, dict[str, str], str]] = {
 
 
 def open_movie(source: Path) -> Clip:
-    """Open a video file for reading."""
-    container = av.open(f"file:{source}")  # FFmpeg takes what stands before a colon for a protocol
+    """Open a video file for reading; `OSError` if it can't be read."""
+    try:
+        container = av.open(f"file:{source}")  # FFmpeg takes what stands before a colon for a protocol
+    except (av.FFmpegError, OSError) as error:
+        raise OSError(f"'{source}' is no video that can be read ({error.strerror})") from error
     stream = container.streams.best("video")
     if not isinstance(stream, av.VideoStream) or stream.time_base is None:
         raise OSError(f"'{source}' holds no video, only sound or text")
