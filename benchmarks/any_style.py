@@ -2,7 +2,7 @@
 
     python benchmarks/any_style.py --photos FOLDER --paintings FOLDER        the last of both folders, in pairs
     python benchmarks/any_style.py                                           the package's own pictures
-    python benchmarks/any_style.py --vgg19 vgg19_to_relu3_4.safetensors --squeezenet squeezenet1_0.safetensors
+    PYTHONPATH=tools python benchmarks/any_style.py --vgg19 vgg19_to_relu3_4.safetensors --squeezenet FILE
     python benchmarks/any_style.py --quick                                   two pairs, 10 steps: does it run?
 
 For every pair, the photograph, the result of every method and that of 300 steps of Gatys are measured by
@@ -23,7 +23,6 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from common import square
-from distiller import SqueezeNet
 from torch import Tensor
 
 import nstlib as nst
@@ -80,6 +79,8 @@ def main() -> None:
         layers = ["relu1_1", "relu2_1", "relu3_1", "relu3_4"]
         judges["VGG19 to relu3_4"] = nst.Encoder(str(options.vgg19), layers), ["relu3_4"]
     if options.squeezenet:
+        from distiller import SqueezeNet
+
         judges["SqueezeNet"] = SqueezeNet(load_file(options.squeezenet)), ["fire9"]
     styles = torch.cat([style for _, style in pairs])
     for judge, (encoder, deep) in judges.items():

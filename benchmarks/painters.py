@@ -3,6 +3,7 @@
     python benchmarks/painters.py --photos FOLDER --paintings FOLDER --vgg19 vgg19_to_relu3_4.safetensors
     python benchmarks/painters.py                            the package's own pictures, judged by vgg19_mini alone
     python benchmarks/painters.py --methods adain=FILE       other weights than the shipped ones
+    PYTHONPATH=tools python benchmarks/painters.py ... --squeezenet FILE     and a judge that trained nothing
     python benchmarks/painters.py --quick                    two pairs, small: does it run?
 
 Photograph i of the last of one folder is painted by `nst.stylize` with its defaults in the style of painting i of the last
@@ -29,6 +30,7 @@ import statistics
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -38,6 +40,7 @@ from torch import Tensor
 import nstlib as nst
 from nstlib.losses import adain, moments, moments_loss
 from nstlib.metrics import content_distance, style_distance
+from nstlib.weights import load_file
 
 LAYERS = ["relu1_1", "relu2_1", "relu3_1", "relu3_4"]
 Paint = Callable[[Tensor, Tensor], Tensor]
@@ -49,6 +52,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--paintings", type=Path)
     parser.add_argument("--vgg19", type=Path, help="weights of VGG19, at least to relu3_4")
+    parser.add_argument("--squeezenet", type=Path, help="weights of SqueezeNet, which no network was trained with")
     parser.add_argument("--methods", nargs="*", default=["adain", "sanet", "adaattn"])
     parser.add_argument("--sizes", nargs="*", type=int, default=[256, 512])
     parser.add_argument("--pairs", type=int, default=50)
@@ -60,9 +64,13 @@ def main() -> None:
     options = parser.parse_args()
     if options.quick:
         options.pairs, options.sizes, options.steps, options.methods = 2, [64], 3, ["adain"]
-    judges = {"vgg19_mini": nst.Encoder(layers=LAYERS)}
+    judges: dict[str, tuple[Any, str]] = {"vgg19_mini": (nst.Encoder(layers=LAYERS), "relu3_4")}
     if options.vgg19:
-        judges["VGG19"] = nst.Encoder(options.vgg19, LAYERS)
+        judges["VGG19"] = nst.Encoder(options.vgg19, LAYERS), "relu3_4"
+    if options.squeezenet:
+        from distiller import SqueezeNet
+
+        judges["SqueezeNet"] = SqueezeNet(load_file(options.squeezenet)), "fire9"
     columns = ("closed", "worst five", "lowest", "content", "palette", "PSNR", "loss", "pixels reach", "seconds")
     print_head("method", "size", "judge", *columns)
     for size in options.sizes:
@@ -80,9 +88,9 @@ def main() -> None:
                 losses = [reach(*three, options.steps) for three in list(zip(results, contents, styles))[:8]]
                 before, after = (sum(loss[i] for loss in losses) for i in (0, 1))
                 ends[1:3] = f"{before / len(losses):.2f}", f"{before / after:.1f} times less"
-            for judge, encoder in judges.items():
+            for judge, (encoder, deep) in judges.items():
                 rows = torch.tensor(
-                    [measure(*three, encoder) for three in zip(results, contents, styles)]
+                    [measure(*three, encoder, deep) for three in zip(results, contents, styles)]
                 )  # (pairs, 3)
                 closed, content, palette = rows.mean(0).tolist()
                 worst = rows[:, 0].sort().values[:5]
@@ -117,10 +125,10 @@ def read(folder: Path | None, sample: object, names: tuple[str, ...], count: int
     return [square(nst.load_image(file, size=size), size) for file in sorted(folder.iterdir())[-count:]]
 
 
-def measure(result: Tensor, content: Tensor, style: Tensor, judge: nst.Encoder) -> list[float]:
-    """Return closed share, content distance and palette share of one pair."""
+def measure(result: Tensor, content: Tensor, style: Tensor, judge: Any, deep: str) -> list[float]:
+    """Return closed share, content distance (at the layer `deep`) and palette share of one pair."""
     gap, left = (style_distance(picture, style, encoder=judge) for picture in (content, result))
-    lost = content_distance(result, content, encoder=judge, layers=["relu3_4"])
+    lost = content_distance(result, content, encoder=judge, layers=[deep])
     colors, kept = (palette_distance(picture, style) for picture in (content, result))
     return [(1 - left / gap).item(), lost.item(), (1 - kept / colors).item()]
 
