@@ -150,6 +150,30 @@ def test_each_point_of_the_plane_is_its_picture(show: Callable[..., Any]) -> Non
     assert page.get_attribute("[aria-label^='Johnson']", "aria-pressed") == "true"
 
 
+def test_the_names_of_close_points_of_the_plane_lie_apart(show: Callable[..., Any]) -> None:
+    places = {
+        "SANet": (0.47, 0.27),
+        "AdaAttN": (0.5, 0.26),
+        "AdaIN": (0.53, 0.27),
+        "Gatys": (0.55, 0.03),
+        "far": (0.37, 0.19),
+    }
+    picture = torch.full((1, 3, 8, 8), 0.5)
+    page = show(
+        "plane",
+        points=[
+            {"name": name, "content": c, "style": s, "picture": picture, "note": ""} for name, (c, s) in places.items()
+        ],
+    )
+    page.locator(".nst-plane").evaluate("plane => plane.style.width = '15rem'")  # as wide as beside a picture
+    boxes = [one.bounding_box() for one in page.locator(".nst-point span").all()]
+    for n, one in enumerate(boxes):
+        for other in boxes[n + 1 :]:
+            across = one["x"] < other["x"] + other["width"] and other["x"] < one["x"] + one["width"]
+            down = one["y"] < other["y"] + other["height"] and other["y"] < one["y"] + one["height"]
+            assert not (across and down)
+
+
 def test_a_figure_without_its_data_stays_as_it_is(open_page: Open, add_page: Add) -> None:
     add_page(
         "still",

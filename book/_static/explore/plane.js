@@ -11,6 +11,18 @@ function ticks(low, high) {
   return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, n) => (first + n) * step);
 }
 
+// Put a name above its picture where it would cover the name of a neighbour further to the left.
+function raiseNames(points, buttons, x, y) {
+  const order = points.map((_, n) => n).sort((a, b) => x(points[a].content) - x(points[b].content));
+  const below = [];
+  for (const n of order) {
+    const [left, bottom] = [x(points[n].content), y(points[n].style)];
+    if (below.some((one) => left - one.left < 22 && Math.abs(bottom - one.bottom) < 10))
+      buttons[n].classList.add("nst-over");
+    else below.push({ left, bottom });
+  }
+}
+
 export function draw(stage, { points }) {
   const plane = element("div", "nst-plane");
   plane.append(
@@ -49,6 +61,7 @@ export function draw(stage, { points }) {
     for (const kind of ["pointerenter", "focus", "click"]) button.addEventListener(kind, show);
     return button;
   });
+  raiseNames(points, buttons, x, y);
   plane.append(...buttons);
   stage.append(element("div", "nst-pair", {}, [plane, element("div", "", {}, [large, words])]));
   buttons[0].click();
