@@ -11,15 +11,20 @@ function ticks(low, high) {
   return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, n) => (first + n) * step);
 }
 
-// Put a name above its picture where it would cover the name of a neighbour further to the left.
-function raiseNames(points, buttons, x, y) {
-  const order = points.map((_, n) => n).sort((a, b) => x(points[a].content) - x(points[b].content));
-  const below = [];
-  for (const n of order) {
-    const [left, bottom] = [x(points[n].content), y(points[n].style)];
-    if (below.some((one) => left - one.left < 22 && Math.abs(bottom - one.bottom) < 10))
-      buttons[n].classList.add("nst-over");
-    else below.push({ left, bottom });
+// Put every name where it covers no other name and no other picture: below its own, or else above, right or left.
+function placeNames(buttons) {
+  const box = (node) => node.getBoundingClientRect();
+  const apart = (a, b) => a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top;
+  const names = [];
+  for (const button of buttons) {
+    const others = buttons.filter((one) => one !== button).map((one) => box(one.firstChild));
+    const free = ["below", "above", "right", "left"].find((side) => {
+      button.dataset.name = side;
+      const name = box(button.lastChild);
+      return [...others, ...names].every((one) => apart(name, one));
+    });
+    button.dataset.name = free ?? "below";
+    names.push(box(button.lastChild));
   }
 }
 
@@ -35,7 +40,7 @@ export function draw(stage, { points }) {
   const scale = (name, side) => {
     const values = points.map((point) => point[name]);
     const [low, high] = [Math.min(...values), Math.max(...values)];
-    const place = (value) => 14 + (74 * (value - low)) / (high - low || 1);
+    const place = (value) => 14 + (70 * (value - low)) / (high - low || 1);
     for (const value of ticks(low, high)) {
       const tick = element("span", `nst-tick nst-tick-${side}`, { textContent: Number(value.toFixed(2)) });
       tick.style[side] = `${place(value)}%`;
@@ -61,8 +66,8 @@ export function draw(stage, { points }) {
     for (const kind of ["pointerenter", "focus", "click"]) button.addEventListener(kind, show);
     return button;
   });
-  raiseNames(points, buttons, x, y);
   plane.append(...buttons);
   stage.append(element("div", "nst-pair", {}, [plane, element("div", "", {}, [large, words])]));
   buttons[0].click();
+  new ResizeObserver(() => placeNames(buttons)).observe(plane); // once it has a size, too
 }
