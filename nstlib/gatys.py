@@ -207,14 +207,17 @@ class Gatys(nn.Module):
             MemoryError: too large a picture for the memory there is; what would fit is named.
             RuntimeError: inside `torch.inference_mode()`.
         """
-        options: Any = {
-            "mask": mask,
-            "style_weights": style_weights,
-            "init": init,
-            "steps": steps,
-            "callback": callback,
-        }
-        *_, result = self.iterate(content, style, progress=progress, every=steps or self.steps, **options)
+        *_, result = self.iterate(
+            content,
+            style,
+            mask=mask,
+            style_weights=style_weights,
+            init=init,
+            steps=steps,
+            callback=callback,
+            progress=progress,
+            every=steps or self.steps,
+        )
         return result
 
     def stylize(self, content: Tensor, style: Tensor | Sequence[Tensor] | None = None, **options: Any) -> Tensor:

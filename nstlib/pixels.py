@@ -45,8 +45,14 @@ class Canvas(nn.Module):
 
 def make_lbfgs(canvas: Canvas, *, learning_rate: float = 1.0, history_size: int = 20) -> torch.optim.LBFGS:
     """Return an L-BFGS of one evaluation a step, without tolerances: the caller counts steps and keeps the best."""
-    options: Any = {"max_iter": 1, "tolerance_grad": 0, "tolerance_change": 0}
-    return torch.optim.LBFGS(canvas.parameters(), lr=learning_rate, history_size=history_size, **options)
+    return torch.optim.LBFGS(
+        canvas.parameters(),
+        lr=learning_rate,
+        max_iter=1,
+        history_size=history_size,
+        tolerance_grad=0,
+        tolerance_change=0,
+    )
 
 
 def take_step(

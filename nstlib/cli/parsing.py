@@ -93,13 +93,14 @@ def flag(name: str) -> str:
 
 
 def list_takers(groups: Mapping[str, Mapping[str, Described]]) -> dict[str, str]:
-    """Return the options of groups called "options of METHOD, METHOD" -> the title, and so the methods that take them."""
-    return {name: title for title in groups if title.startswith("options of ") for name in groups[title]}
+    """Return the options of groups called "options of METHOD, METHOD" -> the methods that take them, by what they tell."""
+    of = "options of "
+    return {name: title.removeprefix(of) for title in groups if title.startswith(of) for name in groups[title]}
 
 
 def check_taken(method: str, given: Mapping[str, Any], takers: Mapping[str, str]) -> dict[str, Any]:
     """Return what was given of options of some methods; this one must be among their `takers`."""
-    taken = [name for name in takers if method in takers[name]]
+    taken = [name for name in takers if method in takers[name].split(", ")]
     for name in given:
         if name in takers and name not in taken:
             raise ValueError(f"{method} takes no {flag(name)}; its options are {', '.join(map(flag, taken))}")
