@@ -39,7 +39,7 @@ from torch import Tensor, nn
 import nstlib as nst
 from nstlib.adaattn import LEVELS, up_to
 from nstlib.arbitrary import ArbitraryStyle
-from nstlib.decoder import UP, Decoder
+from nstlib.decoder import SKIPS, Decoder
 from nstlib.fusion import FeatureFusion
 from nstlib.johnson import TransformerNet
 from nstlib.registry import METHODS
@@ -120,9 +120,9 @@ def plain_decoder(decoder: Decoder) -> tuple[nn.Sequential, nn.Sequential]:
     parts: list[nn.Module] = []
     for name, conv in decoder.convs.items():
         assert isinstance(conv, nn.Conv2d)
-        parts += [*plain_conv(conv), nn.ReLU()]
-        if name in UP:
+        if name in SKIPS.values():
             parts.append(nn.Upsample(scale_factor=2, mode="nearest"))
+        parts += [*plain_conv(conv), nn.ReLU()]
     return nn.Sequential(*parts[:4]), nn.Sequential(*parts[4:-1])  # no ReLU at the end
 
 

@@ -61,11 +61,12 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, budget: int = BUDGET) -
         seen = _attend_rows(q, k, v)
     else:
         rows = max(1, budget // (len(q) * k.shape[2] * k.element_size()))
-        parts = [
-            checkpoint(_attend_rows, part, k, v, use_reentrant=False, preserve_rng_state=False)
-            for part in q.split(rows, 2)
-        ]
-        seen = torch.cat(parts, 2)  # (B, E, N)
+        attend_rows = _attend_rows
+        if (
+            torch.is_grad_enabled()
+        ):  # the backward pass computes A again. Without one, save the second that the import takes
+            attend_rows = functools.partial(checkpoint, _attend_rows, use_reentrant=False, preserve_rng_state=False)
+        seen = torch.cat([attend_rows(part, k, v) for part in q.split(rows, 2)], 2)  # (B, E, N)
     return seen.unflatten(2, query.shape[2:]).to(value.dtype)
 
 

@@ -21,22 +21,21 @@ faster than from the moments themselves.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.encoder import PaddedConv
+from nstlib.encoder import PaddedConv, convolve_upsampled
 from nstlib.losses import moments
+from nstlib.utils.checks import is_exporting
 
 STAGES = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 """The layers whose channels decide the widths of a decoder, and whose moments condition one."""
 
-UP = ("conv4_1", "conv3_1", "conv2_1")
-"""Convolutions after which the map is upsampled."""
-
 SKIPS = {"relu3_1": "conv3_4", "relu2_1": "conv2_2", "relu1_1": "conv1_2"}
-"""Layer -> the convolution that can take its features as well, at the same size."""
+"""Layer -> the convolution that enlarges the map to its size, and can take its features as well."""
 
 DECODER_REACH_PX = 32
 """No pixel depends on features further away than this: 8 + 4 x 4 + 2 x 2 + 2, and a little for upsampling."""
@@ -99,12 +98,10 @@ class Decoder(nn.Module):
         """Return the picture of a map `(B, C, h, w)`, joined by features of the skips; `told` modulates convolutions."""
         for name, conv in self.convs.items():
             joined = [features[layer].to(x.dtype) for layer in self.skips if SKIPS[layer] == name]
-            x = conv(torch.cat([x, *joined], 1) if joined else x)
+            x = _enlarge(x, conv, joined) if name in SKIPS.values() else conv(x)
             if name in told:
                 x = modulate(x, told[name])
             x = x if name == "conv1_1" else F.relu(x)
-            if name in UP:
-                x = F.interpolate(x, scale_factor=2)
         return x
 
     @torch.no_grad()
@@ -208,6 +205,18 @@ class ConditionedBlock(nn.Module):
     def forward(self, x: Tensor, part: Tensor) -> Tensor:
         """`(B, C, h, w)` and its scales and shifts `(B, 2C, 1 or h, 1 or w)` -> `(B, C, h, w)`."""
         return x + self.conv2(F.relu(modulate(self.conv1(F.relu(x)), part)))
+
+
+def _enlarge(x: Tensor, conv: Any, joined: Sequence[Tensor]) -> Tensor:
+    """Upsample a map twice (nearest neighbour), join it by features of that size, and convolve both."""
+    if torch.is_grad_enabled() or is_exporting() or x.dtype in (torch.float16, torch.bfloat16):
+        return conv(torch.cat([F.interpolate(x, scale_factor=2), *joined], 1))
+    # conv([up(x), f]) = conv_x(up(x)) + conv_f(f), and conv_x can read the small map
+    own, *others = conv.weight.split([one.shape[1] for one in (x, *joined)], 1)
+    y = convolve_upsampled(x, own, conv.bias)
+    for one, weight in zip(joined, others):
+        y += F.conv2d(F.pad(one, (1, 1, 1, 1), mode="reflect"), weight)
+    return y
 
 
 def modulate(x: Tensor, part: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nstlib.encoder import Encoder, PaddedConv, as_encoder
+from nstlib.encoder import Encoder, PaddedConv, as_encoder, convolve_upsampled
 from nstlib.losses import raster
 from nstlib.objective import Objective
 from nstlib.perceptual import PerceptualLoss, StyleTargets
@@ -111,7 +111,7 @@ class TransformerNet(nn.Module):
         """The same picture in less time, without gradients, and for batch normalisation with its running statistics.
 
         - Channels come last in memory, where convolutions and normalisation are fastest.
-        - Upsampling and the convolution after it are one transposed convolution (`_merge_upsampling`): 4/9 of the work.
+        - Upsampling and the convolution after it are one transposed convolution (`convolve_upsampled`): 4/9 of the work.
         - The last convolution computes 2 x 2 pixels at a time (`_four_pixels`): 12 channels take no longer than 3.
         - Normalising, scale, shift and ReLU run in place, on bands of rows that stay in the cache.
 
@@ -131,9 +131,7 @@ class TransformerNet(nn.Module):
             x = _normalize_(_convolve(y, block.conv2, block.norm2), block.norm2, seen).add_(x)
         for conv, norm in ((self.up1, self.norm4), (self.up2, self.norm5)):
             bias = None if isinstance(norm, nn.InstanceNorm2d) else conv.bias
-            # reflecting what was upsampled repeats the pixel at the border: replicate, on the small grid
-            x = F.conv_transpose2d(_pad(x, 1, "replicate"), _merge_upsampling(conv.weight), bias, stride=2, padding=3)
-            x = _normalize_(x, norm, seen).relu_()
+            x = _normalize_(convolve_upsampled(x, conv.weight, bias), norm, seen).relu_()
         weight, bias = _four_pixels(self.out)
         x = F.pixel_shuffle(F.conv2d(_pad(x, 4), weight, bias, stride=2), 2)  # (1, 12, H/2, W/2) -> (1, 3, H, W)
         return x[..., : content.shape[2], : content.shape[3]]
@@ -474,8 +472,8 @@ def _convolve(x: Tensor, conv: nn.Conv2d, norm: nn.Module) -> Tensor:
     return F.conv2d(_pad(x, conv.kernel_size[0] // 2), conv.weight, bias, conv.stride)
 
 
-def _pad(x: Tensor, width: int, mode: str = "reflect") -> Tensor:
-    return F.pad(x, (width, width, width, width), mode=mode)
+def _pad(x: Tensor, width: int) -> Tensor:
+    return F.pad(x, (width, width, width, width), mode="reflect")
 
 
 def _normalize_(x: Tensor, norm: nn.InstanceNorm2d | nn.BatchNorm2d, opacity: Tensor | None) -> Tensor:
@@ -501,15 +499,6 @@ def _normalize_(x: Tensor, norm: nn.InstanceNorm2d | nn.BatchNorm2d, opacity: Te
         else:
             band.copy_(torch.addcmul(shift, band.to(wide), scale))
     return x
-
-
-def _merge_upsampling(weight: Tensor) -> Tensor:
-    """`(C_out, C_in, 3, 3)` -> `(C_in, C_out, 4, 4)`: upsampling and a convolution as one transposed one."""
-    # Every pixel of the small picture is a square of 2 x 2 pixels in the large one. Turned over, the 3x3 kernel adds each of
-    # them to its 3 x 3 neighbours, so the four together add to 4 x 4, by the kernel (*) a 2 x 2 square of ones
-    turned = weight.flip(2, 3).flatten(0, 1)[:, None]  # (C_out C_in, 1, 3, 3)
-    merged = F.conv2d(turned, torch.ones_like(turned[:1, :, :2, :2]), padding=1)
-    return merged.reshape(*weight.shape[:2], 4, 4).transpose(0, 1)
 
 
 def _four_pixels(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
