@@ -38,7 +38,7 @@ SUFFIXES = (".safetensors", ".pth", ".pt", ".model")
 SHIPPED = {
     "vgg19_mini": "87805c77170d9a6d64e5deb802e4a314ad42e672461fab0e86ad7c638cc73232",
     "adain": "b4f37a380975a9a32042628a303dc55e63ffad25a08e27de88794320dcbfb4d4",
-    "sanet": "fb36761c09ce5b88d87fb90d788a36c20f042743436b2b9a47ff5d6bb156baa5",
+    "sanet": "eb8dabc51c890643a16c4acce4528343869002478deed973969791cac1a3e278",
     "adaattn": "6584fca933aae8323c74917ffdab7b4e6b30e87ddc5bad7b9e28722da78a5e3b",
     "johnson_cypresses": "038d6610c7c92419fc5125deb6a10ac7e8b5dbe0d7613073aef073389ee14c4f",
     "johnson_glass": "efdb1799325adf122d5a18854bdf712731d09884aade2f5bdba5f6c1850ddc3a",
