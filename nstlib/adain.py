@@ -45,8 +45,7 @@ class AdaIN(ArbitraryStyle):
     layers = ("relu4_1",)
 
     def encode_style_features(self, style: FeatureMaps) -> Code:
-        mean, std = moments(style["relu4_1"])
-        return {"mean": mean, "std": std}  # (1, C, 1, 1)
+        return dict(zip(("mean", "std"), moments(style["relu4_1"])))  # (1, C, 1, 1) each
 
     def transfer(self, content: FeatureMaps, code: Code, opacity: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
         # t = AdaIN(f(c), f(s))

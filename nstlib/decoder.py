@@ -99,8 +99,7 @@ class Decoder(nn.Module):
         for name, conv in self.convs.items():
             joined = [features[layer].to(x.dtype) for layer in self.skips if SKIPS[layer] == name]
             x = _enlarge(x, conv, joined) if name in SKIPS.values() else conv(x)
-            if name in told:
-                x = modulate(x, told[name])
+            x = modulate(x, told[name]) if name in told else x
             x = x if name == "conv1_1" else F.relu(x)
         return x
 
@@ -213,10 +212,8 @@ def _enlarge(x: Tensor, conv: Any, joined: Sequence[Tensor]) -> Tensor:
         return conv(torch.cat([F.interpolate(x, scale_factor=2), *joined], 1))
     # conv([up(x), f]) = conv_x(up(x)) + conv_f(f), and conv_x can read the small map
     own, *others = conv.weight.split([one.shape[1] for one in (x, *joined)], 1)
-    y = convolve_upsampled(x, own, conv.bias)
-    for one, weight in zip(joined, others):
-        y += F.conv2d(F.pad(one, (1, 1, 1, 1), mode="reflect"), weight)
-    return y
+    parts = [F.conv2d(F.pad(one, (1, 1, 1, 1), mode="reflect"), weight) for one, weight in zip(joined, others)]
+    return sum(parts, convolve_upsampled(x, own, conv.bias))
 
 
 def modulate(x: Tensor, part: Tensor) -> Tensor:

@@ -271,11 +271,9 @@ def convolve_upsampled(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor
     """
     # Every pixel of the small map is a square of 2 x 2 pixels in the large one. Turned over, the 3x3 kernel adds each of
     # them to its 3 x 3 neighbours, so the four together add to 4 x 4: four kernels, each moved to another corner
-    turned = weight.flip(2, 3).transpose(0, 1)  # (C_in, C_out, 3, 3)
-    corners = [F.pad(turned, (right, 1 - right, down, 1 - down)) for down in (0, 1) for right in (0, 1)]
-    merged = torch.stack(corners).sum(0)  # (C_in, C_out, 4, 4)
+    merged = torch.stack([F.pad(weight.flip(2, 3), (i, 1 - i, j, 1 - j)) for i in (0, 1) for j in (0, 1)]).sum(0)
     # reflecting what was upsampled repeats the pixel at the border: replicate, on the small grid
-    return F.conv_transpose2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), merged, bias, stride=2, padding=3)
+    return F.conv_transpose2d(F.pad(x, [1] * 4, mode="replicate"), merged.transpose(0, 1), bias, stride=2, padding=3)
 
 
 def as_encoder(

@@ -95,7 +95,7 @@ def test_every_size_comes_back(method: str, size: tuple[int, int], style_size: t
     raw, painted = model(content, style), model.stylize(content, style)
     assert raw.shape == painted.shape == content.shape
     assert torch.isfinite(raw).all()
-    assert torch.equal(raw.clamp(0, 1), painted)
+    torch.testing.assert_close(raw.clamp(0, 1), painted)  # without gradients, convolutions are merged
 
 
 @EVERY
