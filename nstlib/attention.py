@@ -62,9 +62,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, budget: int = BUDGET) -
     else:
         rows = max(1, budget // (len(q) * k.shape[2] * k.element_size()))
         attend_rows = _attend_rows
-        if (
-            torch.is_grad_enabled()
-        ):  # the backward pass computes A again. Without one, save the second that the import takes
+        # The backward pass computes A again. Without one, save the second that the first import of the checkpoint takes
+        if torch.is_grad_enabled():
             attend_rows = functools.partial(checkpoint, _attend_rows, use_reentrant=False, preserve_rng_state=False)
         seen = torch.cat([attend_rows(part, k, v) for part in q.split(rows, 2)], 2)  # (B, E, N)
     return seen.unflatten(2, query.shape[2:]).to(value.dtype)
