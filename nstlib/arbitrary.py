@@ -378,7 +378,7 @@ class ArbitraryStyle(nn.Module, ABC):
         changed = self.transfer(content, code, opacity)
         for layer in self.restyled:
             changed[layer] = adain(content[layer], code[f"{layer}/mean"], code[f"{layer}/std"], opacity[layer])
-        return changed | {name: code[name] for name in code if name == "condition"}  # what the decoder is told
+        return changed | ({"condition": code["condition"]} if "condition" in code else {})
 
     @property
     def decoder(self) -> Decoder:

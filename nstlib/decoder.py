@@ -208,6 +208,7 @@ class ConditionedBlock(nn.Module):
 
 def _enlarge(x: Tensor, conv: Any, joined: Sequence[Tensor]) -> Tensor:
     """Upsample a map twice (nearest neighbour), join it by features of that size, and convolve both."""
+    # trainings and exported graphs keep the plain form, and PyTorch 2.4 can't pad halves on a CPU
     if torch.is_grad_enabled() or is_exporting() or x.dtype in (torch.float16, torch.bfloat16):
         return conv(torch.cat([F.interpolate(x, scale_factor=2), *joined], 1))
     # conv([up(x), f]) = conv_x(up(x)) + conv_f(f), and conv_x can read the small map
