@@ -4,6 +4,7 @@
     python benchmarks/painters.py                            the package's own pictures, judged by vgg19_mini alone
     python benchmarks/painters.py --methods adain=FILE       other weights than the shipped ones
     PYTHONPATH=tools python benchmarks/painters.py ... --squeezenet FILE     and a judge that trained nothing
+    python benchmarks/painters.py ... --trim                 without the white margins that museums leave around paintings
     python benchmarks/painters.py --quick                    two pairs, small: does it run?
 
 Photograph i of the last of one folder is painted by `nst.stylize` with its defaults in the style of painting i of the last
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="*", default=["adain", "sanet", "adaattn"])
     parser.add_argument("--sizes", nargs="*", type=int, default=[256, 512])
     parser.add_argument("--pairs", type=int, default=50)
+    parser.add_argument("--trim", action="store_true", help="cut white margins off the paintings")
     parser.add_argument("--refine", type=int, default=0, help="steps on the pixels that follow the network")
     parser.add_argument("--steps", type=int, default=150, help="of Adam, for the loss that pixels can reach")
     parser.add_argument("--sheets", type=Path, help="folder for contact sheets")
@@ -75,7 +77,9 @@ def main() -> None:
     print_head("method", "size", "judge", *columns)
     for size in options.sizes:
         contents = read(options.photos, nst.samples.content, nst.samples.content_names(), options.pairs, size)
-        styles = read(options.paintings, nst.samples.style, nst.samples.style_names(), options.pairs, size)
+        styles = read(
+            options.paintings, nst.samples.style, nst.samples.style_names(), options.pairs, size, trimmed=options.trim
+        )
         for method in options.methods:
             name, _, weights = method.partition("=")
             given = {"weights": weights} if weights else {}
@@ -117,12 +121,24 @@ def paint_pairs(paint: Paint, contents: list[Tensor], styles: list[Tensor]) -> t
     return results, [timed(partial(add, *pair)) for pair in zip(contents, styles)]
 
 
-def read(folder: Path | None, sample: object, names: tuple[str, ...], count: int, size: int) -> list[Tensor]:
+def read(
+    folder: Path | None, sample: object, names: tuple[str, ...], count: int, size: int, *, trimmed: bool = False
+) -> list[Tensor]:
     """Return the middle squares of the last pictures of a folder, or of the package's own."""
     if folder is None:
         assert callable(sample)
         return [square(sample(names[i % len(names)], size), size) for i in range(count)]
-    return [square(nst.load_image(file, size=size), size) for file in sorted(folder.iterdir())[-count:]]
+    files = sorted(folder.iterdir())[-count:]
+    if trimmed:
+        return [square(trim(nst.load_image(file, size=None)), size) for file in files]
+    return [square(nst.load_image(file, size=size), size) for file in files]
+
+
+def trim(picture: Tensor) -> Tensor:
+    """Cut off the rows and columns at the edges that are white for nine tenths."""
+    colored = (picture.amin(1)[0] < 0.9).float()  # (H, W)
+    rows, columns = ((colored.mean(dim) > 0.1).nonzero().flatten() for dim in (1, 0))
+    return picture[..., rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def measure(result: Tensor, content: Tensor, style: Tensor, judge: Any, deep: str) -> list[float]:
