@@ -2,7 +2,6 @@
 
     python benchmarks/styles.py                                        the sample photographs, 256 px
     python benchmarks/styles.py --photos FOLDER --count 20             photographs of your own, the last of the folder
-    python benchmarks/styles.py --paintings cypresses=a.jpg kirifuri=b.jpg    where the style is no sample picture
     python benchmarks/styles.py --quick                                one style, one photograph, 10 steps: does it run?
 
 For every style and photograph, the objective that the network was trained by is minimised on the pixels, by L-BFGS (history
@@ -34,12 +33,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--styles", nargs="*", default=Johnson.styles())
-    parser.add_argument("--paintings", nargs="*", default=[], metavar="STYLE=FILE")
     options = parser.parse_args()
     if options.quick:
-        painted = [style for style in options.styles if style in nst.samples.style_names()]
-        options.styles, options.count, options.size, options.steps = painted[:1], 1, 64, 10
-    paintings = dict(pair.split("=", 1) for pair in options.paintings)
+        options.styles, options.count, options.size, options.steps = options.styles[:1], 1, 64, 10
     pictures = [square(photo, options.size) for photo in photos(options.photos, options.count)]
     print_setup(f"{len(pictures)} photographs, {options.size} px", options.threads)
     print_head(
@@ -48,10 +44,7 @@ def main() -> None:
     )
     for style in options.styles:
         model = Johnson.pretrained(style)
-        objective = rebuild(model, style, paintings)
-        if objective is None:
-            print_row(style, "the painting isn't in the package: name its file with --paintings", "", "", "", "")
-            continue
+        objective = rebuild(model)
         rows = [compare(model, objective, picture, options.steps, options.rounds) for picture in pictures]
         target = statistics.mean(row[0] for row in rows)
         for number, name in enumerate(RUNS):
@@ -70,19 +63,16 @@ def photos(folder: Path | None, count: int) -> list[Tensor]:
     return [nst.load_image(file, size=None) for file in sorted(folder.iterdir())[-count:]]
 
 
-def rebuild(model: Johnson, style: str, paintings: dict[str, str]) -> JohnsonObjective | None:
-    """The objective that the network was trained by; None if its painting is not at hand."""
+def rebuild(model: Johnson) -> JohnsonObjective:
+    """The objective that the network was trained by, with the Gram matrices of the painting that its file holds."""
     about = model.metadata
-    size = min(int(side) for side in about["style_size"].split(" x "))
-    if style in nst.samples.style_names():
-        painting = nst.samples.style(style, size)
-    elif style in paintings:
-        painting = nst.load_image(paintings[style], size=size)
-    else:
-        return None
     weights = {name: float(about[name]) for name in ("content_weight", "style_weight", "tv_weight")}
     layers = {name: about[name].split() for name in ("content_layers", "style_layers")}
-    return JohnsonObjective(model.network, painting, name=style, **weights, **layers)  # type: ignore[arg-type]
+    painting = torch.zeros(1, 3, 64, 64)
+    objective = JohnsonObjective(model.network, painting, **weights, **layers)  # type: ignore[arg-type]
+    for layer, gram in model.grams.items():
+        objective.get_buffer(f"gram_{layer}").copy_(gram)
+    return objective
 
 
 def compare(
