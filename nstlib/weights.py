@@ -40,12 +40,12 @@ SHIPPED = {
     "adain": "b4f37a380975a9a32042628a303dc55e63ffad25a08e27de88794320dcbfb4d4",
     "sanet": "eb8dabc51c890643a16c4acce4528343869002478deed973969791cac1a3e278",
     "adaattn": "6584fca933aae8323c74917ffdab7b4e6b30e87ddc5bad7b9e28722da78a5e3b",
-    "johnson_cypresses": "038d6610c7c92419fc5125deb6a10ac7e8b5dbe0d7613073aef073389ee14c4f",
-    "johnson_glass": "efdb1799325adf122d5a18854bdf712731d09884aade2f5bdba5f6c1850ddc3a",
-    "johnson_kirifuri": "5b49a3e58310c56fdde3a38673796a3f6f19164ab5bfcc78aafa1c3eb3ca6ed7",
-    "johnson_mosaic": "cb505990277510acbe10432bc6e18fd8ece0619d5e706e1eb1e489cd1ec03477",
-    "johnson_swirl": "ab065c69268b7390c44f72c0c189dbafb927fe1a09dcd0cf306a90200395881d",
-    "johnson_wave": "638e79fa2cf8ebcdf392bc54199e86166a7af890eff057894b6a36b0fbb86719",
+    "johnson_cypresses": "39032874fa635eb91ab9ed756270a8300fb9bf9d95cdc160c699f2c86873a495",
+    "johnson_glass": "4d84263b59ee1038669c4459a01869cdaccec9164f68718620eea0a9db2e5e99",
+    "johnson_kirifuri": "c6706e92d9f17e667c27fa95c8ff1607fe919a0d04035162ee83510c73847984",
+    "johnson_mosaic": "1c5cb8bb54ef316d9b8db5ed5be8192e8b954fd23c86fc648e761c7cd0fb8110",
+    "johnson_swirl": "3128403ea32e710bc996d270e4f60e9221481d44ddae5760ad687ca2ecc660c2",
+    "johnson_wave": "336ba97cdee76549c90c8e90793e78903908be2487430c8da34a82e6749178c8",
 }
 """Files inside the package, `weights/<name>.safetensors`, and their SHA-256."""
 

@@ -470,6 +470,26 @@ def test_what_is_shipped_paints_its_style(style: str) -> None:
     assert flat.isfinite().all()
 
 
+def raster_share(picture: torch.Tensor) -> float:
+    """Of the power at periods below 16 pixels, the share at those of a pattern that repeats every 4 pixels both ways."""
+    gray = picture[0].mean(0)
+    window = torch.hann_window(len(gray))
+    power = torch.fft.fft2((gray - gray.mean()) * window * window[:, None]).abs().square()
+    f = torch.fft.fftfreq(len(gray)).abs()
+    fine = (f[:, None].square() + f.square()).sqrt() > 1 / 16
+    near = ((f[:, None] - torch.tensor([0, 0.25, 0.5])).abs() < 2.5 / len(f)).any(1)
+    return (power[near[:, None] & near & fine].sum() / power[fine].sum()).item()
+
+
+@pytest.mark.parametrize("style", nst.Johnson.styles())
+def test_what_is_shipped_leaves_no_raster(style: str) -> None:
+    johnson = nst.Johnson.pretrained(style)
+    photographs = [nst.samples.content(name, 256)[..., :256] for name in nst.samples.content_names()]
+    usual = sum(map(raster_share, photographs))
+    painted = sum(raster_share(johnson.stylize(photograph)) for photograph in photographs)
+    assert painted < 2 * usual
+
+
 def test_six_styles_are_shipped() -> None:
     assert nst.Johnson.styles() == ["cypresses", "glass", "kirifuri", "mosaic", "swirl", "wave"]
 
