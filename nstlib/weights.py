@@ -37,7 +37,7 @@ SUFFIXES = (".safetensors", ".pth", ".pt", ".model")
 
 SHIPPED = {
     "vgg19_mini": "87805c77170d9a6d64e5deb802e4a314ad42e672461fab0e86ad7c638cc73232",
-    "adain": "b4f37a380975a9a32042628a303dc55e63ffad25a08e27de88794320dcbfb4d4",
+    "adain": "68b84056b9a4da62738491f843985a96032d79b8e0aeec42e38577de264c66b3",
     "sanet": "eb8dabc51c890643a16c4acce4528343869002478deed973969791cac1a3e278",
     "adaattn": "6584fca933aae8323c74917ffdab7b4e6b30e87ddc5bad7b9e28722da78a5e3b",
     "johnson_cypresses": "39032874fa635eb91ab9ed756270a8300fb9bf9d95cdc160c699f2c86873a495",
