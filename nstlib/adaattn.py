@@ -1,21 +1,21 @@
-"""AdaAttN: every position of the photograph takes on mean and standard deviation of the positions it looks at.
+"""AdaAttN: give every position of the photograph the mean and standard deviation of the positions it attends to.
 
 Liu, Lin, He, Li, Wang, Li, Sun, Li, Ding: AdaAttN: Revisit Attention Mechanism in Arbitrary Neural Style Transfer, 2021,
 https://arxiv.org/abs/2108.03647
 
-AdaIN has one mean and one standard deviation for all positions; SANet has a mean for each. Here every position has both,
-from the same attention A over the positions of the style:
+AdaIN has one mean and one standard deviation for all positions, and SANet has a mean for each. Here every position gets
+both, computed with the same attention A over the positions of the style:
 
     A = softmax(f(key(c))^T g(key(s)))                 f, g: 1x1 convolutions                                   (eq. 3)
     M = A h(s),    S = sqrt(A h(s)^2 - M^2)             h: 1x1 convolution                                      (eq. 4, 5)
     AdaAttN(c, s) = S mvn(c) + M                                                                             (eq. 6)
 
-The key of a level is all that the encoder saw up to it, each layer normalised:
+The key of a level consists of all layers up to that level, each of them normalised:
 
     key(x) = mvn(x_1) + ... + mvn(x_l)                  joined along the channels, at the size of x_l            (eq. 2)
 
-It is applied at relu3_1, relu4_1 and relu5_1, and a decoder paints the three. The loss compares moments, and features with
-AdaAttN without f, g, h (the local loss):
+This is done at relu3_1, relu4_1 and relu5_1, and a decoder turns the three results into a picture. The global loss compares
+moments. The local loss compares features with the result AdaAttN* of the same equations without f, g and h:
 
     L = 10 sum_l |mean - mean|^2 + |std - std|^2  +  3 sum_l |f_l(cs) - AdaAttN*_l(c, s)|^2                    (eq. 8 to 10)
 """
@@ -48,7 +48,7 @@ def adaattn(content: Tensor, query: Tensor, key: Tensor, value: Tensor, opacity:
         query: `(B, D, H, W)`, the content's key after f.
         key: `(B or 1, D, h, w)`, the style's key after g.
         value: `(B or 1, C, h, w)`, the style's features after h.
-        opacity: as for `nstlib.losses.moments`, of the content.
+        opacity: of the content, as for `nstlib.losses.moments`.
     """
     # A = softmax(f(key(c))^T g(key(s))),  M = A V,  S = sqrt(A V^2 - M^2)
     mean, std = attention_moments(query, key, value)
@@ -57,20 +57,20 @@ def adaattn(content: Tensor, query: Tensor, key: Tensor, value: Tensor, opacity:
 
 
 class AttentionNorm(nn.Module):
-    """The parameters of one AdaAttN module: f, g and h at a level of C channels, whose key has `key_channels`."""
+    """The parameters of one AdaAttN module: f, g and h at a level of C channels, whose key has `key_channels` channels."""
 
     def __init__(self, channels: int, key_channels: int) -> None:
         super().__init__()
         self.f = nn.Conv2d(key_channels, key_channels, 1)
         self.g = nn.Conv2d(key_channels, key_channels, 1)
         self.h = nn.Conv2d(channels, channels, 1)
-        # as if there were none, to begin with: what a decoder of AdaIN can paint already
+        # they start as the identity, so that their features resemble those that AdaIN's decoder can paint
         for conv in (self.f, self.g, self.h):
             init_identity_(conv)
 
 
 class AdaAttN(ArbitraryStyle):
-    """Any painting's style in one forward pass, by mean and standard deviation of the positions attended to.
+    """Style transfer from any painting in one forward pass, by the moments of the positions attended to.
 
     Args and methods are those of `nstlib.arbitrary.ArbitraryStyle`.
 
@@ -95,7 +95,7 @@ class AdaAttN(ArbitraryStyle):
         return {"adaattn_3": modules["relu3_1"], "transformer": transformer}
 
     def select_features(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return, for every level, all layers up to it, at its size: `relu4_1/relu2_1` is relu2_1 at the size of relu4_1."""
+        """Return all layers up to each level, at its size: `relu4_1/relu2_1` is relu2_1 at the size of relu4_1."""
         return {name: one for level in LEVELS for name, one in resize_to(features, level).items()}
 
     def encode_style_features(self, style: FeatureMaps) -> Code:
@@ -124,8 +124,8 @@ class AdaAttN(ArbitraryStyle):
 class AdaAttNObjective(ArbitraryObjective):
     """The loss of AdaAttN.
 
-    Args are those of `nstlib.arbitrary_objective.ArbitraryObjective`. The terms are `local` (weight 3), `global` (10), and
-    two that are ours, as in `nstlib.AdaINObjective`: `identity` (0) and `colors` (0).
+    Takes the arguments of `nstlib.arbitrary_objective.ArbitraryObjective`. The terms are `local` (weight 3) and `global`
+    (10), and two that are not in the paper: `identity` (0) and `colors` (0), as in `nstlib.AdaINObjective`.
 
     Example:
         >>> from nstlib import samples
@@ -153,8 +153,8 @@ class AdaAttNObjective(ArbitraryObjective):
             # L_lf = sum_l |f_l(cs) - AdaAttN*_l(c, s)|^2
             terms["local"] = self.content_distance(painted, self.content_target(c, s))
         if self.weight["identity"]:
-            # |g(f(c)) - c|^2
-            terms["identity"] = squared_error(self.copy(c), content)
+            # |T(c, c) - c|^2
+            terms["identity"] = squared_error(self.paint(c, c), content)
         return terms
 
 
@@ -165,13 +165,13 @@ def parameter_free_adaattn(
     """AdaAttN without parameters: f, g and h are the identity.
 
     Args:
-        content: features by layer, `(B, C, H, W)`; all of `relu1_1` ... up to `layer`.
-        style: features by layer, `(B or 1, C, h, w)`.
+        content: layer -> features `(B, C, H, W)`, for all layers from `relu1_1` up to `layer`.
+        style: layer -> features `(B or 1, C, h, w)`.
         layer: the layer to change.
-        opacity: as for `nstlib.losses.moments`, of the content.
+        opacity: of the content, as for `nstlib.losses.moments`.
 
     Returns:
-        `(B, C, H, W)`, float32 at least: the content's features at the layer in the style.
+        `(B, C, H, W)`, in float32 or higher precision: the content's features at the layer, in the style.
     """
     content, style = (
         {name: one.to(torch.promote_types(one.dtype, torch.float32)) for name, one in maps.items()}
@@ -183,18 +183,18 @@ def parameter_free_adaattn(
 
 
 def up_to(level: str) -> tuple[str, ...]:
-    """Return the layers that make the key of a level."""
+    """Return the layers that form the key of a level."""
     return LAYERS[: LAYERS.index(level) + 1]
 
 
 def resize_to(features: Mapping[str, Tensor], level: str) -> dict[str, Tensor]:
-    """Return the layers up to a level, at its size (nearest neighbour), as `level/layer`."""
+    """Return the layers up to a level, scaled to its size (nearest neighbour), as `level/layer`."""
     size = features[level].shape[2:]
     return {f"{level}/{layer}": F.interpolate(features[layer], size) for layer in up_to(level)}
 
 
 def attention_key(maps: FeatureMaps, level: str, opacity: Tensor | None = None) -> Tensor:
-    """Return the key of a level, `(B, D, h, w)`, from what `resize_to` gives: all layers up to it, each normalised."""
+    """Return the key of a level, `(B, D, h, w)`: the layers that `resize_to` returned, normalised and concatenated."""
     # key = mvn(x_1) + ... + mvn(x_l), joined along the channels
     return torch.cat([mean_variance_norm(maps[f"{level}/{layer}"], opacity) for layer in up_to(level)], 1)
 

@@ -1,14 +1,14 @@
-"""AdaIN: the features of the photograph take on the mean and the standard deviation of the painting's.
+"""AdaIN: give the features of the photograph the mean and the standard deviation of the painting's features.
 
 Huang, Belongie: Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization, 2017,
 https://arxiv.org/abs/1703.06868
 
-Gatys and Johnson match correlations of features. The means and standard deviations of single channels carry much of the
-style too, and to match them takes one line: with x the photograph's features at relu4_1 and y the painting's,
+Gatys and Johnson match correlations of features. The means and standard deviations of the single channels carry much of the
+style too, and matching them takes one line. Let x be the photograph's features at relu4_1, and y the painting's:
 
     AdaIN(x, y) = std(y) (x - mean(x)) / std(x) + mean(y)                                               (eq. 8)
 
-A decoder, trained once on many photographs and paintings, paints the result:
+A decoder, trained once on many photographs and paintings, turns the result into a picture:
 
     t = AdaIN(f(c), f(s)),   T(c, s) = g(t)             f: encoder, g: decoder                            (eq. 9, 10)
     L = |f(g(t)) - t|^2 + lambda sum_l |mean_l(g(t)) - mean_l(s)|^2 + |std_l(g(t)) - std_l(s)|^2             (eq. 11 to 13)
@@ -30,7 +30,7 @@ __all__ = ["AdaIN", "AdaINObjective", "adain"]
 
 
 class AdaIN(ArbitraryStyle):
-    """Any painting's style in one forward pass, by the moments of its features.
+    """Style transfer from any painting in one forward pass, by the moments of its features.
 
     Args and methods are those of `nstlib.arbitrary.ArbitraryStyle`.
 
@@ -55,9 +55,9 @@ class AdaIN(ArbitraryStyle):
 class AdaINObjective(ArbitraryObjective):
     """The loss of AdaIN's decoder.
 
-    Args are those of `nstlib.arbitrary_objective.ArbitraryObjective`. The terms are `content` (weight 1), `style` (10), and
-    two that are ours: `identity` (0), for which the decoder paints the content's own features, and is compared pixel by
-    pixel; and `colors` (0), the `nstlib.losses.color_distance` between result and painting.
+    Takes the arguments of `nstlib.arbitrary_objective.ArbitraryObjective`. The terms are `content` (weight 1) and `style`
+    (10), and two that are not in the paper: `identity` (0) compares the photograph, pixel by pixel, with its picture in its
+    own style, and `colors` (0) is the `nstlib.losses.color_distance` between result and painting.
 
     Example:
         >>> from nstlib import samples
@@ -84,8 +84,8 @@ class AdaINObjective(ArbitraryObjective):
             terms["style"] = self.style_distance(painted, s)
             terms |= self.picture_terms(cs, content, style)
         if self.weight["identity"]:
-            # |g(f(c)) - c|^2
-            terms["identity"] = squared_error(self.copy(c), content)
+            # |T(c, c) - c|^2
+            terms["identity"] = squared_error(self.paint(c, c), content)
         return terms
 
 

@@ -1,18 +1,18 @@
-"""Any style at once: what AdaIN, SANet and AdaAttN share.
+"""Arbitrary style transfer: what AdaIN, SANet and AdaAttN have in common.
 
-All three read photograph and painting through the same frozen encoder, give the photograph's features the style of the
-painting's, and paint what comes out with a decoder. They differ in the middle:
+All three methods encode the photograph and the painting with the same frozen encoder, transfer the style from the painting's
+features to the photograph's, and decode the result into a picture. They differ in the transfer:
 
     picture = decode(transfer(encode(content), encode(style)))
 
-A method names the layers it reads, says what it keeps of a style, and transfers. What all three can do is written here:
-strength, several styles, masks, transparency, any size, one style for many pictures, big pictures.
+A method defines the layers that it reads, what it keeps of a style, and the transfer. This module provides what all of them
+share: strength, several styles, masks, transparency, pictures of any size, and one style for many pictures.
 
-Several styles have shares that add up to 1, at every position, and what they give is blended by them:
+Several styles have weights w_k that sum to 1 at every position, and the transferred features are averaged:
 
     t = sum_k w_k transfer(content, style_k)
 
-For strength, the photograph itself is one more style, with the share 1 - alpha.
+The strength alpha is implemented by treating the photograph as one more style, with the weight 1 - alpha.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ from nstlib.utils.tiling import FeatureMaps, crop, in_tiles, pad_to_multiple
 from nstlib.weights import Source, read_checkpoint
 
 TILE = 512
-"""Pictures with more pixels than a square of this side are painted in tiles of this side."""
+"""Pictures with more pixels than a square of this side are painted in tiles of this size."""
 
 Code = dict[str, Tensor]
-"""What a method keeps of a painting: name -> tensor, `(B or 1, ...)`."""
+"""What a method keeps of a painting: name -> tensor `(B or 1, ...)`."""
 
 
 @dataclass(frozen=True)
 class EncodedStyle:
-    """A painting as a method keeps it, from `encode_style`: for as many photographs as you like.
+    """A painting that `encode_style` has read once, for any number of photographs.
 
     Attributes:
         method: the method that encoded it.
-        code: name -> tensor. You may mix your own.
-        encoder_fingerprint: of the encoder that read it; empty is not checked.
+        code: name -> tensor. You can build one yourself, such as a mixture of two codes.
+        encoder_fingerprint: that of the encoder that read it. An empty one is not checked.
     """
 
     method: str
@@ -73,27 +73,27 @@ Model = TypeVar("Model", bound="ArbitraryStyle")
 class ArbitraryStyle(nn.Module, ABC):
     """The base class of AdaIN, SANet and AdaAttN.
 
-    A method of your own names its `method` and `layers` and defines `encode_style_features` and `transfer`, and `build`
-    if it has layers to train besides the decoder.
+    A method of your own sets `method` and `layers`, and implements `encode_style_features` and `transfer`. It also
+    implements `build` if it has layers to train besides the decoder.
 
     Args:
         encoder: the name, path or state dict of a network, or an `Encoder` that has the layers the method reads.
-        decoder: what paints. None is a new one, the papers' or, with `conditioned`, one that is told the style.
-        conditioned: whether a new decoder is a `ConditionedDecoder`.
-        metadata: what is known of the weights: data, steps, losses, ...
+        decoder: turns features into a picture. None creates a new one.
+        conditioned: whether a new decoder is a `ConditionedDecoder` instead of the papers'.
+        metadata: facts about the weights: data, steps, losses, ...
 
     Attributes:
-        encoder: frozen.
-        network: what is trained: the decoder, and the method's own layers.
-        restyled: skips of the decoder that the method itself doesn't change: they take on the style's moments.
+        encoder: the frozen encoder.
+        network: the trained part: the decoder and the method's own layers.
+        restyled: skips of the decoder that the method itself doesn't change. They are given the moments of the style.
     """
 
     method: ClassVar[str]
     layers: ClassVar[tuple[str, ...]]
     skips: ClassVar[tuple[str, ...]] = ()
-    """Layers whose changed features the papers' decoder takes besides relu4_1."""
+    """Layers besides relu4_1 whose changed features the papers' decoder takes."""
     parts: ClassVar[tuple[str, ...]] = ("decoder",)
-    """The parts of `network`: the published weights bring each in a file of its own."""
+    """The parts of `network`. The published weights have one file for each."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class ArbitraryStyle(nn.Module, ABC):
         super().__init__()
         self.encoder = as_encoder(encoder, tuple(dict.fromkeys((*self.layers, *STAGES))))
         channels = self.encoder.channels
-        with torch.device("cpu"):  # where the encoder's weights are read, whatever PyTorch's default is
+        with torch.device("cpu"):  # where the encoder's weights are, whatever PyTorch's default device is
             if decoder is None and conditioned:
                 decoder = ConditionedDecoder(channels, skips=("relu3_1", "relu2_1"), blocks=2)
             decoder = decoder or Decoder(channels, skips=self.skips)
@@ -121,64 +121,66 @@ class ArbitraryStyle(nn.Module, ABC):
                     f"the decoder takes {decoder.channels[layer]} channels at {layer}, and this encoder gives "
                     f"{channels[layer]}: take the encoder that it was trained with"
                 )
-        # in the encoder's precision, whatever PyTorch's default is
+        # in the encoder's precision, whatever PyTorch's default dtype is
         self.network = nn.ModuleDict({**parts, "decoder": decoder}).to(self.encoder.color_bias)
         self.restyled = tuple(layer for layer in decoder.skips if layer not in self.skips)
         self.metadata = dict(metadata or {})
         self.origin = "random weights"
         self.stride = max(self.encoder.stride[layer] for layer in self.layers)
-        self._least = 2 * max(self.encoder.stride.values())  # two positions, so that there is a neighbour to reflect
+        self._least = 2 * max(
+            self.encoder.stride.values()
+        )  # at least two positions, because reflection needs a neighbour
         self.to(memory_format=torch.channels_last)
         self.eval()
 
-    # ------------------------------------------------------------------------------ what a method is made of
+    # ------------------------------------------------------------------------------ what a method defines
 
     def build(self, channels: Mapping[str, int]) -> dict[str, nn.Module]:
-        """Return the parts that are trained besides the decoder, for an encoder of these channels."""
+        """Return the parts that are trained besides the decoder, for an encoder with these channels."""
         return {}
 
     def select_features(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the maps that the method works with, from the encoder's features: those of its layers."""
+        """Return the maps that the method works with, given the encoder's features. By default, those of its layers."""
         return {layer: features[layer] for layer in self.layers}
 
     @abstractmethod
     def encode_style_features(self, style: FeatureMaps) -> Code:
-        """Return what is kept of a style, from its maps `(B or 1, C, h, w)`."""
+        """Return what is kept of a style, given its maps `(B or 1, C, h, w)`."""
 
     @abstractmethod
     def transfer(self, content: FeatureMaps, code: Code, opacity: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
-        """Return what the decoder is to paint.
+        """Return the features that the decoder turns into a picture.
 
         Args:
             content: the photograph's maps, `(B, C, H, W)`.
-            code: what `encode_style_features` kept of the style.
-            opacity: name of a map -> `(1, 1, H, W)`, how much each position counts, or None where all count alike.
+            code: what `encode_style_features` returned for the style.
+            opacity: name of a map -> `(1, 1, H, W)`, the weight of each position, or None if all weights are equal.
         """
 
     # ------------------------------------------------------------------------------ what a user calls
 
     @classmethod
     def pretrained(cls: type[Model]) -> Model:
-        """The network that is shipped with the package, on the embedded encoder."""
+        """Return the network that comes with the package."""
         return cls.from_checkpoint(cls.method)
 
     @classmethod
     def from_checkpoint(
         cls: type[Model], source: Source | None = None, *, encoder: Source | Encoder = "vgg19_mini", **parts: Source
     ) -> Model:
-        """Return the model of a file of ours, or of the published weights, which come in several files.
+        """Load a model from a file of ours, or from the published weights, which come in several files.
 
         Args:
             source: a file that `save`, `nst train` or `torch.save(model.state_dict(), ...)` has written, or the state dict
-                of a model. For AdaIN, whose published weights are one file, that file.
-            encoder: what the weights were trained with: for published ones, `vgg_normalised.pth`.
+                of a model. For AdaIN, also the file of the published weights.
+            encoder: the encoder that the weights were trained with: for published ones, `vgg_normalised.pth`.
             **parts: the published weights instead, each a path or a state dict: `decoder` for AdaIN; `transformer` and
                 `decoder` for SANet; `adaattn_3`, `transformer` and `decoder` (`latest_net_<part>.pth`) for AdaAttN.
 
         Raises:
-            ValueError: weights of another method, or trained on another encoder.
+            ValueError: weights of another method, or trained with another encoder.
             TypeError: neither a source nor all of the parts, or both.
-            OSError: no file at that path, or one that is damaged or holds no weights.
+            OSError: there is no file at that path, or it is damaged or holds no weights.
 
         Example:
             >>> from nstlib import AdaIN
@@ -195,17 +197,17 @@ class ArbitraryStyle(nn.Module, ABC):
 
     @classmethod
     def open(cls: type[Model], *, weights: Source | None = None, encoder: Source | Encoder = "vgg19_mini") -> Model:
-        """Return the model that `nst.stylize` paints with: shipped weights unless others are named."""
+        """Return the model that `nst.stylize` paints with: the shipped weights, unless others are given."""
         return cls.from_checkpoint(cls.method if weights is None else weights, encoder=encoder)
 
     def save(self, path: str | os.PathLike[str], *, half: bool = False) -> Path:
-        """Write the trained network as a safetensors file, whole or not at all, for `from_checkpoint`.
+        """Save the trained network to a safetensors file for `from_checkpoint`. The file is written whole or not at all.
 
-        The encoder isn't written, but the file knows which one it was.
+        The encoder isn't saved, but the file records its fingerprint.
 
         Args:
-            path: where; it ends with `.safetensors`.
-            half: store half precision, in half the space, instead of the weights' own. They are read as float32 in any case.
+            path: the file to write. It must end with `.safetensors`.
+            half: store half precision, which takes half the space. Weights are loaded as float32 in any case.
 
         Raises:
             ValueError: a path with another suffix.
@@ -234,15 +236,15 @@ class ArbitraryStyle(nn.Module, ABC):
         """Paint, with gradients.
 
         Args:
-            content: `(B, 3, H, W)` in [0, 1], of any size; or `(1, 4, H, W)` with the opacity of every pixel, which the
-                result keeps. What is transparent counts in no statistic.
-            style: `(B or 1, 3, h, w)` in [0, 1], `(1, 4, h, w)`, or what `encode_style` gave, or a list of K such.
-            alpha: strength in [0, 1]: 0 paints the content in its own style.
-            style_weights: K numbers: how much of each style. None is equal parts.
+            content: `(B, 3, H, W)` in [0, 1], of any size; or `(1, 4, H, W)` with opacity, which the result keeps.
+                Transparent pixels are left out of all statistics.
+            style: `(B or 1, 3, h, w)` in [0, 1], `(1, 4, h, w)`, what `encode_style` returned, or a list of K of these.
+            alpha: strength in [0, 1]. 0 paints the content in its own style.
+            style_weights: K numbers, the weight of each style. None is equal weights.
             mask: `(K, H, W)`, with sum 1 at every pixel: where each style applies, instead of style_weights.
 
         Returns:
-            `(B, 3, H, W)`, or 4 channels as the content has, meant for [0, 1], not clamped.
+            `(B, 3, H, W)`, or 4 channels if the content has 4. Values are roughly in [0, 1], but not clamped.
 
         Raises:
             ValueError: a wrong shape, range, batch size, alpha, weight or mask; NaN or infinity.
@@ -263,25 +265,25 @@ class ArbitraryStyle(nn.Module, ABC):
         tile: int = TILE,
         progress: bool = False,
     ) -> Tensor:
-        """Paint, without gradients: a call, clamped. Big pictures are painted in tiles that fit together without a seam.
+        """Paint without gradients, and clamp the result. Large pictures are painted in tiles that join without a seam.
 
         Args:
             content, style, alpha, style_weights, mask: as for a call.
-            refine: how many steps of L-BFGS on the pixels follow, on the method's loss of content and style. 5 to 20 bring
-                the result much nearer to the painting, and take as long as so many steps of Gatys. They need styles that
-                are pictures.
-            tile: side of a tile in pixels; pictures with no more pixels than such a tile are painted whole.
-            progress: there is no bar for so short a time.
+            refine: number of steps of L-BFGS on the pixels that follow, on the method's content and style losses. 5 to 20
+                steps bring the result much closer to the painting, and take as long as the same number of steps of Gatys.
+                The styles must be pictures.
+            tile: side of a tile in pixels. Pictures with no more pixels than a tile are painted as a whole.
+            progress: accepted for all methods; painting is too quick for a progress bar.
 
         Returns:
-            `(B, 3, H, W)` in [0, 1], or 4 channels as the content has.
+            `(B, 3, H, W)` in [0, 1], or 4 channels if the content has 4.
 
         Raises:
-            MemoryError: too large a picture for the memory there is; what would fit is named.
+            MemoryError: the picture needs more memory than is available; the message names a size that fits.
         """
         tile, steps = check_int("tile", tile, self.stride), check_int("refine", refine, 0)
         check_picture(content, "content", opacity=True)
-        # what is no larger than a tile fits into any memory, unless it is refined
+        # a picture no larger than a tile always fits, unless it is refined
         with self._enough_memory(steps, content) if steps or content[:, 0].numel() > TILE**2 else nullcontext():
             painted = self._paint(content, style, alpha, style_weights, mask, tile).clamp_(0, 1)
             return self._refine(painted, content, style, alpha, style_weights, mask, steps) if steps else painted
@@ -291,11 +293,11 @@ class ArbitraryStyle(nn.Module, ABC):
         """Read a painting once, for many photographs.
 
         Args:
-            style: `(B or 1, 3, h, w)` in [0, 1], or `(1, 4, h, w)`, of which transparent parts are left out.
+            style: `(B or 1, 3, h, w)` in [0, 1], or `(1, 4, h, w)`, whose transparent parts are left out.
             tile: as for `stylize`. A painting is read in tiles if its sides are multiples of the encoder's stride.
 
         Returns:
-            What takes the place of the painting in any call.
+            The encoded style, which can replace the painting in any call.
         """
         code = self._encode(style, check_int("tile", tile, self.stride))
         return EncodedStyle(self.method, code, self.encoder.fingerprint)
@@ -319,9 +321,9 @@ class ArbitraryStyle(nn.Module, ABC):
             changed = self.change(maps, codes[0], opacity)
         else:
             shares = self._shares(style_weights, mask, len(codes), content)  # (K, 1, 1 or H, 1 or W)
-            if strength < 1:  # the photograph is one more style, with the rest of the shares
+            if strength < 1:  # the photograph is one more style, with the remaining weight
                 codes.append(self.encode_features(select_opaque(maps, opacity)))
-                share = alpha.to(shares) if isinstance(alpha, Tensor) else strength  # with its gradient, if it has one
+                share = alpha.to(shares) if isinstance(alpha, Tensor) else strength  # a tensor keeps its gradient
                 shares = torch.cat([share * shares, (1 - share) * torch.ones_like(shares[:1])])
             changed = blend([self.change(maps, code, opacity) for code in codes], shares)
         del maps, codes  # the decoder needs the memory
@@ -346,7 +348,7 @@ class ArbitraryStyle(nn.Module, ABC):
         mask: Tensor | None,
         steps: int,
     ) -> Tensor:
-        """Return pictures whose pixels have taken steps down the loss of the method's objective."""
+        """Return pictures after steps on their pixels that lower the loss of the method's objective."""
         known = METHODS.get(self.method)
         if known is None or known.objective is None:
             raise ValueError(f"refine lowers the loss that a method is trained by, and {self.method} has none")
@@ -362,10 +364,10 @@ class ArbitraryStyle(nn.Module, ABC):
         for i in range(len(content)):
             paintings = [one[i : i + 1] if len(one) > 1 else one for one in styles]
             refined.append(objective.refine(painted[i : i + 1, :3], content[i : i + 1], paintings, shares, steps=steps))
-        return torch.cat([torch.cat(refined), painted[:, 3:]], 1)  # with its opacity, if it has one
+        return torch.cat([torch.cat(refined), painted[:, 3:]], 1)  # with the opacity, if there is one
 
     def encode_features(self, style: FeatureMaps) -> Code:
-        """Return all that is kept of a style: what the method keeps, and what the decoder is told."""
+        """Return everything that is kept of a style: the method's own part, and the inputs of the decoder."""
         code = self.encode_style_features(style)
         for layer in self.restyled:
             code[f"{layer}/mean"], code[f"{layer}/std"] = moments(style[layer])
@@ -374,7 +376,7 @@ class ArbitraryStyle(nn.Module, ABC):
         return {name: part.to(self.encoder.color_bias) for name, part in code.items()}
 
     def change(self, content: FeatureMaps, code: Code, opacity: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
-        """Return all that the decoder takes: the method's features, those of its skips, and what it is told."""
+        """Return all inputs of the decoder: the method's features, those of the skips, and the condition."""
         changed = self.transfer(content, code, opacity)
         for layer in self.restyled:
             changed[layer] = adain(content[layer], code[f"{layer}/mean"], code[f"{layer}/std"], opacity[layer])
@@ -387,13 +389,13 @@ class ArbitraryStyle(nn.Module, ABC):
 
     @torch.no_grad()
     def init_from(self, source: Source) -> None:
-        """Begin a training with trained weights: all of them if they are of this method, else those of the decoder.
+        """Start a training from trained weights: from all of them if they are of this method, else from the decoder's.
 
         Args:
             source: a file or a state dict of any of these methods, or the name of a shipped one, such as `"adain"`.
 
         Raises:
-            ValueError: weights without a decoder, or made for another encoder.
+            ValueError: weights without a decoder, or trained with another encoder.
         """
         checkpoint = read_checkpoint(source)
         check_encoder(self.encoder, checkpoint)
@@ -433,7 +435,7 @@ class ArbitraryStyle(nn.Module, ABC):
     def _shares(
         self, style_weights: Sequence[float] | None, mask: Tensor | None, styles: int, content: Tensor
     ) -> Tensor:
-        """Return how much of every style, `(K, 1, H or 1, W or 1)`."""
+        """Return the weight of every style, `(K, 1, H or 1, W or 1)`."""
         if not styles:
             raise ValueError("no style: give at least one picture")
         if mask is None:
@@ -450,7 +452,7 @@ class ArbitraryStyle(nn.Module, ABC):
     def _read(
         self, picture: Tensor, multiple: int, tile: float, extra: Sequence[str]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor | None]]:
-        """Return the method's maps of a picture, padded to a multiple, and `extra` layers; and where they are opaque."""
+        """Return the method's maps of a padded picture, with `extra` layers, and the opacity of their positions."""
         picture = picture.to(self.encoder.color_bias)
         if is_exporting() or any(side % multiple or side < self._least for side in picture.shape[2:]):
             picture = pad_to_multiple(picture, multiple, self._least)
@@ -469,7 +471,7 @@ class ArbitraryStyle(nn.Module, ABC):
         return maps, dict.fromkeys(maps) if opacity is None else opacity_at(opacity, maps)
 
     def _maps_of(self, picture: Tensor, extra: Sequence[str]) -> dict[str, Tensor]:
-        """Return the method's maps of a picture, and those of further layers."""
+        """Return the method's maps of a picture, and the features of `extra` layers."""
         features = self.encoder(picture, (*self.layers, *extra))
         return {layer: features[layer] for layer in extra} | self.select_features(features)
 
@@ -482,12 +484,12 @@ def blend(maps: Sequence[FeatureMaps], shares: Tensor) -> dict[str, Tensor]:
     """Return the weighted mean over K styles, position by position.
 
     Args:
-        maps: K times name -> `(B, C, h, w)`, or `(B or 1, C, 1, 1)` for what holds everywhere.
-        shares: `(K, 1, 1, 1)`, or `(K, 1, H, W)` where every style has its region.
+        maps: for each of K styles, name -> `(B, C, h, w)`, or `(B or 1, C, 1, 1)` for statistics of the whole picture.
+        shares: the weights, `(K, 1, 1, 1)`, or `(K, 1, H, W)` if every style has its region.
     """
     if len(maps) == 1:
         return dict(maps[0])
-    grid = maps[0]["relu4_1"].shape[2:]  # what holds everywhere is told apart at this resolution
+    grid = maps[0]["relu4_1"].shape[2:]  # statistics of the whole picture are blended at this resolution
     blended: dict[str, Tensor] = {}
     for name, first in maps[0].items():
         w = shares
@@ -501,6 +503,6 @@ def blend(maps: Sequence[FeatureMaps], shares: Tensor) -> dict[str, Tensor]:
 
 
 def register_arbitrary(model: type[ArbitraryStyle], objective: type[nn.Module] | None = None) -> None:
-    """Make a method known to `nst.stylize` by its name, and to `nst train` with its objective."""
+    """Register a method for `nst.stylize` by its name, and for `nst train` with its objective."""
     options = ("weights", "encoder", "style_scale"), ("alpha", "style_weights", "mask", "refine", "tile", "progress")
     register(model.method, Method(model, lambda styles, **chosen: model.open(**chosen), *options, objective))

@@ -1,4 +1,4 @@
-"""The base class of the objectives that train AdaIN, SANet and AdaAttN."""
+"""The base class of the objectives for AdaIN, SANet and AdaAttN."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nstlib.utils.opacity import opacity_at, select_opaque, split_opacity
 from nstlib.utils.tiling import FeatureMaps
 
 Opacity = Mapping[str, Tensor | None]
-"""Layer -> how much each position of its map counts, `(1, 1, h, w)` in [0, 1], or None where all count alike."""
+"""Layer -> the weight of each position of its map, `(1, 1, h, w)` in [0, 1], or None if all weights are equal."""
 
 OPAQUE: Opacity = {}
 
@@ -29,19 +29,19 @@ class ArbitraryObjective(Objective):
     """The base class of the three methods' objectives.
 
     Args:
-        model: the method, on an encoder that has the layers of the loss. Its `network` is trained.
-        balance: how much pairs that lie far apart count less: each pair's terms are divided by 1 + balance times the
-            distance of its pictures' moments. 0 is the papers' plain mean, in which few pairs of loud paintings and quiet
-            photographs outweigh all others.
-        **weights: of the terms, by name, in place of those in `weights`.
+        model: the model to train, whose encoder has the layers of the loss. Its `network` is what is trained.
+        balance: how strongly distant pairs are weighted down. The terms of each pair are divided by 1 + balance times the
+            distance between the moments of its pictures. 0 is the papers' plain mean, in which a few pairs of vivid
+            paintings and plain photographs outweigh all others.
+        **weights: weights of the terms by name, which replace those in `weights`.
     """
 
     layers: ClassVar[tuple[str, ...]]
-    """Layers that the loss reads."""
+    """The layers that the loss reads."""
     style_layers: ClassVar[tuple[str, ...]]
-    """Those whose moments are compared with the painting's."""
+    """The layers whose moments are compared with the painting's."""
     weights: ClassVar[dict[str, float]]
-    """Term of the loss -> its weight in the paper. The first two are those of content and style."""
+    """Term of the loss -> its weight in the paper. The first two are the content and the style term."""
 
     def __init__(self, model: ArbitraryStyle, *, balance: float = 0.0, **weights: float) -> None:
         super().__init__()
@@ -54,34 +54,34 @@ class ArbitraryObjective(Objective):
 
     @abstractmethod
     def pair_terms(self, c: FeatureMaps, s: FeatureMaps, content: Tensor, style: Tensor) -> dict[str, Tensor]:
-        """Return the terms of every pair, `(B,)` each, from the features and the pictures `(B, 3, S, S)`.
+        """Return the terms of every pair, `(B,)` each, given the features and the pictures `(B, 3, S, S)`.
 
-        Terms of weight 0 may be left out.
+        Terms of weight 0 may be omitted.
         """
 
     @abstractmethod
     def content_target(self, c: FeatureMaps, s: FeatureMaps, opacity: Opacity = OPAQUE) -> dict[str, Tensor]:
-        """Return what the result is to show at every position, layer -> `(B, C, h, w)`, from the encoder's features."""
+        """Return the content target of every position, layer -> `(B, C, h, w)`, given the encoder's features."""
 
     def picture_terms(self, pictures: Tensor, content: Tensor, style: Tensor) -> dict[str, Tensor]:
-        """Return the terms that look at the pixels of results, `(B,)` each. A subclass can add a judge of its own."""
+        """Return the terms that depend on the pixels of the results, `(B,)` each. Subclasses can add their own."""
         return {"colors": color_distance(pictures, style)} if self.weight["colors"] else {}
 
     def content_maps(self, features: FeatureMaps) -> dict[str, Tensor]:
-        """Return what is compared with the target, of the features of a result. These are the features themselves."""
+        """Return the features of a result in the form in which they are compared with the target. By default, unchanged."""
         return dict(features)
 
     def content_distance(self, painted: FeatureMaps, target: FeatureMaps) -> Tensor:
-        """Return how far results are from their target, `(B,)`: squared differences, summed over layers."""
+        """Return the distance between results and their target, `(B,)`: squared differences, summed over layers."""
         maps = self.content_maps(painted)
         return torch.stack([squared_error(maps[layer], wanted) for layer, wanted in target.items()]).sum(0)
 
     def style_distance(self, painted: FeatureMaps, s: FeatureMaps, opacity: Opacity = OPAQUE) -> Tensor:
-        """Return how far results are from the paintings' means and standard deviations, `(B,)`."""
+        """Return the distance between the moments of results and paintings, `(B,)`."""
         return moments_distance(painted, s, self.style_layers, opacity)
 
     def forward(self, content: Tensor, style: Tensor | None) -> dict[str, Tensor]:
-        """Return the weighted terms of photographs and paintings, `(B, 3, S, S)`: their sum is to be minimised."""
+        """Return the weighted terms for photographs and paintings, `(B, 3, S, S)`. Their sum is what is minimised."""
         if style is None:
             raise ValueError(f"{self.model.method} sees a new painting at every step: name a folder of styles")
         if any(side % self.model.stride for side in (*content.shape[2:], *style.shape[2:])):
@@ -101,12 +101,15 @@ class ArbitraryObjective(Objective):
         """Lower the loss of a result by steps of L-BFGS on its pixels.
 
         Args:
-            picture: `(1, 3, H, W)`, what the network painted; so is the result, in [0, 1].
-            content: the photograph, `(1, 3, H, W)`, or `(1, 4, H, W)` with its opacity.
+            picture: `(1, 3, H, W)`, the picture that the network painted.
+            content: the photograph, `(1, 3, H, W)`, or `(1, 4, H, W)` with opacity.
             styles: K paintings, `(1, 3 or 4, h, w)`.
-            shares: `(K, 1, 1, 1)` or `(K, 1, H, W)`: how much of each, everywhere or at every pixel. If their sum is below
-                1, the photograph itself is one more painting with the rest.
-            steps: how many.
+            shares: the weight of each painting, `(K, 1, 1, 1)`, or `(K, 1, H, W)` for every pixel. If they sum to less than
+                1, the photograph itself takes the remaining weight.
+            steps: number of steps.
+
+        Returns:
+            `(1, 3, H, W)` in [0, 1].
         """
         with torch.no_grad():
             c, opacity = self._read(content)
@@ -134,7 +137,7 @@ class ArbitraryObjective(Objective):
         return features, opacity_at(opacity, features)
 
     def _region(self, share: Tensor, maps: FeatureMaps, opacity: Opacity) -> Opacity:
-        """Return how much every position belongs to a painting that has this share of the pixels, `(1, 1, H, W)`."""
+        """Return the weight of every position for a painting with this share of the pixels, `(1, 1, H, W)`."""
         if share.shape[2:] == (1, 1):
             return opacity
         region: dict[str, Tensor | None] = {}
@@ -145,14 +148,14 @@ class ArbitraryObjective(Objective):
 
     @torch.no_grad()
     def prepare(self, batches: Iterator[tuple[Tensor, Tensor | None]]) -> None:
-        """Let a new conditioned decoder learn how the moments of paintings vary."""
+        """Fit the principal components of a new conditioned decoder to the moments of paintings."""
         decoder = self.model.decoder
         if isinstance(decoder, ConditionedDecoder) and not decoder.components.any():
             conditions = [condition(self.encoder(style)) for _, style in batches if style is not None]
             decoder.fit(torch.cat(conditions))
 
     def change(self, c: FeatureMaps, s: FeatureMaps) -> dict[str, Tensor]:
-        """Return what the decoder is to paint, from the encoder's features of photographs and paintings."""
+        """Return the inputs of the decoder, given the encoder's features of photographs and paintings."""
         model = self.model
         content, style = ({**features, **model.select_features(features)} for features in (c, s))
         return model.change(content, model.encode_features(style), dict.fromkeys(content))
@@ -160,10 +163,6 @@ class ArbitraryObjective(Objective):
     def paint(self, c: FeatureMaps, s: FeatureMaps) -> Tensor:
         """Return the picture that the model paints, `(B, 3, S, S)`."""
         return self.model.decoder(self.change(c, s))
-
-    def copy(self, features: FeatureMaps) -> Tensor:
-        """Return what the decoder paints of a picture's own features, `(B, 3, S, S)`."""
-        return self.model.decoder({**features, "condition": condition(features)})
 
     def sample(self, content: Tensor, style: Tensor | None) -> Tensor:
         assert style is not None

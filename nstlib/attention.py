@@ -1,18 +1,18 @@
-"""Attention: every position of a picture looks at every position of a style, without the matrix of all pairs.
+"""Attention: every position of a picture attends to every position of a style, without storing the matrix of all pairs.
 
 Park, Lee: Arbitrary Style Transfer with Style-Attentional Networks (SANet), 2019, https://arxiv.org/abs/1812.02342
 Liu et al.: AdaAttN: Revisit Attention Mechanism in Arbitrary Neural Style Transfer, 2021,
 https://arxiv.org/abs/2108.03647
 
-With queries q_i of the content's positions, and keys k_j and values v_j of the style's:
+Let q_i be the queries of the content's positions, and k_j and v_j the keys and values of the style's positions:
 
     attention            A_ij = exp <q_i, k_j> / sum_j' exp <q_i, k_j'>     each row sums to 1; no 1 / sqrt(D)
-    SANet                M_i = sum_j A_ij v_j                               what position i sees of the style
-    AdaAttN              S_i = sqrt(sum_j A_ij v_j^2 - M_i^2)               and how much it varies
+    SANet                M_i = sum_j A_ij v_j                               the mean of what position i attends to
+    AdaAttN              S_i = sqrt(sum_j A_ij v_j^2 - M_i^2)               and its standard deviation
 
-A has HW x HW numbers: 1 GiB for the 128 x 128 positions of a 1024 px picture at relu4_1, 16 GiB at 2048 px. No row needs
-another, so a few rows are computed at a time, used and forgotten, and backward computes them once more (Rabe, Staats 2021,
-https://arxiv.org/abs/2112.05682). The result is exact, and the memory grows with the number of positions, not its square.
+A has HW x HW elements: 1 GiB for the 128 x 128 positions of a 1024 px picture at relu4_1, and 16 GiB at 2048 px. As the rows
+are independent, they are computed and discarded a few at a time, and the backward pass computes them again (Rabe, Staats
+2021, https://arxiv.org/abs/2112.05682). The result is exact, and the memory grows linearly with the number of positions.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from nstlib.losses import no_autocast
 from nstlib.utils.checks import is_exporting
 
 BUDGET = 34 * 2**20
-"""Bytes of A computed at a time. Pieces over 32 MiB go back to the system at once; the heap of Linux keeps smaller ones."""
+"""Bytes of A computed at a time. Blocks above 32 MiB are returned to the system at once; glibc keeps smaller ones."""
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, *, budget: int = BUDGET) -> Tensor:
-    """Return what every position of the query sees: the values, weighted by how well their keys match.
+    """Return the mean of the values for every query, weighted by how well the query matches their keys.
 
     Args:
-        query: `(B, D, h, w)`, or any other number of position dimensions, as for key and value.
+        query: `(B, D, h, w)`. Like key and value, it may have any other number of position dimensions.
         key: `(B, D, h', w')`, or a batch of 1 that all queries share.
-        value: `(B, E, h', w')`, of as many pictures and positions as the key.
+        value: `(B, E, h', w')`, with the batch size and the positions of the key.
         budget: bytes of the matrix A that are computed at a time, though never less than one row of a picture.
 
     Returns:
-        `(B, E, h, w)`, of the value's dtype; computed in float32 at least, under autocast too.
+        `(B, E, h, w)`, in the dtype of the value; computed in float32 or higher precision, even under autocast.
 
     Example:
         >>> query, key = torch.tensor([[[9.0, 0.0]]]), torch.tensor([[[9.0, -9.0]]])
-        >>> attend(query, key, torch.tensor([[[1.0, 3.0]]]))  # the first sees its match, the second sees both alike
+        >>> attend(query, key, torch.tensor([[[1.0, 3.0]]]))  # the first finds its match, the second attends to both
         tensor([[[1., 2.]]])
     """
     pairs = query.shape[1] == key.shape[1] and len(key) in (1, len(query))
@@ -54,15 +54,15 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, budget: int = BUDGET) -
             "a key has the query's channels, its batch or a batch of 1, and the value's pictures and positions, got "
             f"query {tuple(query.shape)}, key {tuple(key.shape)} and value {tuple(value.shape)}"
         )
-    # at least float32: scores are sums without a scale, and half precision would round them by whole units
+    # at least float32: the scores are unscaled sums, which half precision would round by whole units
     dtype = functools.reduce(torch.promote_types, (query.dtype, key.dtype, value.dtype), torch.float32)
     q, k, v = (x.to(dtype).flatten(2) for x in (query, key, value))  # (B, D, N), (B, D, M), (B, E, M)
-    if is_exporting():  # a graph holds the whole matrix: its runtime decides how to multiply
+    if is_exporting():  # a graph holds the whole matrix, and its runtime decides how to multiply
         seen = _attend_rows(q, k, v)
     else:
         rows = max(1, budget // (len(q) * k.shape[2] * k.element_size()))
         attend_rows = _attend_rows
-        # The backward pass computes A again. Without one, save the second that the first import of the checkpoint takes
+        # The backward pass computes A again. Without gradients, avoid the first use of checkpoint, which takes a second
         if torch.is_grad_enabled():
             attend_rows = functools.partial(checkpoint, _attend_rows, use_reentrant=False, preserve_rng_state=False)
         seen = torch.cat([attend_rows(part, k, v) for part in q.split(rows, 2)], 2)  # (B, E, N)
@@ -74,31 +74,32 @@ def _attend_rows(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     with no_autocast(q):
         # S = Q^T K
         scores = q.transpose(1, 2) @ k  # (B, n, M)
-        # Sharp attention leaves most weights near 1e-38, where some processors compute a hundred times slower. A weight of
-        # eps^2 changes no sum, so none is left smaller
+        # Sharp attention leaves most weights near 1e-38, where some processors compute a hundred times slower. Weights are
+        # therefore kept above eps^2, which changes no sum
         least = scores.detach().amax(2, keepdim=True) + 2 * math.log(torch.finfo(scores.dtype).eps)
         # M = V A^T,  A = softmax(S)
         return v @ torch.maximum(scores, least).softmax(2).transpose(1, 2)
 
 
 def attention_moments(query: Tensor, key: Tensor, value: Tensor, *, budget: int = BUDGET) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation of what every position of the query sees: AdaAttN's statistics.
+    """Return the mean and the standard deviation of the values that every query attends to: AdaAttN's statistics.
 
-    Args are those of `attend`; mean and std are each `(B, E, h, w)`. Where the std is 0 its gradient is 0.
+    Takes the arguments of `attend`. Mean and standard deviation are each `(B, E, h, w)`. Where the standard deviation is 0,
+    so is its gradient.
 
     Example:
-        >>> flat = torch.zeros(1, 1, 1)  # sees everything alike
+        >>> flat = torch.zeros(1, 1, 1)  # attends equally to everything
         >>> mean, std = attention_moments(flat, torch.zeros(1, 1, 2), torch.tensor([[[1.0, 5.0]]]))
         >>> mean.item(), std.item()
         (3.0, 2.0)
     """
     v = value.to(torch.promote_types(value.dtype, torch.float32))
-    # std(v) = std(v - c) and mean(v) = mean(v - c) + c for any c, so c needs no gradient. With c in the middle of the
-    # values, the difference of squares below loses fewer digits
+    # std(v) = std(v - c) and mean(v) = mean(v - c) + c for any c, so c needs no gradient. If c is the mean of the values,
+    # the difference of squares below loses fewer digits
     center = v.detach().flatten(2).mean(2)  # (B or 1, E)
     v = v - center.reshape(*center.shape, *[1] * (v.ndim - 2))
     # M = A V,  S = sqrt(relu(A V^2 - M^2)): one attention for both
     mean, square = attend(query, key, torch.cat([v, v.square()], 1), budget=budget).chunk(2, 1)  # (B, E, h, w)
-    # the root of 0 has an infinite slope, and relu lets none of it through
+    # the square root has an infinite slope at 0, and relu stops its gradient
     std = (square - mean.square()).relu().sqrt()
     return (mean + center.reshape(*center.shape, *[1] * (mean.ndim - 2))).to(value.dtype), std.to(value.dtype)

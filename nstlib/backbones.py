@@ -1,8 +1,8 @@
-"""Backbones: the networks that an encoder can be, what their layers are called, and which ones suit style transfer.
+"""Backbones: the networks that can serve as encoders, the names of their layers, and those that suit style transfer.
 
-VGG is a chain of convolutions, and `nstlib.encoder` runs it itself. Other networks branch and join. They are taken from
-torchvision as they are, and `torchvision.models.feature_extraction` finds the places where features can be read. Here they
-get names that a reader knows: `relu2` of AlexNet is `features.4` there. Any other name of torchvision's works too.
+A VGG is a chain of convolutions, which `nstlib.encoder` runs itself. Other networks have branches. They are taken from
+torchvision unchanged, and `torchvision.models.feature_extraction` finds the nodes at which features can be read. This module
+gives familiar names to the most useful ones: `relu2` of AlexNet is the node `features.4`. All other node names work too.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from nstlib.weights import (
 )
 
 LEAST = 64
-"""Pixels on the shorter side that every network here can read, down to its usual layers."""
+"""A short side in pixels that is enough for the usual layers of every network in this module."""
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """What there is to know of a network.
+    """The layers of a network.
 
     Attributes:
         content: its usual content layers.
         style: its usual style layers, shallow to deep.
-        nodes: name of a layer -> its place in torchvision's network; empty for VGG, whose layers are named by rule.
+        nodes: name of a layer -> its node in torchvision's network. Empty for a VGG, whose layers are named by a rule.
     """
 
     content: tuple[str, ...]
@@ -48,7 +48,7 @@ class Backbone:
 
 
 def _numbered(names: str, prefix: str = "features.") -> dict[str, str]:
-    """'conv1 relu1 ...', in the order of an nn.Sequential."""
+    """Number the names in 'conv1 relu1 ...' as the modules of an nn.Sequential."""
     return {name: f"{prefix}{number}" for number, name in enumerate(names.split())}
 
 
@@ -113,17 +113,17 @@ BACKBONES: dict[str, Backbone] = {
         {"stem": "features.0", **{f"stage{number}": f"features.{2 * number - 1}" for number in range(1, 5)}},
     ),
 }
-"""Name -> layers. Those with nodes are torchvision's, with its weights and for pictures normalised as ImageNet's."""
+"""Name -> layers. Networks with nodes come from torchvision, with its weights and ImageNet's normalisation of pictures."""
 
 
 def layers_of(name: str, kind: str) -> tuple[str, ...]:
-    """The usual `"content"` or `"style"` layers of a network; those of VGG for weights files and state dicts."""
+    """Return the usual `"content"` or `"style"` layers of a network. A file or a state dict is taken for a VGG."""
     backbone = BACKBONES.get(name, _VGG)
     return backbone.content if kind == "content" else backbone.style
 
 
 def load_layer_sequence(name: Source, weights: Source | None, seed: int) -> Network:
-    """The convolutions of a VGG: its own, random ones, or those of a file or state dict."""
+    """Return the convolutions of a VGG, with its own weights, random ones, or those of a file or a state dict."""
     if weights is None:
         return load_network(name)
     if weights != "random":
@@ -134,7 +134,7 @@ def load_layer_sequence(name: Source, weights: Source | None, seed: int) -> Netw
     random = torch.Generator().manual_seed(seed)
     convs = {}
     for conv, (weight, bias) in like.convs.items():
-        # He et al. 2015: a variance of 2 / inputs keeps the size of activations from layer to layer
+        # He et al. 2015: a variance of 2 / inputs preserves the magnitude of activations from layer to layer
         deviation = (2 / weight[0].numel()) ** 0.5
         drawn = deviation * torch.randn(weight.shape, generator=random, dtype=torch.float32)
         convs[conv] = drawn, torch.zeros(bias.shape, dtype=torch.float32)
@@ -142,16 +142,16 @@ def load_layer_sequence(name: Source, weights: Source | None, seed: int) -> Netw
 
 
 class Graph(nn.Module):
-    """A network of torchvision, cut after the deepest layer asked for.
+    """A network of torchvision, cut after the deepest layer that is returned.
 
-    Args are those of `nstlib.encoder.Encoder`. Batch normalisations of random networks are set to what comes in, of noise.
+    Takes the arguments of `nstlib.encoder.Encoder`. Batch normalisations of random networks are fitted to noise.
 
     Attributes:
-        layers: those returned, shallowest first.
-        channels: layer -> number of its channels.
+        layers: the layers returned, shallowest first.
+        channels: layer -> its number of channels.
         stride: layer -> pixels of the picture per position, as a power of 2.
-        least: pixels on the shorter side that the deepest of these layers needs.
-        fingerprint: 16 digits that tell these weights from all others.
+        least: the short side that the deepest of these layers needs, in pixels.
+        fingerprint: 16 hexadecimal digits that identify the weights.
     """
 
     def __init__(
@@ -168,7 +168,7 @@ class Graph(nn.Module):
                 _measure_norms(network)
         for module in network.modules():
             if hasattr(module, "inplace"):
-                setattr(module, "inplace", False)  # noqa: B010  it would write over features that were asked for
+                setattr(module, "inplace", False)  # noqa: B010  it would overwrite features that are returned
 
         found = get_graph_node_names(network, suppress_diff_warning=True)[1]
         nodes = {}
@@ -190,7 +190,7 @@ class Graph(nn.Module):
             network.load_state_dict(state, assign=True)
         self.network = create_feature_extractor(network, wanted, suppress_diff_warning=True)
         graph = self.network.eval_graph
-        for node in graph.nodes:  # nor may these write over anything
+        for node in graph.nodes:  # these must not overwrite anything either
             if node.target is operator.iadd:
                 node.target = operator.add
             if "inplace" in node.kwargs:
@@ -199,13 +199,13 @@ class Graph(nn.Module):
         self.fingerprint = fingerprint({key: (value,) for key, value in self.network.state_dict().items()})
         with torch.no_grad():
             trial = self.network(torch.zeros(1, 3, 256, 256))
-            # Inception's last modules alone need more than all the others
+            # Inception's last modules need more than all other networks
             self.least = next(side for side in (LEAST, 80, 96) if side == 96 or self._reads(side))
         self.channels = {layer: one.shape[1] for layer, one in trial.items()}
         self.stride = {layer: 2 ** round(math.log2(256 / one.shape[2])) for layer, one in trial.items()}
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Normalised pictures `(B, 3, H, W)` -> layer -> `(B, C, h, w)`."""
+        """Return layer -> `(B, C, h, w)` for normalised pictures `(B, 3, H, W)`."""
         features: dict[str, Tensor] = self.network(x)
         return features
 
@@ -218,7 +218,7 @@ class Graph(nn.Module):
 
 
 def _build(name: str, device: str = "meta") -> nn.Module:
-    """The empty network; on "meta" no random numbers are drawn for weights that are replaced at once."""
+    """Return a network without its weights. On "meta", no random numbers are drawn for weights that are replaced anyway."""
     from torchvision.models import get_model
 
     options: dict[str, Any] = {}
@@ -227,20 +227,21 @@ def _build(name: str, device: str = "meta") -> nn.Module:
     with torch.device(device):
         network: nn.Module = get_model(name, weights=None, **options)
     if hasattr(network, "transform_input"):
-        setattr(network, "transform_input", True)  # noqa: B010  torchvision's weights of these two are for other means and deviations
+        setattr(network, "transform_input", True)  # noqa: B010  these two expect another normalisation than the others
     return network
 
 
 @torch.no_grad()
 def _measure_norms(network: nn.Module) -> None:
-    """Batch normalisations of a random network learn the mean and variance of what they get, as training would teach them.
+    """Set the batch normalisations of a random network to the mean and variance of their inputs, as training would do.
 
-    With mean 0 and variance 1, GoogLeNet's features would die out to 1e-11 of the picture, and Inception's grow to 1e6.
+    With mean 0 and variance 1, GoogLeNet's features would shrink to 1e-11 of the picture's size, and Inception's would grow
+    to 1e6.
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     if not norms:
         return
-    # noise with grain of all sizes, as photographs have
+    # noise with structure at all scales, as in photographs
     grains = [torch.randn(4, 3, 2**k, 2**k) for k in range(1, 8)]
     noise = torch.stack([nn.functional.interpolate(grain, (128, 128), mode="bilinear") for grain in grains])
     for norm in norms:

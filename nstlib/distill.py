@@ -1,14 +1,15 @@
-"""Pruning a VGG by least squares, and the network that is distilled from it: what `vgg19_mini` was made with.
+"""Pruning a VGG by least squares, and the network that is distilled from it: how `vgg19_mini` was made.
 
-1. **Prune** (`prune`). Layer by layer: choose the teacher's channels that best span all of them linearly, then solve a
-   least-squares problem from the student's own input patches to the teacher's pre-activations of those channels.
-2. **Distil** (`Student`). All layers are trained together to let the teacher's features be read out of theirs, by
-   `tools/distiller` in the repository.
-3. **Scale** (`scale`). A ReLU network computes the same when a channel is divided by s and the weights that read it are
-   multiplied by s. So every channel is given a mean activation of 1 over natural pictures, as Gatys did with VGG19.
+1. **Prune** (`prune`). Layer by layer, choose the channels of the teacher that best span all of them linearly. Then solve a
+   least-squares problem from the student's own input patches to the teacher's pre-activations of these channels.
+2. **Distil** (`Student`). All layers are trained together, so that the teacher's features can be computed from theirs by
+   linear maps. `tools/distiller` in the repository does this.
+3. **Scale** (`scale`). A ReLU network computes the same function if a channel is divided by s and the weights that read it
+   are multiplied by s. Therefore every channel is scaled to a mean activation of 1 over natural pictures, as Gatys did with
+   VGG19.
 
-Convolutions pad with the pixels at the border (replicate): in VGG19's relu3_4, the features of the outermost 8 pixels are
-then three times closer to those of a picture that goes on than with zeros, and more so in shallower layers.
+Convolutions use replication padding. In VGG19's relu3_4, the features of the outermost 8 pixels are then three times closer
+to those of a picture that continues beyond its border than with zeros, and even closer in shallower layers.
 """
 
 from __future__ import annotations
@@ -26,28 +27,28 @@ from nstlib.weights import imagenet_color
 LAYERS = tuple(f"{block}_{n}" for block, depth in enumerate((2, 2, 4, 4, 1), 1) for n in range(1, depth + 1))
 """The convolutions of the student, conv1_1 to conv5_1."""
 WIDTHS = (16, 16, 48, 48, 96, 64, 64, 80, 160, 128, 128, 128, 128)
-"""Their channels. The layers that methods read are wide, and most of those between them narrower."""
+"""Their channels. The layers that methods read are wide, and most of the layers in between are narrower."""
 PADDING: Literal["replicate"] = "replicate"
 
 Convs = dict[str, tuple[Tensor, Tensor]]
 
 
 def select_channels(features: Tensor, count: int) -> Tensor:
-    """The sorted indices of the `count` channels of features `(N, C)` that best span all of them linearly, greedily.
+    """Choose greedily the `count` channels of features `(N, C)` that best span all of them linearly. Return their indices.
 
-    Features are centred and standardised first: chosen by raw energy, colour is what gets lost. Each round takes the
-    channel that explains most of what is left of all channels, and subtracts what it explains.
+    Features are standardised first, because a choice by raw energy loses the colours. Each round takes the channel that
+    explains most of the remaining variance of all channels, and subtracts what it explains.
     """
     x = features.double()
     x = (x - x.mean(0)) / x.std(0).clamp(min=1e-6)
-    covariance = x.T @ x / len(x)  # (C, C), of what is not explained yet
+    covariance = x.T @ x / len(x)  # (C, C), of what has not been explained yet
     chosen: list[int] = []
     for _ in range(count):
         variance = covariance.diagonal()
         # channel j explains sum_i cov_ij^2 / var_j of the others
         gain = covariance.square().sum(0) / variance.clamp(min=1e-9)
         gain[variance < 1e-6] = -1
-        gain[chosen] = -2  # a channel that never fires is still better than one that is there already
+        gain[chosen] = -2  # even a channel that is never active is better than one that was chosen before
         best = int(gain.argmax())
         chosen.append(best)
         column = covariance[:, best].clone()
@@ -56,7 +57,7 @@ def select_channels(features: Tensor, count: int) -> Tensor:
 
 
 def least_squares(x: Tensor, y: Tensor, ridge: float = 1e-4) -> tuple[Tensor, Tensor]:
-    """Weight `(K, D)` and bias `(K,)` with `y = x W^T + b` in the least-squares sense; x `(N, D)`, y `(N, K)`."""
+    """Fit weight `(K, D)` and bias `(K,)` to `y = x W^T + b` by least squares, for x `(N, D)` and y `(N, K)`."""
     x, y = x.double(), y.double()
     mean_x, mean_y = x.mean(0), y.mean(0)
     covariance = (x - mean_x).T @ (x - mean_x)
@@ -67,12 +68,12 @@ def least_squares(x: Tensor, y: Tensor, ridge: float = 1e-4) -> tuple[Tensor, Te
 
 @torch.inference_mode()
 def prune(teacher: Convs, widths: Sequence[int], pictures: Tensor, *, positions: int = 200, seed: int = 0) -> Convs:
-    """Shrink a VGG to `widths` channels per layer, without gradients.
+    """Prune a VGG to `widths` channels per layer, without gradients.
 
     Args:
-        teacher: name -> (weight, bias), any number of layers from conv1_1 on.
-        pictures: `(B, 3, H, W)` to sample features from.
-        positions: samples per picture and layer.
+        teacher: name -> (weight, bias), for any number of layers from conv1_1 on.
+        pictures: `(B, 3, H, W)`, the pictures from which features are sampled.
+        positions: number of samples per picture and layer.
     """
     random = torch.Generator().manual_seed(seed)
     convs = [name for name in teacher if name.removeprefix("conv") in LAYERS]
@@ -104,24 +105,24 @@ def prune(teacher: Convs, widths: Sequence[int], pictures: Tensor, *, positions:
 
 
 def _read(maps: Iterable[Tensor], places: Sequence[Tensor]) -> Tensor:
-    """Return what maps `(1, C, ...)` hold at these places, each at its own: `(N, C)`."""
+    """Return the values of maps `(1, C, ...)` at the positions given for each of them, `(N, C)`."""
     return torch.cat([one.flatten(2)[0][:, place].T for one, place in zip(maps, places)])
 
 
 def linear_error(x: Tensor, y: Tensor) -> float:
-    """How much of y no linear map of x explains: sum of squared residuals / sum of squares."""
+    """Return the share of y that no linear map of x explains: sum of squared residuals / sum of squares."""
     weight, bias = least_squares(x, y)
     return float((y - x @ weight.T - bias).square().sum() / y.square().sum())
 
 
 def flatten(convs: Convs) -> dict[str, Tensor]:
-    """name -> (weight, bias) as the flat state dict of a whole network, its colour map included."""
+    """Turn name -> (weight, bias) into the flat state dict of a whole network, including its colour map."""
     named = {"color": imagenet_color(), **convs}
     return {f"{name}.{part}": value for name, pair in named.items() for part, value in zip(("weight", "bias"), pair)}
 
 
 class Student(nn.Module):
-    """The network while it trains: like the encoder, with batch normalisation where nothing was pruned."""
+    """The network during training: like the encoder, with batch normalisation in the layers that were not pruned."""
 
     def __init__(self, pruned: Convs, widths: Sequence[int]) -> None:
         super().__init__()
@@ -140,7 +141,7 @@ class Student(nn.Module):
                 self.norms[layer] = nn.BatchNorm2d(width)
             self.convs[layer] = conv
             channels = width
-        # a plain dict is typed, but only modules that a list or an attribute holds are trained and saved
+        # the dicts above are typed, but only modules in a ModuleList or an attribute are trained and saved
         self.conv_modules, self.norm_modules = nn.ModuleList(self.convs.values()), nn.ModuleList(self.norms.values())
         self.to(memory_format=torch.channels_last)
 
@@ -158,7 +159,7 @@ class Student(nn.Module):
 
     @torch.no_grad()
     def export(self) -> Convs:
-        """The convolutions, batch normalisation folded in."""
+        """Return the convolutions, with batch normalisations folded into them."""
         convs: Convs = {}
         for layer, conv in self.convs.items():
             assert conv.bias is not None
@@ -175,7 +176,7 @@ class Student(nn.Module):
 
 
 def color_blocks(pictures: Tensor) -> Tensor:
-    """Means over 8 x 8 blocks of luminance and the two chroma axes (YIQ), each divided by its spread in natural pictures."""
+    """Return means over 8 x 8 blocks in YIQ, each channel divided by its standard deviation in natural pictures."""
     # Y, I, Q of RGB
     yiq = pictures.new_tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
     spread = pictures.new_tensor([0.25, 0.10, 0.045])
@@ -183,15 +184,15 @@ def color_blocks(pictures: Tensor) -> Tensor:
 
 
 RARE = 3.0
-"""How many times its mean a channel's root mean square may be; see `scale`."""
+"""The largest ratio between the root mean square of a channel and its mean; see `scale`."""
 
 
 @torch.inference_mode()
 def scale(convs: Convs, pictures: Tensor) -> Convs:
-    """Give every channel a mean activation of 1 over `pictures`; the network computes the same up to these factors.
+    """Scale every channel to a mean activation of 1 over `pictures`. The network computes the same up to these factors.
 
-    A channel that fires rarely has a small mean and large peaks. Brought to a mean of 1, it would outweigh all others in
-    a Gram matrix, so it is brought to a root mean square of 3 instead.
+    A channel that is rarely active has a small mean and large peaks. Scaled to a mean of 1, it would dominate a Gram matrix,
+    so it is scaled to a root mean square of 3 instead.
     """
     encoder = Encoder(flatten(convs), [name.replace("conv", "relu") for name in convs], padding=PADDING)
     means = {layer: torch.zeros(channels) for layer, channels in encoder.channels.items()}

@@ -1,12 +1,14 @@
-"""The encoder: pictures in, features of the layers you name out.
+"""The encoder: turns pictures into the features of the layers that you name.
 
-A convolutional network trained to recognise things turns a picture into maps of features: edges and colours in its first
-layers, textures and parts further up. Every method of this library reads pictures through such a network, frozen.
-Networks of the VGG family (Simonyan & Zisserman 2015, https://arxiv.org/abs/1409.1556) are chains of
+A convolutional network that was trained to recognise objects turns a picture into feature maps: edges and colours in its
+first layers, textures and parts of objects in later ones. Every method of this library reads pictures with such a network,
+whose weights are frozen. Networks of the VGG family (Simonyan & Zisserman 2015, https://arxiv.org/abs/1409.1556) are chains
+of
 
     conv3x3 -> ReLU,   conv3x3 -> ReLU,   ...,   2x2 pool
 
-and layers are named by block and place: `conv3_1`, `relu3_1`, `pool3`. Networks that branch come from `nstlib.backbones`.
+and their layers are named by block and number: `conv3_1`, `relu3_1`, `pool3`. Networks with branches come from
+`nstlib.backbones`.
 """
 
 from __future__ import annotations
@@ -30,18 +32,18 @@ Pooling = Literal["max", "average", "l2"]
 
 
 class AveragePool(nn.AvgPool2d):
-    """The mean of 2 x 2 positions, doubled to keep the size of activations."""
+    """The mean of 2 x 2 positions, doubled to preserve the magnitude of activations."""
 
     def forward(self, x: Tensor) -> Tensor:
         return 2.0 * super().forward(x)
 
 
 class L2Pool(nn.AvgPool2d):
-    """The root of the sum of squares of 2 x 2 positions, scaled to keep the size of activations."""
+    """The root of the sum of squares of 2 x 2 positions, scaled to preserve the magnitude of activations."""
 
     def forward(self, x: Tensor) -> Tensor:
         mean = super().forward(x.float().square())  # squares overflow in float16
-        # the small constant keeps the gradient finite where all are zero
+        # the small constant keeps the gradient finite where all four values are zero
         return (0.78 * (4.0 * mean + 1e-8).sqrt()).to(x.dtype)
 
 
@@ -52,29 +54,29 @@ class Encoder(nn.Module):
     """A frozen network, cut after the deepest layer asked for, with its preprocessing inside.
 
     Args:
-        name: `"vgg19_mini"` (in the package: no download), a network of torchvision with its weights (`"vgg19"`,
+        name: `"vgg19_mini"` (part of the package, no download), a network of torchvision with its weights (`"vgg19"`,
             `"vgg16"`, `"vgg19_bn"`, `"vgg16_bn"`, `"alexnet"`, `"squeezenet1_0"`, `"squeezenet1_1"`, `"resnet18"`,
             `"resnet50"`, `"googlenet"`, `"inception_v3"`, `"efficientnet_b0"`, `"convnext_tiny"`), the path of a file with a
             VGG's weights, or a state dict of one (torchvision's layout, or that of `vgg_normalised.pth`).
-        layers: which layers to return, by name. Of a VGG any `convB_N`, `reluB_N` or `poolB`, where `reluB_N` comes after a
-            batch normalisation if there is one; for the others see `nstlib.backbones.BACKBONES`. None is the network's
-            usual style layers (and content layers, if it is no VGG).
+        layers: the names of the layers to return. A VGG has `convB_N`, `reluB_N` and `poolB`, where `reluB_N` follows the
+            batch normalisation if there is one. For other networks, see `nstlib.backbones.BACKBONES`. None is the usual
+            style layers of the network (and its content layers, if it isn't a VGG).
         weights: None for the network's own, `"random"`, or a path or state dict in torchvision's layout.
-        pooling: `"max"`, `"average"` or `"l2"`. The last two are scaled (x2 and x0.78) to keep the size of activations.
-            Only for VGG, as is padding.
-        padding: `"zeros"`, `"reflect"` or `"replicate"`; None is what the weights were made for: `"replicate"` for
-            `vgg19_mini`, whose features at the border are far off with zeros.
-        seed: of random weights.
+        pooling: `"max"`, `"average"` or `"l2"`. The last two are scaled (by 2 and 0.78) to preserve the magnitude of
+            activations. Only for a VGG, as is padding.
+        padding: `"zeros"`, `"reflect"` or `"replicate"`. None is the padding that the weights were trained with, which is
+            `"replicate"` for `vgg19_mini`.
+        seed: seed of random weights.
 
     Attributes:
-        name: a network's name or a path, or "given" for a state dict.
+        name: the name of a network, a path, or "given" for a state dict.
         layers: the layers returned, shallowest first.
-        channels: layer name -> number of its channels C.
-        stride: layer name -> pixels of the picture per position of the layer.
-        fingerprint: 16 digits that tell the weights of this network from all others.
+        channels: layer -> its number of channels C.
+        stride: layer -> pixels of the picture per position.
+        fingerprint: 16 hexadecimal digits that identify the weights.
 
     Raises:
-        FileNotFoundError: weights that are neither on this machine nor to be downloaded.
+        FileNotFoundError: the weights are not on this machine and can't be downloaded.
 
     Example:
         >>> encoder = Encoder(layers=["relu1_1", "relu4_1"])
@@ -90,7 +92,7 @@ class Encoder(nn.Module):
     color_weight: Tensor
     color_bias: Tensor
     steps: dict[str, nn.Module]
-    """Layer -> what computes it from the layer before, in order."""
+    """Layer -> the module that computes it from the previous layer, in order."""
 
     def __init__(
         self,
@@ -118,7 +120,7 @@ class Encoder(nn.Module):
         branches = isinstance(name, str) and name in BACKBONES and bool(BACKBONES[name].nodes)
         if branches and (pooling != "max" or padding is not None):
             raise ValueError(f"pooling and padding can be chosen for networks of the VGG family, and {name} is none")
-        with torch.device("cpu"):  # where weights are read and generators are, whatever PyTorch's default is
+        with torch.device("cpu"):  # where weights and generators are, whatever PyTorch's default device is
             if branches:
                 graph = self.graph = Graph(str(name), layers, weights=weights, seed=seed)
                 self.layers, self.channels, self.stride = graph.layers, graph.channels, graph.stride
@@ -135,10 +137,10 @@ class Encoder(nn.Module):
         self.eval()
 
     def _take_layer_sequence(self, network: Network, layers: Sequence[str], padding: Padding | None) -> None:
-        """A VGG, convolution by convolution."""
+        """Build a VGG, convolution by convolution."""
         self.fingerprint = network.fingerprint
         self.padding = padding or network.padding
-        if (self.pooling, self.padding) != ("max", network.padding):  # other features, of the same weights
+        if (self.pooling, self.padding) != ("max", network.padding):  # the same weights compute other features
             self.fingerprint = fingerprint({}, f"{network.fingerprint} {self.pooling} {self.padding}")
 
         # The chain: conv1_1, relu1_1, conv1_2, relu1_2, pool1, conv2_1, ...
@@ -153,7 +155,7 @@ class Encoder(nn.Module):
                 raise ValueError(f"{label} has no layer {layer!r}{suggest(layer, layer_sequence)}")
         self.layers = tuple(layer for layer in layer_sequence if layer in layers)
         layer_sequence = layer_sequence[: layer_sequence.index(self.layers[-1]) + 1]
-        # every pool needs 2 positions to make 1, and reflection needs 2 positions to have a neighbour
+        # every pool takes 2 positions to make 1, and reflection needs 2 positions to have a neighbour
         pools = sum(step.startswith("pool") for step in layer_sequence)
         self.least = 2**pools * (2 if self.padding == "reflect" else 1)
         self.convs = nn.ModuleDict()
@@ -164,12 +166,12 @@ class Encoder(nn.Module):
                 weight, bias = network.convs[step]
                 channels = weight.shape[0]
                 kind = nn.Conv2d if self.padding == "zeros" else PaddedConv
-                # on "meta", so that no random numbers are drawn for weights that are replaced at once
+                # on "meta", so that no random numbers are drawn for weights that are replaced immediately
                 conv = kind(weight.shape[1], channels, 3, padding=1, padding_mode=self.padding, device="meta")
                 conv.weight, conv.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
                 self.steps[step] = self.convs[step] = conv
             elif step.startswith("relu"):
-                # in place saves memory, but never over features that may be asked for
+                # in place to save memory, unless it would overwrite features that may be returned
                 self.steps[step] = nn.ReLU(inplace=previous not in self.layers)
             else:
                 self.steps[step] = POOLS[self.pooling](2, ceil_mode=network.ceil_mode)
@@ -178,14 +180,14 @@ class Encoder(nn.Module):
                 self.channels[step], self.stride[step] = channels, stride
 
     def forward(self, pictures: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
-        """Features of pictures.
+        """Return features of pictures.
 
         Args:
-            pictures: `(B, 3, H, W)`, RGB, meant for [0, 1] (not clamped: an optimiser may step outside).
-            layers: which of the encoder's layers to give. None is all of them. Of a VGG, what lies behind them is not run.
+            pictures: `(B, 3, H, W)`, RGB in [0, 1]. Values are not clamped, because an optimiser may step outside.
+            layers: those of the encoder's layers to return. None is all of them. A VGG stops after the deepest of them.
 
         Returns:
-            layer name -> `(B, C, H / stride, W / stride)`, sizes rounded down (up in ceil mode).
+            layer -> `(B, C, H / stride, W / stride)`, with sizes rounded down (up in ceil mode).
         """
         check_picture(pictures, "pictures", any_values=True)
         if min(pictures.shape[2:]) < self.least:
@@ -197,8 +199,8 @@ class Encoder(nn.Module):
         if not wanted <= set(self.layers):
             missing = [layers] if isinstance(layers, str) else sorted(wanted - set(self.layers))
             raise ValueError(f"the encoder gives {list(self.layers)}, and not {missing}: name them when you make it")
-        # One affine map of the colours, whatever the network expects: x -> W x + b
-        x = pictures.to(self.color_weight.dtype).permute(0, 2, 3, 1)  # (B, H, W, 3): channels come last from here on
+        # One affine map of the colours replaces the preprocessing of any network: x -> W x + b
+        x = pictures.to(self.color_weight.dtype).permute(0, 2, 3, 1)  # (B, H, W, 3): channels last from here on
         x = F.linear(x, self.color_weight[:, :, 0, 0], self.color_bias).permute(0, 3, 1, 2)  # (B, 3, H, W)
         features: dict[str, Tensor] = {} if self.graph is None else self.graph(x)
         for step, module in self.steps.items():  # of a VGG
@@ -211,16 +213,16 @@ class Encoder(nn.Module):
 
     @property
     def layer_sequence(self) -> tuple[str, ...]:
-        """The layers of a VGG that are run, in order; empty for networks that branch."""
+        """The layers of a VGG that are computed, in order. Empty for networks with branches."""
         return tuple(self.steps)
 
     @property
     def width(self) -> float:
-        """How many times wider the first layer is than that of `vgg19_mini`."""
+        """The width of the first layer, relative to that of `vgg19_mini`."""
         return next(iter(self.convs.parameters())).shape[0] / 16 if self.convs else 4.0
 
     def reach(self, layers: Sequence[str]) -> int:
-        """Return how far these layers see, in pixels: every convolution one position, in windows that no pool is cut by."""
+        """Return the radius of these layers' receptive field in pixels, for windows that are aligned with all pools."""
         reach = deepest = 0
         stride = 1
         for step in self.steps:
@@ -233,7 +235,7 @@ class Encoder(nn.Module):
         return deepest
 
     def train(self, mode: bool = True) -> Encoder:
-        """An encoder stays in eval mode, whatever the module that holds it does."""
+        """Stay in eval mode, even if a module that holds the encoder is switched to training mode."""
         return super().train(False)
 
     def extra_repr(self) -> str:
@@ -242,11 +244,11 @@ class Encoder(nn.Module):
 
 
 class PaddedConv(nn.Conv2d):
-    """A convolution that repeats or reflects borders in the precision of its input: autocast would pad in float32."""
+    """A convolution that pads in the precision of its input, where autocast would pad in float32."""
 
     def forward(self, x: Tensor) -> Tensor:
         with no_autocast(x):
-            # PyTorch 2.4 can't pad halves on a CPU, and 2.15 compiles a wrong gradient where channels come last
+            # PyTorch 2.4 can't pad float16 on a CPU, and 2.15 compiles a wrong gradient for channels-last tensors
             if (x.dtype == torch.float16 and x.device.type == "cpu") or torch.compiler.is_dynamo_compiling():
                 x = self._pad_by_places(x)
             else:
@@ -265,21 +267,21 @@ class PaddedConv(nn.Conv2d):
 
 
 def convolve_upsampled(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Upsample a map twice (nearest neighbour) and convolve it, 3 x 3 with reflected borders, by 4/9 of the products.
+    """Upsample a map by 2 (nearest neighbour) and convolve it, 3 x 3 with reflection padding, with 4/9 of the products.
 
-    `x` is `(B, C_in, H, W)`, `weight` `(C_out, C_in, 3, 3)`, and the result `(B, C_out, 2H, 2W)`.
+    `x` is `(B, C_in, H, W)`, `weight` is `(C_out, C_in, 3, 3)`, and the result is `(B, C_out, 2H, 2W)`.
     """
-    # Every pixel of the small map is a square of 2 x 2 pixels in the large one. Turned over, the 3x3 kernel adds each of
-    # them to its 3 x 3 neighbours, so the four together add to 4 x 4: four kernels, each moved to another corner
+    # Every pixel of the small map becomes a square of 2 x 2 pixels. The flipped 3x3 kernel spreads each of these over 3 x 3
+    # pixels, so the square spreads over 4 x 4: the sum of four kernels, each shifted to another corner
     merged = torch.stack([F.pad(weight.flip(2, 3), (i, 1 - i, j, 1 - j)) for i in (0, 1) for j in (0, 1)]).sum(0)
-    # reflecting what was upsampled repeats the pixel at the border: replicate, on the small grid
+    # reflection padding after upsampling is replication padding on the small map
     return F.conv_transpose2d(F.pad(x, [1] * 4, mode="replicate"), merged.transpose(0, 1), bias, stride=2, padding=3)
 
 
 def as_encoder(
     encoder: Source | Encoder, layers: Sequence[str], *, pooling: Pooling = "max", padding: Padding | None = None
 ) -> Encoder:
-    """The encoder itself, if it gives all these layers, or the one that a name, path or state dict stands for."""
+    """Return an encoder with these layers: the given one, or a new one for a name, a path or a state dict."""
     if not isinstance(encoder, Encoder):
         return Encoder(encoder, layers, pooling=pooling, padding=padding)
     missing = [layer for layer in layers if layer not in encoder.layers]

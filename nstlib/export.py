@@ -1,15 +1,14 @@
-"""Export: a trained network as an ONNX file, which paints without Python.
+"""Export: write a trained network to an ONNX file, which paints without Python.
 
-ONNX is a format of computations that browsers, phones and most languages have a runtime for. A file holds the whole way
-from picture `(1, 3, H, W)`, RGB, float32, in [0, 1], to picture, padding and cropping included.
+ONNX is a format for computation graphs, with runtimes for browsers, phones and most programming languages. A file holds the
+whole computation from picture to picture, `(1, 3, H, W)`, RGB, float32 in [0, 1], including padding and cropping.
 
     johnson                   content, alpha                ->  painted
     adain, sanet, adaattn     content, style, alpha         ->  painted
     the same, split           style                         ->  code/..., some tensors
                               content, alpha, code/...      ->  painted
 
-The codes of AdaIN are numbers that hold for the whole painting, so the weighted mean of two codes paints the blend of two
-styles.
+AdaIN's codes are statistics of the whole painting, so the weighted mean of two codes paints a blend of two styles.
 """
 
 from __future__ import annotations
@@ -37,30 +36,30 @@ from nstlib.utils.image import load_image
 from nstlib.utils.tiling import crop
 
 OPSET = 20
-"""The version of ONNX's operations that is written unless another is asked for."""
+"""The default version of ONNX's operator set."""
 
 TOLERANCE = {False: 2e-3, True: 2e-2}
-"""By how much ONNX Runtime may differ from PyTorch: half a grey level of 255, and five where weights are rounded to half."""
+"""The largest allowed difference from PyTorch: half a grey level of 255, or five if weights are in half precision."""
 
 CHECKED = (((64, 96), (64, 64)), ((97, 61), (75, 62)), ((30, 45), (33, 21)))
-"""Sizes of photograph and painting, even and odd, at which a file of free sizes is compared with PyTorch."""
+"""Sizes of photograph and painting, even and odd, at which a file with free sizes is compared with PyTorch."""
 
 CODE = "code/"
-"""How the names of the tensors that are kept of a painting begin."""
+"""The prefix of the names of the tensors that are kept of a painting."""
 
 SMALL = 256
-"""Tensors of fewer numbers stay in float32 when weights are halved: they are few, and some of them are sizes."""
+"""Tensors with fewer elements stay in float32 when weights are halved. They are few, and some of them are sizes."""
 
 
 Model = Johnson | ArbitraryStyle
 
 
 class Exported(NamedTuple):
-    """What `export` has done.
+    """The result of `export`.
 
     Attributes:
-        files: those that were written.
-        difference: the largest of a pixel between ONNX Runtime and PyTorch; None if it was not measured.
+        files: the files that were written.
+        difference: the largest difference of a pixel between ONNX Runtime and PyTorch. None if it was not measured.
     """
 
     files: list[Path]
@@ -77,27 +76,27 @@ def export(
     opset: int = OPSET,
     check: bool = True,
 ) -> Exported:
-    """Write a network as an ONNX file, which takes pictures `(1, 3, H, W)` in [0, 1] of any size and gives such.
+    """Write a network to an ONNX file that maps pictures `(1, 3, H, W)` in [0, 1] of any size to such pictures.
 
-    Inputs are called `content`, `style` (not of a Johnson network) and `alpha`, the strength in [0, 1] as `(1,)`; the output
-    is called `painted`. What is known of the network is in the metadata.
+    The inputs are called `content`, `style` (except for a Johnson network) and `alpha`, the strength in [0, 1] as `(1,)`.
+    The output is called `painted`. The file also holds the metadata of the network.
 
     Args:
         model: a `Johnson`, `AdaIN`, `SANet`, `AdaAttN`, or a method of your own that derives from `ArbitraryStyle`.
-        path: where; it ends with `.onnx`.
-        split: write two files, so that a painting is read once: `<name>-style.onnx` reads it, and `<name>-painter.onnx`
-            takes what that gives in the place of `style`.
-        half: store weights in half precision. They are computed with in float32.
-        size: side of the photograph and of the painting in pixels, or height and width, for runtimes that want fixed
-            sizes, as phones do. None leaves them free.
-        opset: the version of ONNX's operations.
-        check: write the file only if ONNX Runtime paints with it what PyTorch paints, at three sizes if they are free and
-            with two strengths. The largest difference of a pixel may be 0.002, or 0.02 with `half`.
+        path: the file to write. It must end with `.onnx`.
+        split: write two files, so that a painting is read only once: `<name>-style.onnx` reads it, and
+            `<name>-painter.onnx` takes the output of that file instead of `style`.
+        half: store weights in half precision. Computations are still in float32.
+        size: side of the photograph and of the painting in pixels, or height and width, for runtimes that need fixed
+            sizes, as on phones. None leaves the sizes free.
+        opset: the version of ONNX's operator set.
+        check: write the file only if ONNX Runtime paints the same as PyTorch, at three sizes if they are free, and with two
+            strengths. Pixels may differ by at most 0.002, or 0.02 with `half`.
 
     Raises:
         ImportError: `pip install "nstlib[export]"` has not been run, or PyTorch is older than 2.9.
-        TypeError: a model that trains no network, as Gatys.
-        ValueError: a path with another suffix, `split` for Johnson, or a file that doesn't paint what PyTorch paints.
+        TypeError: the model has no trained network, as Gatys.
+        ValueError: a path with another suffix, `split` for Johnson, or a file that paints something else than PyTorch.
         OSError: the file can't be written.
 
     Example:
@@ -119,7 +118,7 @@ def export(
     check_int("opset", opset, 18)
     check_writable(path)
     model = copy.deepcopy(model).cpu().float().requires_grad_(False).eval()
-    with torch.device("cpu"):  # whatever PyTorch's default is
+    with torch.device("cpu"):  # whatever PyTorch's default device is
         graphs, metadata, written = _graphs(model, path, split, sides), _metadata(model, sides, half), {}
         for file, graph in graphs.items():
             proto = _to_onnx(graph, sides is not None, opset)
@@ -136,7 +135,7 @@ def export(
 
 
 class Graph(nn.Module):
-    """What is written into one file: a function of the model and of inputs by name, and names of what it gives."""
+    """The computation of one file: a function of the model and of named inputs, and the names of its outputs."""
 
     def __init__(
         self, compute: Callable[..., Any], model: nn.Module, inputs: dict[str, Tensor], outputs: Iterable[str]
@@ -148,7 +147,7 @@ class Graph(nn.Module):
         return self.compute(self.model, inputs)
 
     def about(self) -> str:
-        """Return what it does, for the metadata, such as `content, alpha, code -> painted`."""
+        """Return its signature for the metadata, such as `content, alpha, code -> painted`."""
         given, found = (
             dict.fromkeys(name.partition("/")[0] for name in names) for names in (self.inputs, self.outputs)
         )
@@ -156,7 +155,7 @@ class Graph(nn.Module):
 
 
 def _graphs(model: Model, path: Path, split: bool, sides: tuple[int, int] | None) -> dict[Path, Graph]:
-    """File -> what is written into it."""
+    """Return the computation of every file."""
     content, style = torch.rand(1, 3, *(sides or (64, 96))), torch.rand(1, 3, *(sides or (80, 112)))
     alpha = torch.ones(1)
     if isinstance(model, Johnson):
@@ -172,25 +171,25 @@ def _graphs(model: Model, path: Path, split: bool, sides: tuple[int, int] | None
 
 
 def _paint_one(model: Johnson, inputs: Mapping[str, Tensor]) -> Tensor:
-    network = getattr(model.network, "_orig_mod", model.network)  # which may be compiled
+    network = getattr(model.network, "_orig_mod", model.network)  # it may be compiled
     content, alpha = inputs["content"], inputs["alpha"]
     painted: Tensor = content + alpha * (network(content).clamp(0, 1) - content)
     return painted
 
 
 def _encode(model: ArbitraryStyle, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return what is kept of a painting, under names that no operation inside a graph has."""
+    """Return what is kept of a painting, under names that can't clash with those of a graph's own nodes."""
     maps, _ = model._read(inputs["style"], 1, math.inf, model.decoder.reads)
     return {f"{CODE}{name}": part for name, part in model.encode_features(maps).items()}
 
 
 def _paint_any(model: ArbitraryStyle, inputs: Mapping[str, Tensor]) -> Tensor:
-    """Paint as `ArbitraryStyle.stylize` does, with a strength that is not known yet."""
+    """Paint as `ArbitraryStyle.stylize` does, with the strength as an input."""
     content, alpha = inputs["content"], inputs["alpha"]
     maps, opacity = model._read(content, model.stride, math.inf, model.decoder.reads)
     read = _encode(model, inputs) if "style" in inputs else inputs
     code = {name.removeprefix(CODE): part for name, part in read.items() if name.startswith(CODE)}
-    codes = [code, model.encode_features(maps)]  # the photograph is one more style, with the rest of the shares
+    codes = [code, model.encode_features(maps)]  # the photograph is one more style, with the remaining weight
     shares = torch.stack([alpha, 1 - alpha])[..., None, None]  # (2, 1, 1, 1)
     changed = blend([model.change(maps, one, opacity) for one in codes], shares)
     return crop(model.decoder(changed), content.shape[2], content.shape[3]).clamp(0, 1)
@@ -208,8 +207,8 @@ def _check_size(size: int | Sequence[int]) -> tuple[int, int]:
 
 
 def _metadata(model: Model, sides: tuple[int, int] | None, half: bool) -> dict[str, str]:
-    """What there is to know of a file, as text by name."""
-    from nstlib import __version__  # which is not there yet when this module is read
+    """Return the metadata of a file, as text by name."""
+    from nstlib import __version__  # not defined yet when this module is imported
 
     known = model.metadata
     if isinstance(model, ArbitraryStyle):
@@ -224,7 +223,7 @@ def _metadata(model: Model, sides: tuple[int, int] | None, half: bool) -> dict[s
         "range": "pictures are RGB in [0, 1], alpha is in [0, 1]",
         "size": "free" if sides is None else f"{sides[0]} x {sides[1]}",
         "weights": "float16" if half else "float32",
-        # of vgg19_mini, and of what was trained with it
+        # the licence of vgg19_mini, and of networks trained with it
         "licence": known.get("licence", "CC BY 4.0" if encoder == "vgg19_mini" else "that of the weights"),
         "nstlib": __version__,
     }
@@ -247,23 +246,23 @@ def _to_onnx(graph: Graph, fixed: bool, opset: int) -> Any:
         )
     assert program is not None
     proto = program.model_proto
-    for node in proto.graph.node:  # where in the source each was recorded: of no use elsewhere, and a tenth of the file
+    for node in proto.graph.node:  # source locations are of no use elsewhere, and take a tenth of the file
         del node.metadata_props[:]
     del proto.graph.value_info[:], proto.graph.metadata_props[:]
     return proto
 
 
 def _free(name: str, example: Tensor) -> dict[int, Any] | None:
-    """Return which sides of an input are free, as torch.export wants to be told."""
+    """Return the free sides of an input, in the form that torch.export expects."""
     if example.ndim < 4 or example.shape[2:] == (1, 1):
         return None
-    what = name.removeprefix(CODE).partition("/")[0]  # keys and values of a layer have one size
+    what = name.removeprefix(CODE).partition("/")[0]  # keys and values of a layer have the same size
     return {dim: torch.export.Dim(f"{what}_{side}", min=1) for dim, side in ((2, "height"), (3, "width"))}
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """PyTorch reports to its developers while it exports."""
+    """Silence the messages for developers that PyTorch prints during an export."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -275,7 +274,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _halve(proto: Any) -> None:
-    """Store the weights of an ONNX model in float16, each cast to float32 where it is used."""
+    """Store the weights of an ONNX model in float16, and cast each of them to float32 where it is used."""
     from onnx import TensorProto, helper, numpy_helper
 
     casts = []
@@ -295,7 +294,7 @@ def _halve(proto: Any) -> None:
 def _compare(
     model: Model, graphs: Mapping[Path, Graph], written: Mapping[Path, bytes], sides: tuple[int, int] | None, half: bool
 ) -> float:
-    """Paint with ONNX Runtime and with PyTorch, and return the largest difference of a pixel, within the tolerance."""
+    """Paint with ONNX Runtime and with PyTorch. Return the largest difference, or refuse one above the tolerance."""
     import onnxruntime
 
     name, tolerance = next(iter(written)), TOLERANCE[half]
@@ -321,5 +320,5 @@ def _compare(
 
 
 def _cut(picture: Tensor, size: tuple[int, int]) -> Tensor:
-    """Scale a picture to cover a size, and return its upper left part of that size."""
+    """Scale a picture to cover a size, and return its upper left corner of that size."""
     return load_image(picture, size=max(size))[..., : size[0], : size[1]].contiguous()

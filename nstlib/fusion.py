@@ -1,4 +1,4 @@
-"""What SANet and AdaAttN share: the fusion of two levels, and a convolution that begins as the identity."""
+"""Parts that SANet and AdaAttN share: the fusion of two levels, and a convolution initialised as the identity."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def init_identity_(conv: nn.Conv2d) -> None:
 
 
 class FeatureFusion(nn.Module):
-    """Features at relu4_1 and relu5_1, joined: conv3x3(x + up(y)).
+    """Fuse features at relu4_1 and relu5_1: conv3x3(x + up(y)).
 
     Args:
-        channels: C of relu4_1.
-        deep_channels: C of relu5_1. In VGG19 they are equal; where they differ, a 1x1 convolution makes them so.
+        channels: channels of relu4_1.
+        deep_channels: channels of relu5_1. VGG19 has as many; for other encoders, a 1x1 convolution makes them equal.
     """
 
     def __init__(self, channels: int, deep_channels: int) -> None:
@@ -27,7 +27,7 @@ class FeatureFusion(nn.Module):
         if channels != deep_channels:
             self.widen = nn.Conv2d(deep_channels, channels, 1)
             for parameter in self.widen.parameters():
-                nn.init.zeros_(parameter)  # relu4_1 alone, to begin with
+                nn.init.zeros_(parameter)  # before training, relu4_1 counts alone
         self.merge_conv = PaddedConv(channels, channels, 3, padding=1, padding_mode="reflect")
         init_identity_(self.merge_conv)
 

@@ -1,8 +1,8 @@
-"""Gatys: a picture is optimised until it has the content of one picture and the style of another.
+"""Gatys: optimise a picture until it has the content of one picture and the style of another.
 
 Gatys, Ecker, Bethge: A Neural Algorithm of Artistic Style, 2015, https://arxiv.org/abs/1508.06576
 
-No network is trained here. The pixels x of the result are what changes, to make
+No network is trained here. What is optimised are the pixels x of the result. They minimise
 
     L(x) = content_weight L_content + style_weight L_style + tv_weight TV                   (eq. 7, and a smoothness term)
 
@@ -10,8 +10,9 @@ No network is trained here. The pixels x of the result are what changes, to make
     L_style   = sum_l w_l E_l                   over layers l                               (eq. 5)
     E_l       = 1/(4 C^2) sum (G - A)^2         G, A: Gram matrices of x and of the style   (eq. 4)
 
-small. What is ours: a pyramid (most steps are taken on small pictures, where they are cheap and strokes are found sooner)
-and normalized losses (see `nstlib.perceptual`). `Gatys(pyramid=1, normalize_losses=False, preconditioner=0)` is the paper's.
+Not in the paper are the pyramid (most steps are taken on small pictures, where they are cheap and find the strokes sooner),
+the normalised losses (see `nstlib.perceptual`) and the preconditioner (see `nstlib.pixels`). To do without them, write
+`Gatys(pyramid=1, normalize_losses=False, preconditioner=0)`.
 """
 
 from __future__ import annotations
@@ -50,22 +51,22 @@ Init = Literal["content", "noise", "style"]
 Precision = Literal["float32", "bfloat16"]
 
 LEAST_SIDE = 64
-"""No scale of the pyramid has a shorter side than this, in pixels (unless the picture itself has)."""
+"""The shortest side of any scale of the pyramid in pixels, unless the picture itself is smaller."""
 
 FLOAT32_TAIL = 0.1
-"""In bfloat16, the share of the steps at full size that are taken in float32, at the end."""
+"""With bfloat16, this share of the steps at full size, the last ones, is taken in float32."""
 
 
 @dataclass
 class Result:
-    """What an optimisation has found so far.
+    """The result of an optimisation so far.
 
     Attributes:
-        picture: `(B, 3, H, W)` in [0, 1]: the best one at the present scale.
-        losses: its terms before it was clamped: `total`, `content`, `style`, `tv`, and `style/<layer>` for every layer. For
-            a batch, means over its pictures, here and in the history.
-        history: one entry per step: `step`, `size` (short side, px), `bits` (of the features: 32 or 16), `seconds` since the
-            start, and `total`, `content`, `style`, `tv`.
+        picture: `(B, 3, H, W)` in [0, 1], the best picture at the current scale.
+        losses: its losses before it was clamped: `total`, `content`, `style`, `tv`, and `style/<layer>` for every layer.
+            For a batch, these and the history are means over the pictures.
+        history: one entry per step: `step`, `size` (short side in pixels), `bits` (precision of the features, 32 or 16),
+            `seconds` since the start, and `total`, `content`, `style` and `tv`.
     """
 
     picture: Tensor
@@ -78,31 +79,32 @@ class Gatys(nn.Module):
 
     Args:
         encoder: the name, path or state dict of a network, or an `Encoder` that has all layers named here.
-        content_layers: layers whose features are kept, position by position. None is those usual for the network
-            (relu4_2 of a VGG). May be empty, as may the style layers.
-        style_layers: layers whose Gram matrices are matched. None is those usual for the network (relu1_1 to relu5_1).
+        content_layers: layers whose features are preserved, position by position. None is the usual ones of the network
+            (relu4_2 of a VGG). The list may be empty, as may that of the style layers.
+        style_layers: layers whose Gram matrices are matched. None is the usual ones of the network (relu1_1 to relu5_1).
         content_weight: weight of the content loss.
-        style_weight: weight of the style loss. Higher is more painting and less photograph.
-        layer_weights: weights of the style layers, by layer name; None weighs them alike. They are divided by their sum.
+        style_weight: weight of the style loss. A higher weight gives more painting and less photograph.
+        layer_weights: weights of the style layers by name, which are divided by their sum. None weights them equally.
         tv_weight: weight of the total variation, which removes grain.
         tv_norm: `"l2"` or `"l1"`.
         normalize_losses: divide every term by its value for features of zero. False is the paper's scale.
         optimizer: `"lbfgs"` or `"adam"`.
-        steps: steps in all, over all scales.
+        steps: total number of steps over all scales.
         learning_rate: None is 1 for L-BFGS and 0.02 for Adam.
-        history_size: how many past steps L-BFGS remembers, at 24 bytes a pixel each: 20 need 0.5 GB at 1024 x 1024.
-        preconditioner: how much more a step of L-BFGS moves low frequencies than high ones; 0 is plain pixels. It changes
-            how fast the loss falls, not what it is.
-        pyramid: number of scales, each twice as large as the one before, with half as many steps. A list says how to share
-            the steps, coarse to fine: `[1, 4]` takes a fifth of them at half the size.
-        precision: `"float32"`, or `"bfloat16"` for features in half precision, but for the last tenth of the steps at full
-            size. Faster only on processors that multiply such numbers themselves (benchmarks/RESULTS.md).
-        init: begin with the `"content"`, with `"noise"`, with the `"style"`, or with a picture `(1 or B, 3, H, W)` as large
-            as the content.
-        style_scale: size of the style's short side relative to the content's. Larger means broader strokes. A style is never
-            enlarged: one that has too few pixels is used at its own size, with a warning.
+        history_size: number of past steps that L-BFGS remembers. Each takes 24 bytes per pixel, so 20 steps need 0.5 GB at
+            1024 x 1024.
+        preconditioner: how much further a step of L-BFGS moves low frequencies than high ones, in [0, 1]; 0 is plain
+            pixels. It changes how fast the loss falls, but not the loss itself.
+        pyramid: number of scales. Each is twice as large as the one before and takes half as many steps. A list sets the
+            shares of the steps from coarse to fine: `[1, 4]` takes a fifth of them at half the size.
+        precision: `"float32"`, or `"bfloat16"` to compute features in half precision except in the last tenth of the steps
+            at full size. This is faster only on processors with bfloat16 arithmetic (benchmarks/RESULTS.md).
+        init: start from the `"content"`, from `"noise"`, from the `"style"`, or from a picture `(1 or B, 3, H, W)` of the
+            content's size.
+        style_scale: size of the style's short side relative to the content's. A larger style has broader strokes. A style
+            is never enlarged: if it has too few pixels, it is used at its own size, with a warning.
         pooling: pooling of the encoder, `"max"`, `"average"` or `"l2"`.
-        padding: padding of the encoder; None is the network's own.
+        padding: padding of the encoder. None is the network's own.
         seed: seed of the noise.
 
     Raises:
@@ -191,21 +193,22 @@ class Gatys(nn.Module):
         An interrupt (Ctrl-C, or the stop button of a notebook) ends the run early and returns the best picture so far.
 
         Args:
-            content: `(B, 3, H, W)` in [0, 1], each optimised on its own; or `(1, 4, H, W)` with the opacity of every pixel,
-                which the result keeps. What is transparent counts in no statistic.
-            style: `(1, 3, h, w)` in [0, 1] or `(1, 4, h, w)`, or a list of K such pictures of any sizes; may be None without
-                style layers.
-            mask: `(K, H, W)` in [0, 1]: where each of the K styles applies. Scaled along with the content.
-            style_weights: K numbers: how much of each style. None is equal parts, and with a mask the areas of its regions.
-            init: a picture to begin with, in place of the model's own `init`: of a frame of a video, the last result.
-            steps: take so many steps, all at full size, in place of the model's own `steps` and `pyramid`.
+            content: `(B, 3, H, W)` in [0, 1], where each picture is optimised on its own; or `(1, 4, H, W)` with opacity,
+                which the result keeps. Transparent pixels are left out of all statistics.
+            style: `(1, 3, h, w)` in [0, 1], `(1, 4, h, w)` with opacity, or a list of K such pictures of any sizes. May be
+                None if there are no style layers.
+            mask: `(K, H, W)` in [0, 1], where each of the K styles applies. It is scaled along with the content.
+            style_weights: K numbers, the weight of each style. None is equal weights or, with a mask, the areas of its
+                regions.
+            init: a picture to start from, instead of the model's own `init`, such as the last result of a video.
+            steps: take this many steps, all at full size, instead of the model's own `steps` and `pyramid`.
             callback: called with the `Result` so far after every step.
-            progress: show a progress bar with the losses and the time left.
+            progress: show a progress bar with the losses and the remaining time.
 
         Raises:
             ValueError: pictures, masks or weights that don't fit together.
-            MemoryError: too large a picture for the memory there is; what would fit is named.
-            RuntimeError: inside `torch.inference_mode()`.
+            MemoryError: the picture needs more memory than is available; the message names a size that fits.
+            RuntimeError: the call is made inside `torch.inference_mode()`.
         """
         *_, result = self.iterate(
             content,
@@ -221,7 +224,7 @@ class Gatys(nn.Module):
         return result
 
     def stylize(self, content: Tensor, style: Tensor | Sequence[Tensor] | None = None, **options: Any) -> Tensor:
-        """Return the picture alone: `(B, 3, H, W)` in [0, 1]. Options are those of a call."""
+        """Return the picture alone, `(B, 3, H, W)` in [0, 1]. Takes the options of a call."""
         return self(content, style, **options).picture
 
     def iterate(
@@ -237,9 +240,9 @@ class Gatys(nn.Module):
         progress: bool = False,
         every: int = 10,
     ) -> Iterator[Result]:
-        """As a call, but an iterator: yield the `Result` so far every `every` steps, and at the end.
+        """Do the same as a call, but yield the `Result` so far after every `every` steps and at the end.
 
-        Pictures on the way have the size of the scale they were found at.
+        Intermediate pictures have the size of the scale at which they were found.
         """
         every = check_int("every", every, 1)
         bias = self.encoder.color_bias  # pictures go where the encoder is, in its precision
@@ -249,7 +252,7 @@ class Gatys(nn.Module):
         scales = self._scales(content) if steps is None else [((content.shape[2], content.shape[3]), total)]
         with (
             enough_memory("gatys", content, device=bias.device, width=self.encoder.width),
-            tqdm(  # a step costs as much as it has pixels: the bar counts those, and so tells the time left
+            tqdm(  # the time of a step is proportional to its pixels, so the bar counts pixels
                 total=sum(count * height * width for (height, width), count in scales),
                 disable=not (progress and can_draw_bars()),
                 leave=False,
@@ -259,7 +262,7 @@ class Gatys(nn.Module):
             inits: Sequence[Any] = [start] * len(content)
             if isinstance(start, Tensor):
                 inits = start.to(bias).expand(len(content), -1, -1, -1).split(1)
-            # One optimisation for each picture: L-BFGS would choose one curvature and step length for all of them
+            # Each picture gets an optimiser of its own, because L-BFGS would share one curvature and step length
             runs = [_Run(self, one, init, styles, mask, shares, scales) for one, init in zip(content.split(1), inits)]
             result = Result(torch.cat([run.picture for run in runs]), {})
             begun = time.perf_counter()
@@ -295,7 +298,7 @@ class Gatys(nn.Module):
         style_weights: Sequence[float] | None,
         init: Init | Tensor,
     ) -> tuple[Tensor, list[Tensor], Tensor | None, Tensor]:
-        """Validate the pictures of a run, and bring them where the encoder is: content, styles, mask and shares."""
+        """Validate the content, styles, mask and weights of a run, and move them to the encoder's device and dtype."""
         bias = self.encoder.color_bias
         if bias.dtype in (torch.float16, torch.bfloat16):
             raise ValueError(f"Gatys optimises in float32, not {bias.dtype}: for speed, precision='bfloat16'")
@@ -324,7 +327,7 @@ class Gatys(nn.Module):
         return content, styles, mask, normalize_weights(style_weights, len(styles)).to(bias)
 
     def _scales(self, content: Tensor) -> list[tuple[tuple[int, int], int]]:
-        """Return (H, W) of every scale and how many steps it takes, coarse to fine. The last takes at least one."""
+        """Return (H, W) and the number of steps of every scale, coarse to fine. The last takes at least one step."""
         height, width = content.shape[2:]
         sizes = [
             (round(height / 2**k), round(width / 2**k))
@@ -340,7 +343,7 @@ class Gatys(nn.Module):
 
 
 class _Step(NamedTuple):
-    """One step of a run: at which size, with how many bits, and the terms of the loss."""
+    """One step of a run: the size of its picture, the precision in bits, and the terms of the loss."""
 
     size: tuple[int, int]
     bits: int
@@ -348,7 +351,7 @@ class _Step(NamedTuple):
 
 
 class _Run:
-    """One picture under way: `steps` takes a step each time it is asked, and gives None where the loss is not finite."""
+    """The optimisation of one picture. The iterator `steps` takes the steps, and yields None once the loss isn't finite."""
 
     def __init__(
         self,
@@ -362,7 +365,7 @@ class _Run:
     ) -> None:
         self.gatys, self.shares, self.scales = gatys, shares, scales
         self.content, self.opacity = split_opacity(content)
-        # with hidden colours replaced, before scaling mixes them with their neighbours
+        # replace the colours of transparent pixels before scaling mixes them with their neighbours
         self.styles = [torch.cat([part for part in split_opacity(style) if part is not None], 1) for style in styles]
         self.mask = mask if mask is None else mask[:, None]  # (K, 1, H, W)
         if self.opacity is not None:
@@ -385,7 +388,7 @@ class _Run:
                 halves -= math.ceil(FLOAT32_TAIL * count)
             for k in range(count):
                 if k == halves:
-                    least = math.inf  # losses in half precision are not to be compared with what comes now
+                    least = math.inf  # losses in half precision can't be compared with those in float32
                 evaluate = functools.partial(self._evaluate, targets=targets, half=k < halves)
                 before, losses = take_step(optimizer, canvas, evaluate)
                 if not math.isfinite(losses["total"]):
@@ -404,7 +407,7 @@ class _Run:
     def _evaluate(self, x: Tensor, *, targets: tuple[dict[str, Tensor], StyleTargets], half: bool) -> dict[str, Tensor]:
         """Return the terms of the loss of a picture, and their total."""
         loss = self.gatys.loss
-        # in half precision, gradients come in the precision of their features by themselves
+        # under autocast, gradients have the precision of their features without further ado
         with torch.autocast(x.device.type, torch.bfloat16) if half else nullcontext():
             terms = loss(x, *targets)
             return terms | {"total": torch.stack(list(loss.weigh(terms).values())).sum()}
@@ -417,7 +420,7 @@ class _Run:
         return torch.cat([picture, _resize(self.opacity, picture.shape[2:]).clamp(0, 1)], 1)
 
     def finish(self) -> Tensor:
-        """Return the best picture, at full size also if the run was stopped before."""
+        """Return the best picture at full size, even if the run was stopped at a coarser scale."""
         size = self.content.shape[2:]
         if self.best.shape[2:] != size:
             self.best = _enlarge(self.best, self.start, self.first, size)
@@ -433,7 +436,7 @@ class _Run:
         return gatys.loss.read_styles(scaled, shares=self.shares, mask=mask)
 
     def _first(self, init: Init | Tensor) -> Tensor:
-        """Return the picture to begin with, at full size."""
+        """Return the picture that the run starts from, at full size."""
         size = self.content.shape[2:]
         if isinstance(init, Tensor):
             return init
@@ -443,7 +446,7 @@ class _Run:
             if not self.styles:
                 raise ValueError("init='style' needs a style picture")
             return _resize(split_opacity(self.styles[0])[0], size)
-        # noise of the coarsest scale: finer grain would stay
+        # noise at the coarsest scale, because finer grain would remain visible
         random = torch.Generator("cpu").manual_seed(self.gatys.seed)
         noise = torch.rand(1, 3, *self.scales[0][0], generator=random, device="cpu")
         return _resize(noise.to(self.content), size)
@@ -461,7 +464,7 @@ def _mean(losses: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _enlarge(picture: Tensor, start: Tensor, first: Tensor, size: Sequence[int]) -> Tensor:
-    """A picture of one scale at a finer one: what was changed of `start`, added to `first` with all its detail."""
+    """Enlarge the picture of one scale: add its difference from `start` to `first`, which has all the detail."""
     return _resize(first, size) + _resize(picture - start, size)
 
 
@@ -472,7 +475,7 @@ def _resize(picture: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def _scale_shares(pyramid: int | Sequence[float]) -> tuple[float, ...]:
-    """Shares of the steps, coarse to fine."""
+    """Return the shares of the steps, coarse to fine."""
     if isinstance(pyramid, list | tuple) and pyramid:
         return tuple(check_number("every share of the pyramid", share, 0, above=True) for share in pyramid)
     scales = check_int("pyramid", pyramid, 1, 32)  # type: ignore[arg-type]
@@ -480,7 +483,7 @@ def _scale_shares(pyramid: int | Sequence[float]) -> tuple[float, ...]:
 
 
 def _layer_weights(weights: Mapping[str, float] | None, layers: Sequence[str]) -> dict[str, float] | None:
-    """Weights of all style layers, with sum 1."""
+    """Return the weights of all style layers, with sum 1."""
     if weights is None:
         return None
     unknown = [layer for layer in weights if layer not in layers]

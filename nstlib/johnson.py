@@ -1,24 +1,24 @@
-"""Johnson: a network learns to paint in one style, and then a picture takes one forward pass.
+"""Johnson: train a network for one style, and then paint any picture in a single forward pass.
 
 Johnson, Alahi, Fei-Fei: Perceptual Losses for Real-Time Style Transfer and Super-Resolution, 2016,
 https://arxiv.org/abs/1603.08155
 Ulyanov, Vedaldi, Lempitsky: Instance Normalization, 2016, https://arxiv.org/abs/1607.08022
 
-Gatys optimises a picture. Here the same loss trains a network f, over many photographs c and for one style s:
+Gatys optimises a picture. Johnson trains a network f with the same loss, on many photographs c and for one style s:
 
     W* = argmin_W  E_c [ lambda_c L_content(f(c), c) + lambda_s L_style(f(c), s) + lambda_tv TV(f(c)) ]      (eq. 5)
 
     L_content = |phi(f(c)) - phi(c)|^2 / CHW          phi: features of a frozen encoder                      (eq. 2)
     L_style   = |G(f(c)) - G(s)|^2                    G: Gram matrices                                       (eq. 4)
 
-The network narrows the picture by 4, changes it in residual blocks and widens it again. Every convolution is followed by
-instance normalisation, which takes each picture's own contrast away:
+The network downsamples the picture by 4, changes it in residual blocks and upsamples it again. Every convolution is followed
+by instance normalisation, which removes each picture's own contrast:
 
     y = gamma (x - mean(x)) / std(x) + beta           mean and std over the positions of one picture     (Ulyanov, eq. 4)
 
-What is ours: losses relative to their value for features of zero, as in Gatys, a term against the raster of four pixels
-that widening by 4 invites, and a forward pass for painting that computes the same in less than half the time
-(`TransformerNet.fast`).
+Three things are not in the papers: losses are divided by their value for features of zero, as in Gatys; one more term
+suppresses the raster of four pixels that upsampling by 4 tends to leave; and `TransformerNet.fast` paints the same picture
+in less than half the time.
 """
 
 from __future__ import annotations
@@ -55,18 +55,18 @@ from nstlib.weights import SHIPPED, SUFFIXES, Source, read_checkpoint, select
 Norm = Literal["instance", "batch"]
 
 LEAST_SIDE = 8
-"""Smaller pictures are mirrored up to this: at a quarter of it, the residual blocks still have a pixel to reflect."""
+"""Smaller pictures are padded to this side by reflection, so that the residual blocks still have pixels to reflect."""
 
 BAND = 64
-"""Rows that are normalised at a time by `TransformerNet.fast`: as many as stay in a processor's cache."""
+"""Rows that `TransformerNet.fast` normalises at a time: few enough to stay in the processor's cache."""
 
 
 class TransformerNet(nn.Module):
-    """The network that paints: 3 convolutions down, 5 residual blocks, 3 convolutions up.
+    """The network that paints: 3 downsampling convolutions, 5 residual blocks, 3 upsampling convolutions.
 
     Args:
-        width: channels at full resolution; the blocks have 4 times as many. 32 is the paper's (1,679,235 parameters); 8 has
-            a sixteenth of them, for a CPU or a browser.
+        width: channels at full resolution. The blocks have 4 times as many. 32 is the paper's (1,679,235 parameters), and 8
+            has a sixteenth of the parameters, for a CPU or a browser.
         norm: `"instance"`, or `"batch"` as in the first paper.
 
     Example:
@@ -89,7 +89,7 @@ class TransformerNet(nn.Module):
         self.up1, self.norm4 = _conv(4 * width, 2 * width, 3), _norm(2 * width, norm)
         self.up2, self.norm5 = _conv(2 * width, width, 3), _norm(width, norm)
         self.out = _conv(width, 3, 9)
-        # Before training every block passes on what comes in, and the picture is grey
+        # Before training, every block returns its input, and the picture is grey
         for block in self._blocks():
             nn.init.zeros_(block.norm2.weight)
         nn.init.constant_(self.out.bias, 0.5)  # type: ignore[arg-type]
@@ -108,18 +108,18 @@ class TransformerNet(nn.Module):
         return crop(self.out(x), content.shape[2], content.shape[3])
 
     def fast(self, content: Tensor, opacity: Tensor | None = None) -> Tensor:
-        """The same picture in less time, without gradients, and for batch normalisation with its running statistics.
+        """Paint the same picture in less time, without gradients. Batch normalisation uses its running statistics.
 
-        - Channels come last in memory, where convolutions and normalisation are fastest.
-        - Upsampling and the convolution after it are one transposed convolution (`convolve_upsampled`): 4/9 of the work.
+        - Tensors are in channels-last format, in which convolutions and normalisation are fastest.
+        - Upsampling and the following convolution become one transposed convolution (`convolve_upsampled`): 4/9 of the work.
         - The last convolution computes 2 x 2 pixels at a time (`_four_pixels`): 12 channels take no longer than 3.
-        - Normalising, scale, shift and ReLU run in place, on bands of rows that stay in the cache.
+        - Normalisation and ReLU run in place, on bands of rows that stay in the cache.
 
-        `opacity`, `(1, 1, H, W)` in [0, 1], says how much each pixel counts when instances are normalised.
+        `opacity`, `(1, 1, H, W)` in [0, 1], is the weight of each pixel in instance normalisation.
         """
         with torch.inference_mode():
             painted = torch.cat([self._fast(picture, opacity) for picture in content.split(1)])
-        return painted.clone()  # an ordinary tensor, that gradients may pass
+        return painted.clone()  # an ordinary tensor, which autograd accepts
 
     def _fast(self, content: Tensor, opacity: Tensor | None) -> Tensor:
         x = pad_to_multiple(content, 4, LEAST_SIDE).contiguous(memory_format=torch.channels_last)  # (1, 3, H, W)
@@ -144,7 +144,7 @@ class TransformerNet(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """x + norm(conv(relu(norm(conv(x))))): what the block computes is added to what came in."""
+    """A residual block: x + norm(conv(relu(norm(conv(x)))))."""
 
     def __init__(self, channels: int, norm: Norm) -> None:
         super().__init__()
@@ -157,18 +157,18 @@ class ResidualBlock(nn.Module):
 
 
 class JohnsonObjective(Objective):
-    """What a network is trained by: the loss of Gatys, of the pictures that it paints.
+    """The loss that trains a network: that of Gatys, for the pictures that the network paints.
 
     Args:
-        network: what is trained: a new network, or that of `Johnson.pretrained(...)`, from which another style is learnt in
-            a fraction of the steps.
-        style: the painting, `(1, 3, h, w)` in [0, 1]. It is read at its own size, which decides how broad strokes are.
-        name: what to call the style.
-        init_from: what to call the weights that the network has now.
-        encoder, content_layers, style_layers, content_weight, style_weight, tv_weight: as for `nstlib.Gatys`; style layers
-            have all the same weight.
-        raster_weight: weight of the pattern of 4 pixels that the network would leave by widening small maps. Gatys has no
-            such term, and `terms` leaves it out.
+        network: the network to train: a new one, or `Johnson.pretrained(...).network`, which learns another style in a
+            fraction of the steps.
+        style: the painting, `(1, 3, h, w)` in [0, 1]. It is used at its own size, which decides how broad the strokes are.
+        name: the name of the style.
+        init_from: the name of the weights that the network starts from.
+        encoder, content_layers, style_layers, content_weight, style_weight, tv_weight: as for `nstlib.Gatys`. All style
+            layers have the same weight.
+        raster_weight: weight of the term against the raster of 4 pixels that upsampling would leave. Gatys has no such
+            term, and `terms` omits it.
 
     Example:
         >>> from nstlib import samples
@@ -199,7 +199,7 @@ class JohnsonObjective(Objective):
         self.raster_weight = check_number("raster_weight", raster_weight, 0)
         content_layers = check_layers("content_layers", content_layers)
         style_layers = check_layers("style_layers", style_layers)
-        if not isinstance(getattr(network, "_orig_mod", network), TransformerNet):  # which may be compiled
+        if not isinstance(getattr(network, "_orig_mod", network), TransformerNet):  # it may be compiled
             raise TypeError(
                 f"network must be a TransformerNet, not a {type(network).__name__}: take Johnson.pretrained(...).network"
             )
@@ -217,32 +217,32 @@ class JohnsonObjective(Objective):
         self.name, self.init_from = name, init_from
         check_picture(style, "style", single=True)
         self.style_size = tuple(style.shape[2:])
-        # Tell apart two paintings of one name and size. Two decimals are the same on every machine
+        # The mean tells apart two paintings of the same name and size. Two decimals are the same on every machine
         self.style_mean = " ".join(f"{mean:.2f}" for mean in style.float().mean((0, 2, 3)).tolist())
         grams = self.loss.read_styles([style.to(self.loss.encoder.color_bias)]).grams
         for layer, gram in grams.items():
             self.register_buffer(f"gram_{layer}", gram)  # (1, C, C)
 
     def forward(self, content: Tensor, style: Tensor | None = None) -> dict[str, Tensor]:
-        """Return the weighted terms of the loss, `content`, `style`, `tv` and `raster`, of photographs `(B, 3, H, W)`."""
+        """Return the weighted terms of the loss for photographs `(B, 3, H, W)`: `content`, `style`, `tv` and `raster`."""
         painted = self.network(content)
         return {**self.terms(painted, content), "raster": self.raster_weight * raster(painted)}
 
     def terms(self, picture: Tensor, content: Tensor) -> dict[str, Tensor]:
-        """Return the terms that Gatys has too, of any picture `(B, 3, H, W)` in place of what the network paints."""
+        """Return the terms that Gatys has too, for any picture `(B, 3, H, W)` instead of the one that the network paints."""
         grams = {layer: self.get_buffer(f"gram_{layer}") for layer in self.loss.style_layers}
         return self.loss.weigh(self.loss(picture, self.loss.read_content(content), StyleTargets(grams)))
 
     def sample(self, content: Tensor, style: Tensor | None = None) -> Tensor:
-        """What the network paints now, `(B, 3, H, W)` in [0, 1], without gradients."""
+        """Return what the network currently paints, `(B, 3, H, W)` in [0, 1], without gradients."""
         return self.network.fast(content).clamp_(0, 1)
 
     def constants(self) -> dict[str, Tensor]:
-        """The painting's Gram matrices, for `refine`: `gram.<layer>` -> `(1, C, C)`."""
+        """Return the painting's Gram matrices, which `refine` needs: `gram.<layer>` -> `(1, C, C)`."""
         return {f"gram.{layer}": self.get_buffer(f"gram_{layer}") for layer in self.loss.style_layers}
 
     def describe(self) -> dict[str, str]:
-        """What there is to know of weights trained by this objective."""
+        """Return the metadata of weights that this objective trains."""
         return {
             "method": "johnson",
             "style": self.name,
@@ -261,11 +261,11 @@ class JohnsonObjective(Objective):
 
 
 class Johnson(nn.Module):
-    """Style transfer in one forward pass, in the one style that a network was trained for.
+    """Style transfer in one forward pass, in the style that a network was trained for.
 
     Args:
         network: a trained network.
-        metadata: what is known of it: style, data, steps, losses, ...
+        metadata: facts about it: style, data, steps, losses, ...
         grams: the painting's Gram matrices, layer -> `(1, C, C)`, which `refine` needs.
 
     Example:
@@ -292,12 +292,12 @@ class Johnson(nn.Module):
 
     @classmethod
     def styles(cls) -> list[str]:
-        """The styles that are shipped with the package."""
+        """Return the names of the styles that come with the package."""
         return sorted(name.removeprefix("johnson_") for name in SHIPPED if name.startswith("johnson_"))
 
     @classmethod
     def pretrained(cls, style: str) -> Johnson:
-        """A network that is shipped with the package, by its style; `Johnson.styles()` lists them."""
+        """Return the network of a style that comes with the package. `Johnson.styles()` lists the names."""
         if style not in cls.styles():
             raise ValueError(
                 f"no Johnson network is shipped for the style {style!r}{suggest(str(style), cls.styles())}"
@@ -306,10 +306,10 @@ class Johnson(nn.Module):
 
     @classmethod
     def from_checkpoint(cls, source: Source) -> Johnson:
-        """Return the network of any width that a file or a state dict holds: ours, or one of PyTorch's fast_neural_style.
+        """Load a network of any width from a file or a state dict, ours or one of PyTorch's fast_neural_style.
 
-        Published networks were trained on pictures in 0..255; their first and last layer are scaled, so that they too
-        paint [0, 1] -> [0, 1].
+        Published networks were trained on pictures in 0..255. Their first and last layers are rescaled, so that they too
+        map [0, 1] to [0, 1].
 
         Args:
             source: a file that `save`, `nst train` or `torch.save(model.state_dict(), ...)` has written, a published `.pth`
@@ -317,7 +317,7 @@ class Johnson(nn.Module):
 
         Raises:
             ValueError: weights of another method or another architecture.
-            OSError: no file at that path, or one that is damaged or holds no weights.
+            OSError: there is no file at that path, or it is damaged or holds no weights.
 
         Example:
             >>> Johnson.from_checkpoint(Johnson(TransformerNet(width=4)).state_dict()).network.width
@@ -341,7 +341,7 @@ class Johnson(nn.Module):
 
     @classmethod
     def open(cls, styles: Sequence[str | os.PathLike[str]]) -> Johnson:
-        """Return the network of a style: a shipped one by its name, or one that a user has trained by its file."""
+        """Return the network of a style, given the name of a shipped one or the file of a network that a user trained."""
         shipped = ", ".join(cls.styles())
         if len(styles) != 1:
             raise ValueError(f"johnson paints in one style at a time, got {len(styles)}; shipped styles: {shipped}")
@@ -386,21 +386,21 @@ class Johnson(nn.Module):
         """Paint, by the fast path.
 
         Args:
-            content: `(B, 3, H, W)` in [0, 1], of any size; or `(1, 4, H, W)` with the opacity of every pixel, which the
-                result keeps. What is transparent counts in no statistic.
-            style: None: the network knows its style.
+            content: `(B, 3, H, W)` in [0, 1], of any size; or `(1, 4, H, W)` with opacity, which the result keeps.
+                Transparent pixels are left out of all statistics.
+            style: None, because the network knows its style.
             alpha: strength in [0, 1]. The network knows one strength only, so the result is blended with the photograph
                 pixel by pixel: `alpha * result + (1 - alpha) * content`.
-            refine: how many steps of L-BFGS on the pixels follow, on the loss that the network was trained by.
-            progress: there is no bar for so short a time.
+            refine: number of steps of L-BFGS on the pixels that follow, on the loss that the network was trained with.
+            progress: accepted for all methods; painting is too quick for a progress bar.
 
         Returns:
             `(B, 3, H, W)` in [0, 1], or 4 channels as the content has.
 
         Raises:
-            ValueError: a wrong shape, range or alpha, a style picture, or refine with weights that lack the painting's Gram
-                matrices, as published ones do, or in half precision.
-            MemoryError: too large a picture for the memory there is; the largest size that fits is named.
+            ValueError: a wrong shape, range or alpha, a style picture, or refine with weights in half precision or without
+                the painting's Gram matrices, as published weights are.
+            MemoryError: the picture needs more memory than is available; the message names the largest size that fits.
         """
         if style is not None:
             raise ValueError("a Johnson network is trained for one style and takes no style picture: leave style out")
@@ -408,7 +408,7 @@ class Johnson(nn.Module):
         check_picture(content, "content", opacity=True)
         loss = self._loss() if steps else None
         picture, opacity = split_opacity(content.to(self.network.out.weight))
-        # of a picture that is transparent everywhere, nothing could be counted
+        # a picture that is transparent everywhere has no statistics
         seen = opacity if opacity is None or opacity.max() > 0 else None
         # the table of memory is for a width of 16
         method, width = ("gatys", loss.encoder.width) if loss else ("johnson", self.network.width / 16)
@@ -418,11 +418,11 @@ class Johnson(nn.Module):
                 painted = torch.cat(
                     [self._refine(loss, *pair, seen, steps) for pair in zip(painted.split(1), picture.split(1))]
                 )
-            painted = picture.lerp(painted.to(picture), alpha)  # which autocast may have made half precision
+            painted = picture.lerp(painted.to(picture), alpha)  # under autocast, it may be in half precision
         return painted if opacity is None else torch.cat([painted, opacity], 1)
 
     def _loss(self) -> PerceptualLoss:
-        """Return the loss that the network was trained by."""
+        """Return the loss that the network was trained with."""
         about, dtype = self.metadata, self.network.out.weight.dtype
         if not self.grams:
             raise ValueError(
@@ -455,7 +455,7 @@ class Johnson(nn.Module):
 
 
 def _conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:
-    # Reflection, because zeros would be a dark frame that the network paints as one
+    # Reflection, because the network would paint a border of zeros as a dark frame
     return PaddedConv(inputs, outputs, size, stride, padding=size // 2, padding_mode="reflect")
 
 
@@ -467,7 +467,7 @@ def _norm(channels: int, norm: Norm) -> nn.InstanceNorm2d | nn.BatchNorm2d:
 
 
 def _convolve(x: Tensor, conv: nn.Conv2d, norm: nn.Module) -> Tensor:
-    # instance normalisation takes the mean of every channel away, and the bias with it
+    # instance normalisation removes the mean of every channel, and the bias with it
     bias = None if isinstance(norm, nn.InstanceNorm2d) else conv.bias
     return F.conv2d(_pad(x, conv.kernel_size[0] // 2), conv.weight, bias, conv.stride)
 
@@ -477,7 +477,7 @@ def _pad(x: Tensor, width: int) -> Tensor:
 
 
 def _normalize_(x: Tensor, norm: nn.InstanceNorm2d | nn.BatchNorm2d, opacity: Tensor | None) -> Tensor:
-    """Normalisation of one picture `(1, C, H, W)`, in place: y = gamma (x - mean) / sqrt(var + eps) + beta."""
+    """Normalise one picture `(1, C, H, W)` in place: y = gamma (x - mean) / sqrt(var + eps) + beta."""
     bands, wide = x.split(BAND, 2), torch.promote_types(x.dtype, torch.float32)  # a sum of squares overflows in float16
     if isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None:
         mean, var = norm.running_mean[:, None, None].to(wide), norm.running_var[:, None, None].to(wide)  # (C, 1, 1)
@@ -502,7 +502,7 @@ def _normalize_(x: Tensor, norm: nn.InstanceNorm2d | nn.BatchNorm2d, opacity: Te
 
 
 def _four_pixels(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
-    """A convolution of stride 2 whose channels are 2 x 2 neighbouring pixels of `conv`, in the order of pixel_shuffle."""
+    """Turn `conv` into a convolution of stride 2 that computes 2 x 2 pixels as channels, in the order of pixel_shuffle."""
     # (4 C_out, C_in, k + 1, k + 1): the kernel in its four corners in turn
     corners = [F.pad(conv.weight, (right, 1 - right, down, 1 - down)) for down in (0, 1) for right in (0, 1)]
     weight = torch.stack(corners, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)

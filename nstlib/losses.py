@@ -1,6 +1,6 @@
 """Losses: the papers' formulas as plain functions of features.
 
-Features are `(B, C, H, W)`: C feature maps over H x W positions. With F the `C x HW` matrix of one picture's features:
+Features are `(B, C, H, W)`: C feature maps over H x W positions. Let F be the `C x HW` matrix of one picture's features:
 
     Gram matrix          G = F F^T / HW                                     Gatys et al. 2015, eq. (3), per position
     content loss         1/2 sum (F - P)^2                                  eq. (1)
@@ -9,8 +9,8 @@ Features are `(B, C, H, W)`: C feature maps over H x W positions. With F the `C 
     moments loss         |mean - mean|^2 + |std - std|^2                    eq. (13)
     total variation      differences of neighbouring pixels                 Mahendran & Vedaldi 2015, eq. (4)
 
-All are differentiable and batched, and computed in float32 at least. A loss is a scalar of at least 0: the mean over the
-pictures of the batch. Each wrong shape is a ValueError.
+All of them are differentiable, take batches, and compute in float32 or higher precision. A loss is a non-negative scalar,
+averaged over the batch. Tensors of the wrong shape raise a `ValueError`.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from nstlib.utils.checks import check_option
 
 
 def gram_matrix(features: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Which features occur together: G_ij = mean over positions of F_i F_j.
+    """Compute Gram matrices, which record the features that occur together: G_ij = mean over positions of F_i F_j.
 
-    The paper's G is a sum over positions; the mean makes pictures of different sizes comparable. Multiply by
-    `H * W` for the paper's, divide by C for Johnson's.
+    The paper sums over positions. Taking the mean instead makes pictures of different sizes comparable. Multiply the result
+    by `H * W` to get the paper's Gram matrix, or divide it by C to get Johnson's.
 
     Args:
         features: `(B, C, H, W)`.
-        mask: `(B or 1, 1, H, W)` in [0, 1]: how much each position counts (a guided Gram matrix, Gatys et al. 2017).
+        mask: `(B or 1, 1, H, W)` in [0, 1], the weight of each position (a guided Gram matrix, Gatys et al. 2017).
 
     Returns:
         `(B, C, C)`, symmetric.
@@ -59,10 +59,10 @@ def gram_matrix(features: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 class _Gram(torch.autograd.Function):
-    """F F^T, `(B, C, H, W)` -> `(B, C, C)`, with a gradient that has the memory layout of the features.
+    """F F^T, `(B, C, H, W)` -> `(B, C, C)`, with a gradient in the memory layout of the features.
 
-    To add gradients of two layouts would take as long as the product itself. It also needs one product where the product
-    rule has two.
+    Adding gradients of two different layouts would take as long as the product itself. This gradient also takes a single
+    matrix product, where the product rule would take two.
     """
 
     @staticmethod
@@ -74,8 +74,10 @@ class _Gram(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (features,) = ctx.saved_tensors
-        kind = features.dtype  # that of bfloat16 is rounded to bfloat16 in the end, so the product is taken in it
-        if kind == torch.float16:  # which the gradient's range may not fit
+        kind = (
+            features.dtype
+        )  # a gradient in bfloat16 is rounded in the end anyway, so the product is computed in bfloat16
+        if kind == torch.float16:  # its range may be too small for the gradient
             features = features.float()
         # dF = (dG + dG^T) F
         twice = (gradient + gradient.mT).to(features.dtype)
@@ -86,14 +88,14 @@ class _Gram(torch.autograd.Function):
 
 
 def moments(features: Tensor, opacity: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of every channel over the positions.
+    """Compute the mean and the standard deviation of every channel over all positions.
 
     Args:
         features: `(B, C, H, W)`.
-        opacity: `(B or 1, 1, H, W)` in [0, 1]: how much each position counts; None counts all alike.
+        opacity: `(B or 1, 1, H, W)` in [0, 1], the weight of each position. None weights all positions equally.
 
     Returns:
-        mean and std, each `(B, C, 1, 1)`; std = sqrt(var + 1e-5), with the unbiased variance (0 for a single position).
+        mean and std, each `(B, C, 1, 1)`. std = sqrt(var + 1e-5), where var is unbiased (and 0 for a single position).
 
     Example:
         >>> mean, std = moments(torch.tensor([[[[1.0, 3.0]]]]))
@@ -101,7 +103,7 @@ def moments(features: Tensor, opacity: Tensor | None = None) -> tuple[Tensor, Te
         (2.0, 1.414)
     """
     _check(features)
-    # By matrix products, which are several times as fast as torch.var_mean where channels come last in memory
+    # Matrix products are several times as fast as torch.var_mean for tensors in channels-last format
     f = _at_least_float32(features).movedim(1, -1).flatten(1, 2)  # (B, HW, C)
     w = f.new_ones(1, 1, f.shape[1]) if opacity is None else opacity.to(f.dtype).flatten(2)  # (B or 1, 1, HW)
     with no_autocast(features):
@@ -113,7 +115,7 @@ def moments(features: Tensor, opacity: Tensor | None = None) -> tuple[Tensor, Te
 
 
 def mean_variance_norm(features: Tensor, opacity: Tensor | None = None) -> Tensor:
-    """Features with their mean and standard deviation taken away: the papers' mvn.
+    """Normalise features to mean 0 and standard deviation 1 in every channel: the papers' mvn.
 
     Args:
         features: `(B, C, H, W)`, as is the result.
@@ -129,12 +131,12 @@ def mean_variance_norm(features: Tensor, opacity: Tensor | None = None) -> Tenso
 
 
 def adain(content: Tensor, mean: Tensor, std: Tensor, opacity: Tensor | None = None) -> Tensor:
-    """Adaptive instance normalisation: features of the content with the moments of a style (Huang & Belongie, eq. 8).
+    """Adaptive instance normalisation: give the content's features the moments of a style (Huang & Belongie, eq. 8).
 
     Args:
         content: `(B, C, H, W)`, as is the result.
-        mean, std: `(B or 1, C, 1, 1)`, of the style's features: what `moments` gives.
-        opacity: as for `moments`, of the content.
+        mean, std: `(B or 1, C, 1, 1)`, the `moments` of the style's features.
+        opacity: of the content, as for `moments`.
 
     Example:
         >>> mean, std = moments(adain(torch.rand(1, 2, 8, 8), *moments(3 + 2 * torch.randn(1, 2, 50, 50))))
@@ -146,12 +148,12 @@ def adain(content: Tensor, mean: Tensor, std: Tensor, opacity: Tensor | None = N
 
 
 def content_loss(features: Tensor, target: Tensor, *, reduction: Literal["sum", "mean"] = "sum") -> Tensor:
-    """How far features are from the content's, place by place.
+    """Compare the features of a picture with those of the content, position by position.
 
     Args:
-        features: `(B, C, H, W)` of the picture.
-        target: the content's, of the same shape (or a batch of 1).
-        reduction: `"sum"` is the paper's; `"mean"` doesn't depend on the size of the picture.
+        features: `(B, C, H, W)`, of the picture.
+        target: features of the content, of the same shape or with a batch size of 1.
+        reduction: `"sum"` is the paper's. `"mean"` does not depend on the size of the picture.
 
     Example:
         >>> content_loss(torch.zeros(1, 2, 3, 3), torch.ones(1, 2, 3, 3)).item()
@@ -167,11 +169,11 @@ def content_loss(features: Tensor, target: Tensor, *, reduction: Literal["sum", 
 
 
 def style_loss(gram: Tensor, target: Tensor) -> Tensor:
-    """How far the feature correlations are from the style's: E of one layer.
+    """Compare the Gram matrices of a picture and a style: E of one layer.
 
     Args:
-        gram: `(B, C, C)`, from `gram_matrix`.
-        target: the style's, of the same shape (or a batch of 1).
+        gram: `(B, C, C)`, of the picture, from `gram_matrix`.
+        target: that of the style, of the same shape or with a batch size of 1.
 
     Example:
         >>> style_loss(torch.zeros(1, 4, 4), 2 * torch.ones(1, 4, 4)).item()
@@ -187,14 +189,14 @@ def style_loss(gram: Tensor, target: Tensor) -> Tensor:
 
 
 def total_variation(picture: Tensor, *, norm: Literal["l1", "l2"] = "l2") -> Tensor:
-    """How much neighbouring pixels differ: low for smooth pictures.
+    """Measure how much neighbouring pixels differ, which is little in a smooth picture.
 
     Args:
         picture: `(B, C, H, W)`.
-        norm: `"l2"` squares the differences, `"l1"` takes their absolute values and so keeps edges sharper.
+        norm: `"l2"` squares the differences. `"l1"` takes their absolute values, which keeps edges sharper.
 
     Returns:
-        The mean over pixels and channels, so that it doesn't depend on the size.
+        The mean over pixels and channels, which does not depend on the size of the picture.
 
     Example:
         >>> total_variation(torch.tensor([[[[0.0, 1.0], [0.0, 1.0]]]])).item()
@@ -212,14 +214,14 @@ def total_variation(picture: Tensor, *, norm: Literal["l1", "l2"] = "l2") -> Ten
 
 
 def raster(picture: Tensor, period: int = 4) -> Tensor:
-    """How strong the pattern is that repeats every few pixels, as networks that widen small maps like to leave it.
+    """Measure the strength of a pattern that repeats every few pixels, as networks with upsampling layers tend to leave it.
 
     Args:
-        picture: `(B, C, H, W)`, at least a period large.
+        picture: `(B, C, H, W)`, at least one period wide and high.
         period: length of the pattern in pixels, along both axes.
 
     Returns:
-        The mean square of the pattern in windows of 8 periods, with half a window from one to the next.
+        The mean square of the pattern in windows of 8 periods, which overlap by half.
 
     Example:
         >>> columns = torch.tensor([0.0, 1.0]).repeat(16).expand(1, 1, 32, 32)
@@ -228,7 +230,7 @@ def raster(picture: Tensor, period: int = 4) -> Tensor:
     """
     _check(picture)
     height, width = (side // period * period for side in picture.shape[2:])
-    # the pixels of one phase side by side in a channel of their own
+    # gather the pixels of every phase in a channel of its own
     phases = F.pixel_unshuffle(_at_least_float32(picture)[..., :height, :width], period)  # (B, C P^2, H / P, W / P)
     phases = phases.unflatten(1, (-1, period**2)).flatten(0, 1)  # (B C, P^2, H / P, W / P)
     means = F.avg_pool2d(phases, (min(8, phases.shape[2]), min(8, phases.shape[3])), 4)
@@ -239,12 +241,12 @@ def raster(picture: Tensor, period: int = 4) -> Tensor:
 def sum_content(
     features: Mapping[str, Tensor], targets: Mapping[str, Tensor], *, normalize_losses: bool = True
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The content loss over several layers: its mean, and that of every layer.
+    """Compute the content loss over several layers: its mean, and the loss of every layer.
 
     Args:
-        features: layer -> `(B, C, H, W)` of the picture; layers that have no target are left out.
-        targets: layer -> the content's, of the same shape.
-        normalize_losses: divide each layer's loss by its value for features of zero. False is the paper's sum.
+        features: layer -> `(B, C, H, W)`, of the picture. Layers without a target are ignored.
+        targets: layer -> features of the content, of the same shape.
+        normalize_losses: divide the loss of each layer by its value for features of zero. False is the paper's sum.
 
     Example:
         >>> total, _ = sum_content({"relu4_2": torch.zeros(1, 2, 3, 3)}, {"relu4_2": torch.ones(1, 2, 3, 3)})
@@ -270,15 +272,15 @@ def sum_style(
     masks: Mapping[str, Tensor] | None = None,
     shares: Sequence[float] | Tensor | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The style loss over several layers, sum_l w_l E_l: (eq. 5), and E of every layer.
+    """Compute the style loss over several layers, sum_l w_l E_l (eq. 5), and E of every layer.
 
     Args:
-        features: layer -> `(B, C, H, W)` of the picture; layers that have no target are left out.
-        targets: layer -> Gram matrices of the style, `(1, C, C)`, or of K styles, `(K, C, C)`.
+        features: layer -> `(B, C, H, W)`, of the picture. Layers without a target are ignored.
+        targets: layer -> Gram matrix of one style, `(1, C, C)`, or of K styles, `(K, C, C)`.
         weights: layer -> w.
-        normalize_losses: divide each layer's loss by its value for features of zero. False is the paper's scale.
-        masks: layer -> `(K, 1, H, W)`: where each of the K styles applies.
-        shares: K numbers: how much each region counts; needed with masks.
+        normalize_losses: divide the loss of each layer by its value for features of zero. False is the paper's scale.
+        masks: layer -> `(K, 1, H, W)`, where each of the K styles applies.
+        shares: the weights of the K regions. Required with masks.
 
     Example:
         >>> features = {"relu1_1": torch.zeros(1, 2, 3, 3)}
@@ -302,7 +304,7 @@ def sum_style(
 
 
 def normalize_weights(weights: Sequence[float] | None, styles: int) -> Tensor:
-    """How much of each of K styles: `(K,)`, with sum 1, from K numbers of at least 0; None is equal parts.
+    """Scale the weights of K styles so that they sum to 1, `(K,)`. None gives equal weights.
 
     Example:
         >>> normalize_weights([1, 3], 2)
@@ -327,13 +329,13 @@ def moments_distance(
     layers: Sequence[str],
     opacity: Mapping[str, Tensor | None] | None = None,
 ) -> Tensor:
-    """How far means and standard deviations of every picture are from the style's, `(B,)`, summed over layers.
+    """Compare the means and standard deviations of pictures and styles: `(B,)`, summed over layers.
 
     Args:
-        features: layer -> `(B, C, H, W)` of the pictures.
-        targets: layer -> `(B or 1, C, h, w)` of the style, of any size.
-        layers: which layers to compare.
-        opacity: layer -> how much each position of the pictures counts, as for `moments`.
+        features: layer -> `(B, C, H, W)`, of the pictures.
+        targets: layer -> `(B or 1, C, h, w)`, of the styles, of any size.
+        layers: the layers to compare.
+        opacity: layer -> opacity of the pictures, as for `moments`.
     """
     total = []
     for layer in layers:
@@ -344,7 +346,7 @@ def moments_distance(
 
 
 def moments_loss(features: Mapping[str, Tensor], targets: Mapping[str, Tensor], layers: Sequence[str]) -> Tensor:
-    """The mean of `moments_distance` over the batch.
+    """Return the mean of `moments_distance` over the batch.
 
     Example:
         >>> ones = {"relu1_1": torch.ones(1, 2, 3, 3)}
@@ -355,10 +357,10 @@ def moments_loss(features: Mapping[str, Tensor], targets: Mapping[str, Tensor], 
 
 
 def color_distance(pictures: Tensor, style: Tensor) -> Tensor:
-    """How far the colours of pictures are from a painting's, wherever they stand: a sliced Wasserstein distance.
+    """Compare the colours of pictures and paintings, regardless of their positions: a sliced Wasserstein distance.
 
-    Along a line through the cube of colours, the cheapest way to turn one set of values into another pairs them in their
-    order (Rabin et al. 2011). So both pictures, averaged to 32 x 32 pixels, are projected onto 32 fixed random lines,
+    Along a line through the colour cube, the cheapest way to turn one set of values into another is to pair them in sorted
+    order (Rabin et al. 2011). Therefore both pictures are averaged to 32 x 32 pixels, projected onto 32 fixed random lines,
     sorted, and compared.
 
     Args:
@@ -366,7 +368,7 @@ def color_distance(pictures: Tensor, style: Tensor) -> Tensor:
         style: `(B or 1, 3, h, w)`, of any size.
 
     Returns:
-        `(B,)`: the squared difference, averaged over lines and pixels.
+        `(B,)`, the squared difference, averaged over lines and pixels.
 
     Example:
         >>> red = torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1).expand(1, 3, 8, 8)
@@ -384,12 +386,12 @@ def color_distance(pictures: Tensor, style: Tensor) -> Tensor:
 
 
 def squared_error(x: Tensor, y: Tensor) -> Tensor:
-    """The mean squared difference of every picture, `(B, C, H, W)` -> `(B,)`, in float32 at least."""
+    """Return the mean squared difference of every picture, `(B, C, H, W)` -> `(B,)`, in float32 or higher precision."""
     return (_at_least_float32(x) - _at_least_float32(y)).square().flatten(1).mean(1)
 
 
 def no_autocast(x: Tensor) -> AbstractContextManager[None]:
-    """For steps that must keep the precision they are given: autocast takes products in half, and pads in full."""
+    """Disable autocast, which computes products in half precision and pads in full precision."""
     return torch.autocast(x.device.type, enabled=False)
 
 

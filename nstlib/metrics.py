@@ -1,18 +1,18 @@
-"""Metrics: how far is a picture from the photograph's content, and from the painting's style?
+"""Metrics: how far is a picture from the content of the photograph, and from the style of the painting?
 
-The losses of Gatys and AdaIN as measures, one number per picture, under any network. With F, P, A the features of the
-picture, the photograph and the painting at a layer:
+The losses of Gatys and AdaIN serve as metrics, with one number per picture and with any network. Let F, P and A be the
+features of the picture, the photograph and the painting at a layer:
 
-    content     |F - P|^2 / |P|^2                                                        place by place
+    content     |F - P|^2 / |P|^2                                                        position by position
     gram        |G(F) - G(A)|^2 / |G(A)|^2                                               correlations of channels
     moments     (|mean(F) - mean(A)|^2 + |std(F) - std(A)|^2) / (|mean(A)|^2 + |std(A)|^2)
 
-each the mean over layers. All are 0 for features that agree and 1 for features of zero; there is no upper bound. They are
-squares: half the number is 0.7 times the distance.
+Each metric is the mean over layers. It is 0 if the features agree and 1 if they are all zero, and has no upper bound. The
+metrics are squared distances, so half the number means 0.7 times the distance.
 
-They see what their network sees. A method that was trained with a network is judged too kindly by the same network, so ask a
-second one. Style distance does not see where in the picture the style is, and content distance is least for the photograph
-itself. To judge style transfer, read both together, and look at the pictures.
+A metric sees only what its network sees. The network that a method was trained with judges this method too kindly, so use a
+second one as well. The style distance ignores where in the picture the style is, and the content distance is lowest for the
+photograph itself. To judge style transfer, read both together, and look at the pictures.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from nstlib.utils.checks import check_layers, check_option, check_picture
 __all__ = ["content_distance", "style_distance"]
 
 Reader = Callable[[Tensor], Mapping[str, Tensor]]
-"""Pictures -> layer -> features: an `Encoder`, or anything of its kind."""
+"""Maps pictures to features by layer: an `Encoder`, or any function like it."""
 
 
 @torch.no_grad()
@@ -43,17 +43,17 @@ def content_distance(
     encoder: str | os.PathLike[str] | Reader = "vgg19_mini",
     layers: Sequence[str] | None = None,
 ) -> Tensor:
-    """How much of the photograph is lost, under a network.
+    """Measure how much of the photograph is lost, as seen by a network.
 
     Args:
         pictures: `(B, 3, H, W)` in [0, 1].
-        content: the photographs, of the same size; `(B, 3, H, W)`, or a batch of 1.
-        encoder: a network by name, or an `Encoder`, or any function from pictures to features by layer.
-        layers: which layers to compare. None is those usual for a network by name (relu4_1 of a VGG), else all that the
-            encoder gives.
+        content: the photographs, `(B, 3, H, W)` of the same size, or a batch of 1.
+        encoder: the name of a network, an `Encoder`, or any function from pictures to features by layer.
+        layers: the layers to compare. None is the usual ones of a network given by name (relu4_1 of a VGG), and otherwise
+            all layers that the encoder returns.
 
     Returns:
-        `(B,)`, at least 0. Of a photograph against another, mostly between 1 and 2 (50 pairs, 256 px, vgg19_mini).
+        `(B,)`, at least 0. Two different photographs mostly lie between 1 and 2 apart (50 pairs, 256 px, vgg19_mini).
 
     Example:
         >>> from nstlib import samples
@@ -83,18 +83,19 @@ def style_distance(
     encoder: str | os.PathLike[str] | Reader = "vgg19_mini",
     layers: Sequence[str] | None = None,
 ) -> Tensor:
-    """How far pictures are from the style of a painting, under a network.
+    """Measure how far pictures are from the style of a painting, as seen by a network.
 
     Args:
         pictures: `(B, 3, H, W)` in [0, 1].
-        style: the paintings, of any size; `(B, 3, h, w)`, or a batch of 1.
-        kind: `"gram"` compares Gram matrices, `"moments"` means and standard deviations.
+        style: the paintings, `(B, 3, h, w)` of any size, or a batch of 1.
+        kind: `"gram"` compares Gram matrices, `"moments"` compares means and standard deviations.
         encoder: as for `content_distance`.
-        layers: None is those usual for a network by name (relu1_1 to relu5_1 of a VGG), else all that the encoder gives.
+        layers: None is the usual layers of a network given by name (relu1_1 to relu5_1 of a VGG), and otherwise all layers
+            that the encoder returns.
 
     Returns:
-        `(B,)`, at least 0. Of a photograph against a painting, mostly between 0.7 and 8 by Gram matrices, though it can be
-        far more, and between 0.25 and 1.1 by moments (50 pairs, 256 px, vgg19_mini).
+        `(B,)`, at least 0. A photograph and a painting mostly lie between 0.7 and 8 apart by Gram matrices, sometimes much
+        further, and between 0.25 and 1.1 by moments (50 pairs, 256 px, vgg19_mini).
 
     Example:
         >>> from nstlib import samples
@@ -117,7 +118,7 @@ def style_distance(
 
 
 def _relative(found: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
-    """sum |found - target|^2 / sum |target|^2, `(B,)`."""
+    """Return sum |found - target|^2 / sum |target|^2, `(B,)`."""
     above = torch.stack([(one - other).flatten(1).square().sum(1) for one, other in zip(found, targets)]).sum(0)
     below = torch.stack([other.flatten(1).square().sum(1) for other in targets]).sum(0)
     return above / below.clamp(min=1e-12)
@@ -130,11 +131,11 @@ def _mean(distances: Iterable[Tensor]) -> Tensor:
 def _reader(
     encoder: str | os.PathLike[str] | Reader, kind: str, layers: Sequence[str] | None, device: torch.device
 ) -> Reader:
-    """Pictures -> the features that are to be compared, float32."""
+    """Return a function from pictures to the features that are compared, in float32."""
     layers = None if layers is None else check_layers("layers", layers)
     if isinstance(encoder, (str, os.PathLike)):
         usual = layers_of(str(encoder), kind)
-        # of a VGG, AdaIN's content layer: that of Gatys is one convolution deeper
+        # for a VGG, use AdaIN's content layer: that of Gatys is one convolution deeper
         read: Reader = Encoder(encoder, layers or (("relu4_1",) if usual == ("relu4_2",) else usual)).to(device)
     else:
         read = encoder

@@ -1,7 +1,7 @@
-"""Objectives: what `nst.train` minimises.
+"""Objectives: the losses that `nst.train` minimises.
 
-An objective holds the network that is trained and turns a batch of pictures into named terms of a loss. Each method has
-one, beside its model; a method of your own derives one from the base class here.
+An objective holds the network to be trained, and turns a batch of pictures into the named terms of a loss. Each method has
+one beside its model. For a method of your own, derive an objective from the base class in this module.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class Objective(nn.Module, ABC):
     """The base class of objectives.
 
     Attributes:
-        network: what is trained, averaged and saved. All other parameters of the module must be frozen.
+        network: the part that is trained, averaged and saved. All other parameters of the module must be frozen.
 
     Example:
         >>> import torch
@@ -38,7 +38,7 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, content: Tensor, style: Tensor | None) -> dict[str, Tensor]:
-        """Return the named terms of the loss, weighted: scalars, means over the batch. Their sum is minimised.
+        """Return the weighted terms of the loss by name, as scalars averaged over the batch. Their sum is minimised.
 
         Args:
             content: `(B, 3, S, S)` in [0, 1].
@@ -46,20 +46,20 @@ class Objective(nn.Module, ABC):
         """
 
     def prepare(self, batches: Iterator[tuple[Tensor, Tensor | None]]) -> None:
-        """Look at pictures of a new run before its first step, if the method needs to know what is usual among them.
+        """Gather statistics of the training pictures before the first step of a new run, if the method needs them.
 
         Args:
-            batches: pairs of content and style as for `forward`, some hundred pictures in all. What isn't taken isn't read.
+            batches: pairs of content and style as for `forward`, a few hundred pictures in total, loaded as you iterate.
         """
 
     @abstractmethod
     def sample(self, content: Tensor, style: Tensor | None) -> Tensor:
-        """Return results for the sample sheet, `(B, 3, S, S)` in [0, 1], without gradients."""
+        """Return results for the sample sheet, `(B, 3, S, S)` in [0, 1]. Called without gradients."""
 
     def constants(self) -> dict[str, Tensor]:
-        """Return what the weights are to hold besides the network, name -> tensor, such as what was read of a painting."""
+        """Return tensors to save beside the network's weights, by name, such as the Gram matrices of a painting."""
         return {}
 
     def describe(self) -> dict[str, str]:
-        """Return what the metadata of the weights should say: method, style, encoder, width, weights of the terms."""
+        """Return the metadata of the weights: method, style, encoder, width, weights of the terms."""
         return {}

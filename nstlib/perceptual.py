@@ -1,12 +1,12 @@
-"""The perceptual loss: what Gatys minimises over pixels, and Johnson over the weights of a network.
+"""The perceptual loss, which Gatys minimises over the pixels of a picture, and Johnson over the weights of a network.
 
     L(x) = content_weight L_content + style_weight L_style + tv_weight TV           (Gatys et al. 2015, eq. 7; TV is ours)
 
     L_content = mean_l |F_l - P_l|^2 / |P_l|^2              F, P: features of x and of the content, by an encoder
     L_style   = sum_l w_l |G_l - A_l|^2 / |A_l|^2           G, A: Gram matrices of x and of the style
 
-Dividing by the loss of features that are zero is ours: weights then mean the same for every network, layer and size. The
-papers' own scale, 1/2 sum (F - P)^2 and 1 / (4 C^2) sum (G - A)^2, is `normalize_losses=False`.
+The papers don't divide by the loss of features that are zero. We do, because a weight then has the same effect for every
+network, layer and size. `normalize_losses=False` gives the papers' scale, 1/2 sum (F - P)^2 and 1 / (4 C^2) sum (G - A)^2.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from nstlib.utils.opacity import opacity_at
 
 @dataclass
 class StyleTargets:
-    """What the style loss compares with.
+    """The targets of the style loss.
 
     Attributes:
-        grams: layer -> Gram matrices `(K, C, C)`: of K regions, or of one for the whole picture.
-        mask: `(K, 1, H, W)`, where each region lies, in pixels; None for the whole picture.
-        shares: `(K,)`, how much each region counts.
+        grams: layer -> Gram matrices `(K, C, C)` of K regions, or of a single one for the whole picture.
+        mask: `(K, 1, H, W)`, the pixels of each region. None is the whole picture.
+        shares: `(K,)`, the weight of each region.
     """
 
     grams: dict[str, Tensor]
@@ -41,11 +41,11 @@ class StyleTargets:
 
 
 class PerceptualLoss(nn.Module):
-    """Content, style and total variation of pictures, under a frozen encoder.
+    """Content loss, style loss and total variation of pictures, as seen by a frozen encoder.
 
     Args:
         encoder: an `Encoder` that has all layers named here.
-        layer_weights: style layer -> its weight; None weighs all alike, with sum 1.
+        layer_weights: style layer -> its weight. None weights all of them equally, with sum 1.
         content_layers, style_layers, content_weight, style_weight, tv_weight, tv_norm, normalize_losses: as for
             `nstlib.Gatys`.
 
@@ -84,7 +84,7 @@ class PerceptualLoss(nn.Module):
     def read_content(self, content: Tensor) -> dict[str, Tensor]:
         """Return the content's features, layer -> `(B, C, h, w)`."""
         features = self.encoder(content, self.content_layers) if self.content_layers else {}
-        return {layer: features[layer] for layer in self.content_layers}  # an encoder of a user may give more
+        return {layer: features[layer] for layer in self.content_layers}  # a user's encoder may have more layers
 
     @torch.no_grad()
     def read_styles(
@@ -94,9 +94,9 @@ class PerceptualLoss(nn.Module):
 
         Args:
             styles: K paintings of any sizes: `(1, 3, h, w)`, or `(1, 4, h, w)`, both parts of `split_opacity` joined.
-            shares: `(K,)`, how much of each; None is equal parts.
-            mask: `(K, 1, H, W)`, where each applies in the picture. None mixes all of them everywhere, and `(1, 1, H, W)`
-                mixes them in one region.
+            shares: `(K,)`, the weight of each painting. None is equal weights.
+            mask: `(K, 1, H, W)`, where each painting applies. None mixes all of them everywhere, and `(1, 1, H, W)` mixes
+                them within one region.
         """
         read = [self._read_grams(style) for style in styles] if self.style_layers else []
         grams = {layer: torch.cat([one[layer] for one in read]) for layer in self.style_layers if read}  # (K, C, C)
@@ -115,7 +115,7 @@ class PerceptualLoss(nn.Module):
     def forward(self, picture: Tensor, contents: Mapping[str, Tensor], styles: StyleTargets) -> dict[str, Tensor]:
         """Return the terms of the loss, scalars, unweighted: `content`, `style`, `tv` and `style/<layer>`.
 
-        Pictures are `(B, 3, H, W)`, `contents` come from `read_content`, `styles` from `read_styles`.
+        Pictures are `(B, 3, H, W)`, `contents` is what `read_content` returned, and `styles` what `read_styles` returned.
         """
         features = self.encoder(picture)
         terms = {"content": picture.new_zeros(()), "style": picture.new_zeros(())}
@@ -139,5 +139,5 @@ class PerceptualLoss(nn.Module):
         return terms | {f"style/{layer}": loss.detach() for layer, loss in layers.items()}
 
     def weigh(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return `content`, `style` and `tv` times their weights: their sum is L(x)."""
+        """Return `content`, `style` and `tv`, multiplied by their weights. Their sum is L(x)."""
         return {name: weight * terms[name] for name, weight in self.weights.items()}

@@ -1,8 +1,8 @@
-"""Pixels as what is optimised: the canvas, one step of the optimiser, and refining what a network has painted.
+"""Optimising pixels: the canvas, one step of the optimiser, and refining a picture that a network has painted.
 
-Gatys takes hundreds of these steps from the photograph. `refine` takes a few from the picture that a network has painted:
-the network has learnt to guess, in one pass, where such an optimisation would end (amortised optimisation), and steps on the
-pixels of this one picture make up for what the guess lacks.
+Gatys takes hundreds of these steps, starting from the photograph. `refine` takes only a few, starting from the picture that
+a network has painted. The network has learnt to predict in one pass where such an optimisation would end (amortised
+optimisation), and the steps on the pixels of this one picture correct the errors of its prediction.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ import torch
 from torch import Tensor, nn
 
 MAX_PIXEL_STEP = 0.5
-"""No step of L-BFGS changes a pixel by more than this: without a line search it would leap out of the picture at times."""
+"""No step of L-BFGS changes a pixel by more than this. Without a line search, it sometimes proposes far longer steps."""
 
 
 class Canvas(nn.Module):
     """The picture as the optimiser sees it: x = first + irfft(w rfft(z)), with w = (f / 0.1)^-preconditioner.
 
-    A step in z is a step in x whose low frequencies count more. The loss is steeper along fine grain than along broad
-    strokes, so L-BFGS needs fewer of these steps (benchmarks/gatys.py). With a preconditioner of 0, z are plain pixels.
+    A step in z moves the low frequencies of x further than the high ones. The loss is steeper along fine grain than along
+    broad strokes, so L-BFGS then needs fewer steps (benchmarks/gatys.py). With a preconditioner of 0, z holds plain pixels.
     """
 
     def __init__(self, first: Tensor, preconditioner: float = 0.0) -> None:
         super().__init__()
-        # L-BFGS flattens z and its gradient with .view, so both are contiguous whatever the encoder runs in
+        # L-BFGS flattens z and its gradient with .view, so both must be contiguous, whatever format the encoder uses
         self.first = first.detach().contiguous()
         self.z = nn.Parameter(torch.zeros_like(self.first))  # (1, 3, H, W)
         height, width = first.shape[2:]
@@ -44,7 +44,7 @@ class Canvas(nn.Module):
 
 
 def make_lbfgs(canvas: Canvas, *, learning_rate: float = 1.0, history_size: int = 20) -> torch.optim.LBFGS:
-    """Return an L-BFGS of one evaluation a step, without tolerances: the caller counts steps and keeps the best."""
+    """Return an L-BFGS optimiser with one evaluation per step and no tolerances: the caller decides when to stop."""
     return torch.optim.LBFGS(
         canvas.parameters(),
         lr=learning_rate,
@@ -62,10 +62,10 @@ def take_step(
     *,
     reach: float = MAX_PIXEL_STEP,
 ) -> tuple[Tensor, dict[str, float]]:
-    """Take one step: return the picture before it, and the terms of its loss.
+    """Take one step. Return the picture from before the step and the terms of its loss.
 
-    `evaluate` gives the terms of a picture, scalars, of which `total` is minimised. A step of L-BFGS that would change a
-    number of the canvas by more than `reach` is shortened.
+    `evaluate` returns the terms of a picture as scalars, of which `total` is minimised. A step of L-BFGS that would change
+    any value of the canvas by more than `reach` is shortened.
     """
     terms: dict[str, Tensor] = {}
     pictures: list[Tensor] = []
@@ -75,8 +75,8 @@ def take_step(
         x = canvas()
         pictures.append(x.detach())
         terms.update(evaluate(x))
-        # L-BFGS drops steps whose product with the change of gradient is below 1e-10, and the gradient of a mean over
-        # pixels shrinks as the picture grows: so it is given the sum.
+        # L-BFGS ignores steps whose product with the change in the gradient is below 1e-10. The gradient of a mean over
+        # pixels shrinks as the picture grows, so it is given the sum instead.
         total = terms["total"] * x[0].numel()
         total.backward()
         return total.item()
@@ -87,31 +87,31 @@ def take_step(
         step = canvas.z.detach() - before
         longest = step.abs().max().item()
         if math.isfinite(longest) and longest > reach:
-            # take a shorter step the same way, and let the optimiser know how long it was
+            # take a shorter step in the same direction, and tell the optimiser how long it was
             canvas.z.data.copy_(before + step * (reach / longest))
             optimizer.state[canvas.z]["t"] *= reach / longest
     return pictures[0], {name: term.item() for name, term in terms.items()}
 
 
 def refine(picture: Tensor, loss: Callable[[Tensor], Tensor], *, steps: int) -> Tensor:
-    """Take steps of L-BFGS on the pixels of a picture `(1, 3, H, W)`, and return the best found, not clamped.
+    """Take steps of L-BFGS on the pixels of a picture `(1, 3, H, W)`, and return the best picture found, not clamped.
 
-    An interrupt (Ctrl-C, or the stop button of a notebook) returns the best so far. `loss` gives the scalar to be minimised,
-    of such a picture.
+    `loss` maps such a picture to the scalar that is minimised. An interrupt (Ctrl-C, or the stop button of a notebook)
+    returns the best picture so far.
 
     Example:
         >>> picture, loss = torch.rand(1, 3, 8, 8), lambda x: (x - 0.5).square().mean()
         >>> bool(loss(refine(picture, loss, steps=5)) < loss(picture))
         True
     """
-    canvas = Canvas(picture, preconditioner=0.25)  # a start that is nearly right needs less of it than Gatys
+    canvas = Canvas(picture, preconditioner=0.25)  # less than in Gatys, because the first picture is nearly right
     optimizer = make_lbfgs(canvas)
     best, least = picture, math.inf
     with torch.enable_grad():
         try:
-            for step in range(steps + 1):  # the last only to judge where the steps have led
-                # L-BFGS knows no curvature at first and would hardly move, but with so few steps none may be lost: let the
-                # first one, down the gradient, change some pixel by 0.1
+            for step in range(steps + 1):  # the last one only evaluates the final picture
+                # At first L-BFGS knows nothing about the curvature and would hardly move. With so few steps, none should be
+                # wasted, so the first one goes down the gradient until some pixel has changed by 0.1
                 optimizer.param_groups[0]["lr"] = 1e12 if step == 0 else 1.0
                 before, losses = take_step(
                     optimizer, canvas, lambda x: {"total": loss(x)}, reach=0.1 if step == 0 else MAX_PIXEL_STEP

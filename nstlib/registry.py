@@ -1,4 +1,4 @@
-"""The registry: what `nst.stylize`, `nst.train` and the command line know of each method.
+"""The registry: what `nst.stylize`, `nst.train` and the command line know about each method.
 
 `nst.stylize(method="mine")` works as soon as `register("mine", Method(...))` has run.
 """
@@ -12,21 +12,21 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Method:
-    """What is known of a method.
+    """The registered properties of a method.
 
     Attributes:
-        model: its class, a module with `stylize(content, styles, **picture_options)`, where content and result are
-            `(B, 3, H, W)` in [0, 1], or `(1, 4, H, W)` where a photograph is transparent in parts. If it has `encode_style`,
-            paintings are scaled for the photograph (`style_scale`) and read once for all photographs of one size.
+        model: its class, a module with `stylize(content, styles, **picture_options)`. Content and result are `(B, 3, H, W)`
+            in [0, 1], or `(1, 4, H, W)` for a photograph with transparency. If the class has `encode_style`, paintings are
+            scaled for the photograph (`style_scale`) and read once for all photographs of the same size.
         open: `open(styles, **model_options)` returns a model with its weights.
         model_options: names of the options of `open`.
         picture_options: names of the options of `model.stylize`.
-        objective: what trains it, called with a model and the weights of the terms; None if nothing is trained.
-        takes_pictures: whether styles are pictures; else they are whatever `open` makes of them.
+        objective: the class of its objective, which takes a model and the weights of the terms. None if nothing is trained.
+        takes_pictures: whether styles are pictures. If not, `open` interprets them.
         open_regions: whether its masks may leave parts of the picture without a style.
         video_options: names of the options for the frames of a video: `steady` blends every result with the last one, see
-            `nstlib.steady.hold`; `frame_steps` is for a model whose `stylize` can begin with the last result, and takes
-            `init` and `steps`.
+            `nstlib.steady.hold`; `frame_steps` is for a model whose `stylize` takes `init` and `steps`, and so can start
+            from the last result.
     """
 
     model: type[Any]
@@ -44,5 +44,5 @@ METHODS: dict[str, Method] = {}
 
 
 def register(name: str, method: Method) -> None:
-    """Make a method known to `nst.stylize` under this name."""
+    """Register a method for `nst.stylize` under this name."""
     METHODS[name] = method

@@ -1,19 +1,20 @@
-"""SANet: every position of the photograph looks for positions of the painting that are like it, and takes on their features.
+"""SANet: every position of the photograph attends to similar positions of the painting, and takes on their features.
 
 Park, Lee: Arbitrary Style Transfer with Style-Attentional Networks, 2019, https://arxiv.org/abs/1812.02342
 
-AdaIN gives all positions the same mean and standard deviation. Here, position i of the content asks all positions j of the
-style, by what they show and not by how it is painted (mvn takes mean and standard deviation away), and gets its own mean:
+AdaIN gives all positions the same mean and standard deviation. Here, position i of the content is compared with all
+positions j of the style and gets a mean of its own. The comparison is about what they show, not about how it is painted,
+because mvn removes the mean and the standard deviation of every channel:
 
     F_cs^i = sum_j softmax_j(f(mvn(c))_i . g(mvn(s))_j) h(s)_j          f, g, h: 1x1 convolutions               (eq. 1)
     F_csc  = c + W F_cs                                                                                      (eq. 2)
 
-Two levels, relu4_1 and relu5_1, are joined, and a decoder paints them:
+This is done at two levels, relu4_1 and relu5_1. Their results are fused, and a decoder turns them into a picture:
 
     F = conv3x3(F_csc at relu4_1 + up(F_csc at relu5_1))                                                     (eq. 3, 4)
     L = L_c + 3 L_s + 50 L_identity1 + L_identity2                                                           (eq. 5 to 8)
 
-The identity losses ask that a picture in its own style stays as it is.
+The identity losses make sure that a picture in its own style stays as it is.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ LEVELS = ("relu4_1", "relu5_1")
 
 
 class StyleAttention(nn.Module):
-    """One style-attentional network: (eq. 1) and (eq. 2) at one layer of C channels."""
+    """A style-attentional network: (eq. 1) and (eq. 2) at one layer of C channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -45,7 +46,7 @@ class StyleAttention(nn.Module):
         self.out_conv = nn.Conv2d(channels, channels, 1)
 
     def encode(self, style: Tensor) -> tuple[Tensor, Tensor]:
-        """Return keys and values of a style `(B, C, h, w)`."""
+        """Return the keys and the values of a style `(B, C, h, w)`."""
         return self.g(mean_variance_norm(style)), self.h(style)
 
     def forward(self, content: Tensor, key: Tensor, value: Tensor, opacity: Tensor | None = None) -> Tensor:
@@ -56,7 +57,7 @@ class StyleAttention(nn.Module):
 
 
 class SANet(ArbitraryStyle):
-    """Any painting's style in one forward pass, by attention to its positions.
+    """Style transfer from any painting in one forward pass, by attention to its positions.
 
     Args and methods are those of `nstlib.arbitrary.ArbitraryStyle`.
 
@@ -98,8 +99,8 @@ class SANet(ArbitraryStyle):
 class SANetObjective(ArbitraryObjective):
     """The loss of SANet.
 
-    Args are those of `nstlib.arbitrary_objective.ArbitraryObjective`. The terms are `content` (weight 1), `style` (3),
-    `identity1` (50), `identity2` (1), and one that is ours: `colors` (0), as in `nstlib.AdaINObjective`.
+    Takes the arguments of `nstlib.arbitrary_objective.ArbitraryObjective`. The terms are `content` (weight 1), `style` (3),
+    `identity1` (50) and `identity2` (1), and one that is not in the paper: `colors` (0), as in `nstlib.AdaINObjective`.
 
     Example:
         >>> from nstlib import Encoder, samples

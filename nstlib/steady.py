@@ -1,16 +1,17 @@
-"""Steady videos: what was painted of a frame stays where the next frame shows the same.
+"""Steady videos: keep the last result where the next frame shows the same.
 
-A little noise of the camera becomes another stroke, and a video that is painted frame by frame flickers. So the last result
-is carried along with what moves. Three steps, with x a pixel of the present frame:
+A little camera noise is enough to change a stroke, so a video that is painted frame by frame flickers. Therefore the last
+result is moved along with the objects in the video, in three steps. Let x be a pixel of the current frame:
 
-    1. Motion. u(x) says where x was in the last frame: I(x) = J(x + u). J: last frame, I: present one. Small windows of
-       the grey frames are matched, coarse to fine, each by the linear system of Lucas and Kanade (`motion`).
-    2. Trust. w(x) is 1 where the last frame, moved along u, looks like the present one, and 0 where something new has come
-       into sight, as at the edge of what moves and everywhere after a cut (`follow`).
+    1. Motion. u(x) says where x was in the last frame: I(x) = J(x + u), where J is the last frame and I the current one.
+       Small windows of the grey frames are matched from coarse to fine by the linear system of Lucas and Kanade (`motion`).
+    2. Trust. w(x) is 1 where the last frame, moved along u, looks like the current one. It is 0 where something new has
+       appeared, such as at the edges of moving objects, and everywhere after a cut (`follow`).
     3. Blend. The result is  (1 - s w) painted(x) + s w last(x + u),  with the steadiness s (`hold`).
 
-Lucas, Kanade: An Iterative Image Registration Technique with an Application to Stereo Vision, 1981. Carrying results along
-the motion is that of Ruder, Dosovitskiy, Brox: Artistic Style Transfer for Videos, 2016, https://arxiv.org/abs/1604.08610
+Lucas, Kanade: An Iterative Image Registration Technique with an Application to Stereo Vision, 1981. Moving results along
+with the motion was proposed by Ruder, Dosovitskiy, Brox: Artistic Style Transfer for Videos, 2016,
+https://arxiv.org/abs/1604.08610
 """
 
 from __future__ import annotations
@@ -25,40 +26,41 @@ from nstlib.utils.checks import check_number, check_picture
 from nstlib.utils.opacity import lay_on_white
 
 STEADY = 0.8
-"""Steadiness of feed-forward methods, unless another is asked for."""
+"""The default steadiness of feed-forward methods."""
 
 FRAME_STEPS = 20
-"""Steps that Gatys takes for every frame but the first, unless others are asked for."""
+"""The default number of steps that Gatys takes for every frame but the first."""
 
 FINEST = 256
-"""Motion is found on frames whose short side has at most so many pixels, and scaled: it is smoother than what moves."""
+"""The largest short side at which motion is estimated, in pixels. Motion is smooth, so it can be scaled to larger frames."""
 
 COARSEST = 16
-"""Short side of the smallest frames that are matched, in pixels."""
+"""The short side of the smallest frames that are matched, in pixels."""
 
 WINDOW = 9
-"""Side of the windows that are matched, in pixels."""
+"""The side of the windows that are matched, in pixels."""
 
 NOISE = 0.004
 """The contrast, in grey levels per pixel, below which a window says little about its motion."""
 
 STILL, GAIN = 33, 0.5
-"""Windows of this side have moved if that leaves less than this part of their squared difference; else they have noise."""
+"""A window of this side has moved if the motion leaves less than this share of its squared difference. Otherwise the
+difference is noise."""
 
 TOLERANCE = 0.05
-"""How far colours may differ, averaged over 5 x 5 pixels, for a place to look the same: trust falls to 1/e there."""
+"""The difference between colours, averaged over 5 x 5 pixels, at which the trust falls to 1/e."""
 
 CUT = 0.5
-"""With less trust than this in the mean, a frame has nothing to do with the last one."""
+"""If the mean trust is lower than this, a frame has nothing in common with the last one."""
 
 
 @dataclass(frozen=True)
 class Before:
-    """What came before a frame of a video.
+    """The last frame of a video and its result.
 
     Attributes:
         frame: the last frame, `(1, 3, H, W)` in [0, 1], or `(1, 4, H, W)` with opacity.
-        result: what was painted of it.
+        result: the picture that was painted from it.
     """
 
     frame: Tensor
@@ -66,13 +68,13 @@ class Before:
 
 
 def hold(result: Tensor, frame: Tensor, before: Before | None, steady: float = STEADY) -> Tensor:
-    """Return a result that flickers less: blended with the last one where both frames show the same.
+    """Reduce flicker: blend a result with the last one where both frames show the same.
 
     Args:
-        result: what was painted of `frame`, `(1, 3, H, W)` in [0, 1], or `(1, 4, H, W)` with opacity, which stays.
-        frame: the present frame, of the same height and width.
-        before: the last frame and its result; None if there is none.
-        steady: part of the last result in [0, 1], where it can be trusted; 0 returns `result` as it is.
+        result: the picture painted from `frame`, `(1, 3, H, W)` in [0, 1], or `(1, 4, H, W)` with opacity, which is kept.
+        frame: the current frame, of the same height and width.
+        before: the last frame and its result. None if there is none.
+        steady: share of the last result, in [0, 1], where it can be trusted. 0 returns `result` unchanged.
 
     Raises:
         ValueError: `steady` is out of range.
@@ -93,14 +95,14 @@ def hold(result: Tensor, frame: Tensor, before: Before | None, steady: float = S
 
 
 def follow(before: Before, frame: Tensor) -> tuple[Before, Tensor]:
-    """Move the last frame and its result along with what moves.
+    """Move the last frame and its result along with the motion in the video.
 
     Args:
         before: the last frame and its result.
-        frame: the present frame, `(1, 3 or 4, H, W)` in [0, 1], as large as the last result.
+        frame: the current frame, `(1, 3 or 4, H, W)` in [0, 1], of the size of the last result.
 
     Returns:
-        Both as they would be in the present frame, `(1, 3, H, W)`, and how far to trust them, `(1, 1, H, W)` in [0, 1].
+        Both of them, moved to the current frame, `(1, 3, H, W)`, and how far they can be trusted, `(1, 1, H, W)` in [0, 1].
     """
     old, now = (lay_on_white(check_picture(one, "frame", opacity=True)) for one in (before.frame, frame))
     if old.shape != now.shape:
@@ -110,15 +112,15 @@ def follow(before: Before, frame: Tensor) -> tuple[Before, Tensor]:
     moved = Before(warp(old, flow), warp(before.result[:, :3], flow.to(before.result)))
     difference = F.avg_pool2d(moved.frame - now, 5, 1, 2).abs().amax(1, keepdim=True)
     trust = (-((difference / TOLERANCE) ** 4)).exp()  # (1, 1, H, W)
-    trust = -F.max_pool2d(-trust, 5, 1, 2)  # strokes are broader than the edge that they follow
-    trust = trust * _shift(torch.ones_like(trust), flow, outside="zeros")  # what was not in the last frame
+    trust = -F.max_pool2d(-trust, 5, 1, 2)  # strokes are broader than the edges that they follow
+    trust = trust * _shift(torch.ones_like(trust), flow, outside="zeros")  # 0 for pixels from outside the last frame
     if before.result.shape[1] == 4:
-        trust = trust * _shift(before.result[:, 3:], flow)  # colours that nobody saw are no result
+        trust = trust * _shift(before.result[:, 3:], flow)  # and for pixels that were transparent
     return moved, trust.clamp(0, 1)
 
 
 def motion(last: Tensor, frame: Tensor) -> Tensor:
-    """Find where every pixel of a frame was in the last frame, both `(1, 3, H, W)` in [0, 1].
+    """Estimate where every pixel of a frame was in the last frame, both `(1, 3, H, W)` in [0, 1].
 
     Returns:
         `(1, 2, H, W)`: offsets to the right and down, in pixels.
@@ -143,14 +145,14 @@ def motion(last: Tensor, frame: Tensor) -> Tensor:
         flow = _resize_flow(flow, now.shape[2:])
         for _ in range(3):
             flow = _mean(flow + _lucas_kanade(_shift(old, flow), now), 5)
-        # what stands still has noise, which is not to be followed
+        # where nothing moves there is only noise, which must not be followed
         moved, stays = (_mean((one - now).square(), STILL) for one in (_shift(old, flow), old))
         flow = torch.where(moved < GAIN * stays, flow, 0)
     return _resize_flow(flow, (height, width))
 
 
 def warp(picture: Tensor, flow: Tensor) -> Tensor:
-    """Return a picture `(1, C, H, W)` in [0, 1] whose pixel x is the one at x + flow(x), interpolated by a cubic."""
+    """Move a picture `(1, C, H, W)` in [0, 1]: pixel x of the result is the one at x + flow(x), by bicubic interpolation."""
     return _shift(picture, flow, "bicubic", "reflection").clamp(0, 1)
 
 
@@ -164,9 +166,9 @@ def _shift(picture: Tensor, flow: Tensor, mode: str = "bilinear", outside: str =
 
 
 def _lucas_kanade(old: Tensor, now: Tensor) -> Tensor:
-    """Return the step `(1, 2, H, W)` by which `now` has to look further in `old`, at most one pixel.
+    """Return the step `(1, 2, H, W)`, of at most one pixel, from positions of `now` to matching positions of `old`.
 
-    In every window, (sum g g^T + noise) d = sum g (now - old),  g: gradient of the two.
+    In every window, (sum g g^T + noise) d = sum g (now - old), where g is the mean gradient of the two.
     """
     padded = F.pad((old + now) / 2, (1, 1, 1, 1), mode="replicate")
     gx = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
@@ -179,10 +181,10 @@ def _lucas_kanade(old: Tensor, now: Tensor) -> Tensor:
 
 
 def _mean(x: Tensor, size: int) -> Tensor:
-    """Return means over the square around every pixel, borders repeated."""
+    """Return means over the square around every pixel, with replication padding."""
     channels = x.shape[1]
     row = x.new_full((channels, 1, 1, size), 1 / size)
-    # several times as fast as avg_pool2d
+    # two convolutions are several times as fast as avg_pool2d
     padded = F.pad(x, [size // 2] * 4, mode="replicate")
     return F.conv2d(F.conv2d(padded, row, groups=channels), row.mT, groups=channels)
 

@@ -20,10 +20,10 @@ from nstlib.utils.opacity import drop_full_opacity
 from nstlib.utils.scale import scaled_size
 
 Picture = str | os.PathLike[str] | Tensor | Any
-"""Whatever `load_image` takes: a path, a URL, a PIL picture, an array or a tensor."""
+"""Anything that `load_image` takes: a path, a URL, a PIL image, an array or a tensor."""
 
 SIZES_KEPT = 2
-"""Every painting is kept, scaled and encoded, at so many sizes: for photographs that stand and for those that lie."""
+"""Every painting is kept, scaled and encoded, at this many sizes: for upright photographs and for wide ones."""
 
 
 def stylize(
@@ -40,39 +40,38 @@ def stylize(
     """Paint a photograph in the style of a painting.
 
     Args:
-        content: the photograph: a path, URL, open binary file, PIL picture, array or tensor.
-        style: the painting, of the same kinds, or a list of paintings. For Johnson, the name of a shipped style or a file of
-            trained weights.
+        content: the photograph: a path, URL, open binary file, PIL image, array or tensor.
+        style: the painting, of the same kinds, or a list of paintings. For Johnson, the name of a shipped style or a file
+            with trained weights.
         method: `"gatys"`, `"johnson"`, `"adain"`, `"sanet"` or `"adaattn"`.
-        size: short side of the result in pixels; None is the content's own size.
-        keep_color: keep the content's colours: `"luminance"` takes only the brightness of the result, `"coral"` first gives
-            the style the mean and covariance of the content's colours.
-        keep_alpha: keep transparency: the result gets the photograph's opacity, as a fourth channel. What is transparent, in
-            photographs and paintings, is neither painted nor counted in any statistic. False lays such pictures on white.
-        device: where to compute; None takes a GPU if there is one.
-        **options: those of the method, such as `style_weight=5` or `steps=100` of Gatys. Several methods take these:
+        size: short side of the result in pixels. None is the size of the content.
+        keep_color: keep the colours of the content. `"luminance"` takes only the brightness of the result; `"coral"` first
+            gives the style the mean and the covariance of the content's colours.
+        keep_alpha: keep transparency: the result gets the opacity of the photograph as a fourth channel, and transparent
+            parts of photographs and paintings are left out of all statistics. False lays such pictures on white.
+        device: the device to compute on. None takes a GPU if there is one.
+        **options: options of the method, such as `style_weight=5` or `steps=100` for Gatys. Several methods take these:
 
-            - `style_scale` (all but Johnson): size of the painting relative to the photograph, measured along their short
-              sides; 1 by default. A larger painting has broader strokes. A painting is never enlarged: one that has too few
-              pixels is used at its own size, with a warning.
-            - `style_weights` (all but Johnson): one number per painting, how much of each; None is equal parts.
-            - `mask` (all but Johnson): which region takes which painting. Either a tensor `(K, H, W)` for K paintings, as
-              the method's class takes it, or files that are scaled to the photograph: one grey picture per painting, or
-              one map of colours; see `nstlib.utils.masks.read_masks`. What no grey mask covers stays a photograph.
+            - `style_scale` (all but Johnson): size of the painting's short side relative to the photograph's, 1 by default.
+              A larger painting has broader strokes. A painting is never enlarged: if it has too few pixels, it is used at
+              its own size, with a warning.
+            - `style_weights` (all but Johnson): one number per painting, its weight. None is equal weights.
+            - `mask` (all but Johnson): the region of each painting. Either a tensor `(K, H, W)` for K paintings, as the
+              method's class takes it, or files, which are scaled to the photograph: one grey picture per painting, or
+              one map of colours; see `nstlib.utils.masks.read_masks`. Parts that no grey mask covers stay a photograph.
             - `alpha` (all but Gatys): strength in [0, 1]. AdaIN, SANet and AdaAttN blend the features of painting and
               photograph; Johnson blends its result with the photograph, pixel by pixel.
-            - `refine` (all but Gatys): how many steps of L-BFGS on the pixels follow. 5 to 20 bring the result much nearer
-              to the painting.
+            - `refine` (all but Gatys): number of steps of L-BFGS on the pixels that follow. 5 to 20 bring the result much
+              closer to the painting.
             - `weights` (AdaIN, SANet, AdaAttN): a file of trained weights instead of those in the package.
 
     Returns:
-        `(1, 3, H, W)`, float32 in [0, 1], on the CPU; `(1, 4, H, W)` with the opacity last if the photograph has
-        transparency.
+        `(1, 3, H, W)`, float32 in [0, 1], on the CPU; or `(1, 4, H, W)` with opacity if the photograph has transparency.
 
     Raises:
         ValueError: an unknown method, style or option value, or pictures that don't fit.
         TypeError: an option that the method doesn't have.
-        MemoryError: more memory is needed than there is; a size that fits is named.
+        MemoryError: the picture needs more memory than is available; the message names a size that fits.
 
     Example:
         >>> from nstlib import samples
@@ -99,18 +98,18 @@ def make_stylizer(
     device: str | torch.device | None = None,
     **options: Any,
 ) -> Callable[..., Tensor]:
-    """Make a function from photograph to result: `stylize` for many photographs, with the model made once.
+    """Return a function from photograph to result: `stylize` for many photographs, with a model that is created once.
 
-    It also paints the frames of videos, for `nstlib.video.paint_video`: `paint(frame, before)`, where `before` is a
-    `nstlib.steady.Before` with the last frame and its result, or None for the first. Results then flicker less, by one of
-    these options:
+    The function also paints the frames of videos for `nstlib.video.paint_video`: `paint(frame, before)`, where `before` is
+    a `nstlib.steady.Before` with the last frame and its result, or None for the first frame. One of these options then
+    reduces flicker:
 
-    - `steady` (all but Gatys): how much of the last result stays, in [0, 1], where both frames show the same; 0.8 by
-      default, and 0 paints every frame on its own. See `nstlib.steady.hold`.
-    - `frame_steps` (Gatys): steps for every frame but the first, which begin with the last result; 20 by default. After a
-      cut all `steps` are taken again.
+    - `steady` (all but Gatys): how much of the last result is kept, in [0, 1], where both frames show the same; 0.8 by
+      default. 0 paints every frame on its own. See `nstlib.steady.hold`.
+    - `frame_steps` (Gatys): number of steps for every frame but the first, starting from the last result; 20 by default.
+      After a cut, all `steps` are taken again.
 
-    Other args and errors are those of `stylize`.
+    All other arguments and errors are those of `stylize`.
 
     Example:
         >>> from nstlib import samples
@@ -142,7 +141,7 @@ def make_stylizer(
         if before is not None:
             before = Before(_load(before.frame, size, keep_alpha), before.result)
         if photograph.shape[1] == 4 and photograph[:, 3].max() == 0:
-            return photograph  # nothing of it is seen
+            return photograph  # all of it is transparent
         given = read_paintings(photograph)
         if keep_color == "coral":
             given = [match_color(painting, photograph, method="coral") for painting in given]
@@ -159,23 +158,23 @@ def make_stylizer(
 
 
 def _begin(photograph: Tensor, before: Before | None, steps: int) -> dict[str, Any]:
-    """Return the options by which a frame begins with the last result, unless it shows something else."""
+    """Return the options that make a frame start from the last result, unless it shows something else."""
     if before is None or before.result.shape[2:] != photograph.shape[2:]:
         return {}
     moved, trust = follow(before, photograph)
     if trust.mean() < CUT:
         return {}
-    # Where something new has come into sight, the strokes stay and the picture below them changes. A photograph there would
-    # stay one, because the style of the whole is right already
+    # Where something new has appeared, keep the strokes and change the picture beneath them. A photograph would remain one
+    # there, because the style of the picture as a whole is right already
     return {"init": (moved.result + (1 - trust) * (photograph[:, :3] - moved.frame)).clamp(0, 1), "steps": steps}
 
 
 def _open(
     known: Method, styles: list[Any], options: dict[str, Any], device: torch.device, keep_alpha: bool, *, encode: bool
 ) -> tuple[Any, Callable[[Tensor], list[Any]]]:
-    """Return the model, and a function from photograph to the paintings, at the size that suits it and encoded."""
+    """Return the model, and a function from a photograph to the paintings, scaled for the photograph and encoded."""
     paintings = [_load(one, None, keep_alpha, reduce=True) for one in styles] if known.takes_pictures else []
-    if not hasattr(known.model, "encode_style"):  # a method that takes no paintings, or scales them itself
+    if not hasattr(known.model, "encode_style"):  # the method takes no paintings, or scales them itself
         return known.open(styles, **options).to(device), lambda photograph: paintings
     style_scale = check_number("style_scale", options.pop("style_scale", 1.0), 0, 100, above=True)
     model = known.open(styles, **options).to(device) if options else _open_default(known, device)
@@ -203,14 +202,14 @@ def _open_default(known: Method, device: torch.device) -> Any:
 
 
 def _load(source: Picture, size: int | None, keep_alpha: bool, *, reduce: bool = False) -> Tensor:
-    """Read a picture, with its opacity if it is transparent anywhere."""
+    """Read a picture, with its opacity if any part of it is transparent."""
     return drop_full_opacity(load_image(source, size=size, alpha=keep_alpha, reduce=reduce))
 
 
 def _fit_masks(
     masks: Any, open_regions: bool, styles: int, photograph: Tensor
 ) -> tuple[dict[str, Tensor], Tensor | None]:
-    """Return masks as an option of the method's call, and, if they are files, which part of every pixel they cover."""
+    """Return masks as an option for the method and, if they are files, the share of every pixel that they cover."""
     if masks is None:
         return {}, None
     if isinstance(masks, (str, os.PathLike)):
@@ -221,5 +220,5 @@ def _fit_masks(
     if open_regions:
         return {"mask": regions}, None
     total = regions.sum(0)
-    # the others paint every pixel, with parts that have the sum 1
+    # all other methods paint every pixel, with weights that sum to 1
     return {"mask": torch.where(total > 0, regions / total, 1 / styles)}, total.clamp(max=1)

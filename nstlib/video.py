@@ -1,10 +1,10 @@
-"""Videos: read frame by frame, paint, and write again, in step with the sound.
+"""Videos: paint them frame by frame, and keep the sound in sync.
 
-Video files are read and written by PyAV, animations (GIF, WebP, APNG) by Pillow. Each can be turned into the other.
+Video files are read and written with PyAV, animations (GIF, WebP, APNG) with Pillow. Either can be turned into the other.
 
-Until the result is complete, the painted frames are kept in a hidden folder beside it: those of a video encoded, in one file
-per run, so they take no more room than the result; those of an animation as PNG files. A run that was stopped in any way
-goes on from there. A frame may depend on the last result, so the last few results are kept as well, as they were painted.
+Until the result is complete, the painted frames are kept in a hidden folder beside it. Frames of a video are encoded, in one
+file per run, so they take no more space than the result; frames of an animation are PNG files. A run that was stopped in any
+way resumes from there. As a frame may depend on the last result, the last few results are kept as well, without compression.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ ONLY_READ = (".3gp", ".flv", ".m2ts", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".
 """Suffixes of video files that are read, but not written."""
 
 RESULTS_KEPT = 3
-"""A stopped run may paint again the frame that was being encoded, and needs the result before it."""
+"""The number of results that are kept. A stopped run may repeat the frame that was being encoded, from the result before."""
 
 
 def is_video(source: str | os.PathLike[str], out: str | os.PathLike[str]) -> bool:
-    """Return whether `paint_video` is what paints `source` to `out`.
+    """Return whether `paint_video` should be used to paint `source` to `out`.
 
-    That holds for a video file, and for an animation if `out` can move too: a video, `.gif`, `.webp`, `.apng`, or the suffix
-    of `source`. (Of a GIF that is painted to a `.jpg` or `.png` file, only the first frame is wanted.)
+    This is so for a video file, and for an animation if `out` can be animated too: a video, `.gif`, `.webp`, `.apng`, or the
+    suffix of `source`. (If a GIF is painted to a `.jpg` or `.png` file, only its first frame is used.)
 
     Example:
         >>> is_video("clip.mp4", "out.mp4"), is_video("photo.jpg", "out.jpg")
@@ -69,7 +69,7 @@ def is_video(source: str | os.PathLike[str], out: str | os.PathLike[str]) -> boo
             warnings.simplefilter("ignore")  # about very large pictures, which load_image judges
             with Image.open(source) as image:
                 return bool(getattr(image, "is_animated", False))
-    except Exception:  # a missing or damaged file, and load_image says what is wrong with it
+    except Exception:  # a missing or damaged file, for which load_image raises a better error
         return False
 
 
@@ -83,11 +83,11 @@ def paint_video(
 ) -> int:
     """Paint a video or an animation frame by frame, and keep its timing and its sound.
 
-    Video files need `pip install "nstlib[video]"`. The result is H.264 (VP9 in WebM) in BT.709 colours with square pixels,
-    upright. The sound is copied, or encoded anew where the container can't hold it. Until the result is complete, painted
-    frames are kept in a hidden folder beside `out`: a stopped run goes on where it was if source, `out` and `settings` are
-    the same, and begins anew if not. The frames of a transparent animation have their opacity, and so may results; a video
-    file shows them on white.
+    Video files need `pip install "nstlib[video]"`. The result is H.264 (VP9 in WebM) in BT.709 colours, with square pixels,
+    and upright. The sound is copied, or re-encoded if the container can't hold it. Until the result is complete, painted
+    frames are kept in a hidden folder beside `out`. A stopped run resumes where it was if source, `out` and `settings` are
+    the same, and otherwise starts again. Frames of a transparent animation have an opacity, and results may have one too. A
+    video file shows them on white.
 
     Args:
         source: a video file of any common kind, or an animated GIF, WebP or PNG.
@@ -142,7 +142,7 @@ def _paint_frames(
     results: _Results,
     progress: bool,
 ) -> list[Fraction]:
-    """Paint the frames that `target` doesn't have yet; return the starts of all frames, and the end."""
+    """Paint the frames that `target` doesn't have yet. Return the starts of all frames, and the end."""
     times, before = [Fraction(0)], None
     with (
         closing(target),
@@ -159,7 +159,9 @@ def _paint_frames(
                 result = paint(frame, before)
                 if interrupted.is_set():
                     raise KeyboardInterrupt
-                before = Before(frame, results.keep(count, result))  # before the frame, which then counts as painted
+                before = Before(
+                    frame, results.keep(count, result)
+                )  # before `add`, after which the frame counts as painted
                 target.add(result, start)
             bar.update()
     return times
@@ -167,12 +169,12 @@ def _paint_frames(
 
 @dataclass
 class _Results:
-    """The last results, kept in a folder in half precision: 8 bits would hold back changes that add up over many frames."""
+    """The last results, kept in a folder in half precision. With 8 bits, rounding errors would add up over many frames."""
 
     folder: Path
 
     def keep(self, number: int, result: Tensor) -> Tensor:
-        """Keep the result of a frame; return it as it is read again, so that a run that goes on paints the same."""
+        """Save the result of a frame, and return it as it will be read, so that a resumed run paints the same."""
         half, encoded = result.detach().cpu().half(), io.BytesIO()
         np.save(encoded, half.numpy())
         write_atomically(self._file(number), encoded.getvalue())
@@ -209,7 +211,7 @@ def _check_paths(source: Path, out: Path) -> None:
 def _open(source: Path) -> Clip:
     if source.suffix.lower() in ANIMATIONS:
         return open_animation(source)
-    from nstlib.utils.movies import open_movie  # which needs PyAV
+    from nstlib.utils.movies import open_movie  # needs PyAV
 
     return open_movie(source)
 
@@ -223,7 +225,7 @@ def _writer(out: Path, kept: Path, clip: Clip) -> AnimationWriter | MovieWriter:
 
 
 def _kept_folder(source: Path, out: Path, settings: object) -> Path:
-    """Make the hidden folder of frames painted from this source under these settings, and remove those of others."""
+    """Create the hidden folder of frames for this source and these settings, and remove folders for others."""
     about = source.stat()
     identity = repr((source.resolve(), about.st_size, about.st_mtime_ns, settings))
     kept = out.with_name(f".{out.name}.{hashlib.sha256(identity.encode()).hexdigest()[:16]}.frames")
@@ -235,7 +237,7 @@ def _kept_folder(source: Path, out: Path, settings: object) -> Path:
 
 
 def _on_ticks(frames: Iterable[Frame], tick: Fraction, gap: int) -> Generator[Frame, None, None]:
-    """Drop frames that come less than `gap` ticks after the last one, as a format's clock demands."""
+    """Drop frames that come less than `gap` ticks after the last one, which the format can't represent."""
     last = -math.inf
     for start, duration, picture in frames:
         now = round(start / tick)

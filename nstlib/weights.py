@@ -1,14 +1,16 @@
-"""Weights: files of tensors in and out, and the convolutions of an encoder.
+"""Weights: read and write files of tensors, and read the convolutions of an encoder.
 
-A file may be safetensors or what `torch.save` writes, under any name. What people wrap around a state dict is taken off.
-No file can run code: pickles go through `torch.load(weights_only=True)`. Files are written whole or not at all.
+A file may be in safetensors format or written by `torch.save`, and may have any name. Common wrappers around a state dict
+are removed. No file can run code, because pickles go through `torch.load(weights_only=True)`. Files are written whole or not
+at all.
 
-Encoders are read in three layouts, which their keys tell apart:
+Encoders are read in three layouts, which are told apart by their keys:
 
-- ours: keys `conv1_1.weight`, `conv1_1.bias`, ... and the colour map as `color.weight`, `color.bias`;
-- torchvision: `features.0.weight` or `0.weight`, ..., for pictures normalised by ImageNet's mean and standard deviation;
+- ours: keys `conv1_1.weight`, `conv1_1.bias`, ..., and the colour map as `color.weight`, `color.bias`;
+- torchvision's: `features.0.weight` or `0.weight`, ..., for pictures normalised by ImageNet's mean and standard deviation;
   batch normalisations are folded into the convolutions;
-- `vgg_normalised.pth` of the AdaIN family: module 0 is a 1x1 convolution on colours, reflection padding, ceil-mode pooling.
+- that of AdaIN's `vgg_normalised.pth`: module 0 is a 1x1 convolution on colours, with reflection padding and ceil-mode
+  pooling.
 """
 
 from __future__ import annotations
@@ -30,10 +32,10 @@ from torch import Tensor
 from nstlib.utils.files import expand_home, open_file, write_atomically
 
 FORMAT = 1
-"""The format of our own files, `format_version` in their metadata."""
+"""The version of our own file format, `format_version` in the metadata."""
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".model")
-"""How weights files usually end. Readers go by the content, whatever the name."""
+"""The usual suffixes of weights files. Files are recognised by their content, whatever their name."""
 
 SHIPPED = {
     "vgg19_mini": "87805c77170d9a6d64e5deb802e4a314ad42e672461fab0e86ad7c638cc73232",
@@ -47,16 +49,16 @@ SHIPPED = {
     "johnson_swirl": "3128403ea32e710bc996d270e4f60e9221481d44ddae5760ad687ca2ecc660c2",
     "johnson_wave": "336ba97cdee76549c90c8e90793e78903908be2487430c8da34a82e6749178c8",
 }
-"""Files inside the package, `weights/<name>.safetensors`, and their SHA-256."""
+"""The files inside the package, `weights/<name>.safetensors`, and their SHA-256 hashes."""
 
 TORCHVISION = ("vgg16", "vgg19", "vgg16_bn", "vgg19_bn")
-"""VGGs whose weights torchvision has."""
+"""The VGGs for which torchvision provides weights."""
 
 WRAPPERS = ("average", "network", "state_dict", "model_state_dict", "model")
-"""Keys under which a file may hold its state dict, the preferred one first; the first two are those of `nst train`."""
+"""Keys under which a file may hold its state dict, in order of preference. The first two are those of `nst train`."""
 
 Source = str | os.PathLike[str] | Mapping[str, Any]
-"""Where weights come from: a path, the name of a shipped file, or a state dict."""
+"""Sources of weights: a path, the name of a shipped file, or a state dict."""
 
 Pair = tuple[Tensor, Tensor]
 """Weight and bias."""
@@ -69,12 +71,12 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Network:
-    """What an encoder is made of.
+    """The weights of an encoder.
 
     Attributes:
         convs: name -> weight `(C_out, C_in, 3, 3)` and bias `(C_out,)`, in the order in which they are applied.
         color: weight `(3, 3, 1, 1)` and bias `(3,)` of the colour map that comes first.
-        padding: what the weights were made for.
+        padding: the padding that the weights were trained with.
         ceil_mode: whether pooling rounds sizes up.
     """
 
@@ -85,12 +87,12 @@ class Network:
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that change when a weight does. Weights trained with an encoder record it."""
+        """16 hexadecimal digits that identify the weights. Networks trained with the encoder record them."""
         return fingerprint({"color": self.color, **self.convs}, repr((self.padding, self.ceil_mode)))
 
 
 def fingerprint(parts: Mapping[str, Sequence[Tensor]], more: str = "") -> str:
-    """16 hexadecimal digits that change with any name or number."""
+    """Return 16 hexadecimal digits that depend on every name and every number."""
     digest = hashlib.sha256(more.encode())
     for name, tensors in parts.items():
         digest.update(name.encode())
@@ -100,7 +102,7 @@ def fingerprint(parts: Mapping[str, Sequence[Tensor]], more: str = "") -> str:
 
 
 def shipped_file(name: str) -> Path:
-    """Where a file of the package lies; its SHA-256 is checked."""
+    """Return the path of a file in the package, after checking its SHA-256 hash."""
     path = Path(__file__).parent / "weights" / f"{name}.safetensors"
     found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "no file"
     if found != SHIPPED[name]:
@@ -112,12 +114,12 @@ def shipped_file(name: str) -> Path:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights, and what is known of them.
+    """Weights and their metadata.
 
     Attributes:
-        tensors: name -> tensor, floats as float32, on the CPU, without the prefixes of wrappers.
-        metadata: method, encoder, steps, ...; empty for files that say nothing of themselves.
-        label: what to call the weights in an error message.
+        tensors: name -> tensor on the CPU, with floats as float32, and without the prefixes of wrappers.
+        metadata: method, encoder, steps, ... Empty for files without metadata.
+        label: the name of the weights in error messages.
     """
 
     tensors: dict[str, Tensor]
@@ -126,28 +128,28 @@ class Checkpoint:
 
     @property
     def network(self) -> dict[str, Tensor]:
-        """The weights of the trained network: all that there are, unless the state dict of a whole model was saved."""
+        """The weights of the trained network: all weights, unless the state dict of a whole model was saved."""
         return select(self.tensors, "network") or self.tensors
 
 
 def select(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
-    """Return the tensors whose names begin with `part.`, without that beginning."""
+    """Return the tensors whose names begin with `part.`, without that prefix."""
     return {key.removeprefix(f"{part}."): value for key, value in tensors.items() if key.startswith(f"{part}.")}
 
 
 def read_checkpoint(source: Source, label: str = "the state dict") -> Checkpoint:
-    """Read weights of any kind, and take off what is wrapped around them.
+    """Read weights of any kind, and remove what is wrapped around them.
 
     Args:
         source: the path of a file, the name of a shipped file such as `"adain"`, or a state dict. The `WRAPPERS` are
-            opened, as is the only state dict under another key, and the prefixes of `DataParallel` and `torch.compile` are
-            removed. Of a `checkpoint-<step>.pt` of `nst train`, the average of the weights is taken if it has one.
-        label: what to call a state dict in an error message; a file goes by its name.
+            opened, as is a single state dict under any other key, and the prefixes of `DataParallel` and `torch.compile`
+            are removed. From a `checkpoint-<step>.pt` of `nst train`, the moving average of the weights is read, if any.
+        label: the name of a state dict in error messages. A file has its own name.
 
     Raises:
-        FileNotFoundError: no file at that path.
-        OSError: a file that is damaged, of another kind, or that holds more than plain data.
-        ValueError: no state dict of tensors, NaN or infinity, or another format than this version of nstlib knows.
+        FileNotFoundError: there is no file at that path.
+        OSError: the file is damaged, of another kind, or holds more than plain data.
+        ValueError: no state dict of tensors, NaN or infinity, or a format that this version of nstlib doesn't know.
 
     Example:
         >>> read_checkpoint({"state_dict": {"module.conv.weight": torch.ones(1)}}).tensors
@@ -159,10 +161,10 @@ def read_checkpoint(source: Source, label: str = "the state dict") -> Checkpoint
         shipped = isinstance(source, str) and source in SHIPPED
         path = shipped_file(str(source)) if shipped else expand_home(source)
         saved, metadata, label = *_read_file(path), path.name
-    for _ in range(3):  # a wrapper in a wrapper, and an end to files that refer to themselves
+    for _ in range(3):  # wrappers may be nested, and a file may refer to itself
         if not isinstance(saved, Mapping):
             raise ValueError(f"{label} holds a {type(saved).__name__}, not a state dict of tensors")
-        if isinstance(settings := saved.get("settings"), Mapping):  # of nst train
+        if isinstance(settings := saved.get("settings"), Mapping):  # a checkpoint of nst train
             metadata = {str(name): str(value) for name, value in (*settings.items(), ("steps", saved.get("step")))}
         wrapped = [saved[name] for name in WRAPPERS if isinstance(saved.get(name), Mapping) and saved[name]]
         others = [value for value in saved.values() if _holds_tensors(value)]
@@ -176,7 +178,7 @@ def _holds_tensors(value: object) -> bool:
 
 
 def strip_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return a state dict without the traces of DataParallel, `torch.compile` and AveragedModel."""
+    """Return a state dict without the prefixes of DataParallel, `torch.compile` and AveragedModel."""
     wrappers = ("module", "_orig_mod")
     return {
         ".".join(name for name in key.split(".") if name not in wrappers): value
@@ -186,19 +188,19 @@ def strip_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """Return the tensors of a weights file. Errors are those of `read_checkpoint`."""
+    """Return the tensors of a weights file. Raises the errors of `read_checkpoint`."""
     return read_checkpoint(path).tensors
 
 
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Return what a weights file says of itself. Errors are those of `read_checkpoint`."""
+    """Return the metadata of a weights file. Raises the errors of `read_checkpoint`."""
     return read_checkpoint(path).metadata
 
 
 def load_network(source: Source) -> Network:
-    """Read a VGG: `"vgg19_mini"` (in the package), one of `TORCHVISION` (its cache, or a download), a file or a state dict.
+    """Read a VGG: `"vgg19_mini"` (in the package), one of `TORCHVISION` (cached or downloaded), a file or a state dict.
 
-    Errors are those of `read_checkpoint`, and `ValueError` for keys in none of the three layouts.
+    Raises the errors of `read_checkpoint`, and `ValueError` for keys in none of the three layouts.
     """
     if isinstance(source, str) and source in TORCHVISION:
         return parse_network(download(source), source)
@@ -207,13 +209,13 @@ def load_network(source: Source) -> Network:
 
 
 def _read_file(path: Path) -> tuple[object, dict[str, str]]:
-    """Return what a file holds, and its metadata. Its first bytes decide how it is read, not its name."""
+    """Return the content of a file and its metadata. The format is recognised by the first bytes, not by the name."""
     with open_file(path) as file:
         head = file.read(24)
         file.seek(0)
-        if head[8:9] == b"{":  # the header of safetensors, behind its length
+        if head[8:9] == b"{":  # the header of safetensors, which follows its length
             return _read_safetensors(path)
-        # torch.save writes a ZIP archive, and wrote a pickle before
+        # torch.save writes a ZIP archive; old versions wrote a pickle
         if not head.startswith((b"PK\3\4", b"\x80")):
             raise OSError(
                 f"{path.name} can't be read as weights: it is neither a safetensors file nor a state dict saved by PyTorch "
@@ -241,7 +243,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _plain_tensors(state: Mapping[str, Tensor], label: str) -> dict[str, Tensor]:
-    """Return a state dict on the CPU, with its floats, of any precision, as finite float32."""
+    """Return a state dict on the CPU, with floats of any precision converted to float32. All of them must be finite."""
     plain: dict[str, Tensor] = {}
     for key, value in state.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
@@ -255,9 +257,9 @@ def _plain_tensors(state: Mapping[str, Tensor], label: str) -> dict[str, Tensor]
 def save_file(
     path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata: Mapping[str, object], *, half: bool = True
 ) -> Path:
-    """Write tensors, and what there is to know of them, as a safetensors file of our format, whole or not at all.
+    """Write tensors and metadata to a safetensors file in our format, whole or not at all.
 
-    With `half`, floats are stored in half precision, but those tensors that would overflow in it.
+    With `half`, floats are stored in half precision, except in tensors that would overflow.
     """
     kept: dict[str, Tensor] = {}
     for key, value in tensors.items():
@@ -268,17 +270,17 @@ def save_file(
 
 
 def _in_order(data: bytes) -> bytes:
-    """A safetensors file with its metadata, which come in a random order, sorted: the same content is the same bytes."""
+    """Sort the metadata of a safetensors file, which come in a random order, so that equal content gives equal bytes."""
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)  # what follows is aligned
+    text += b" " * (-len(text) % 8)  # align the data that follows
     return len(text).to_bytes(8, "little") + text + data[8 + length :]
 
 
 def parse_network(state: Mapping[str, Tensor], label: str, padding: str | None = None) -> Network:
-    """Tell the layout of a state dict by its keys, and name its convolutions; `padding` overrides the layout's.
+    """Recognise the layout of a state dict by its keys, and name its convolutions. `padding` overrides the layout's.
 
     Raises:
         ValueError: keys in none of the three layouts, or shapes that don't fit together.
@@ -312,7 +314,7 @@ def _pair(state: Mapping[str, Tensor], name: str) -> Pair:
 
 
 def _name_numbered(state: Mapping[str, Tensor]) -> tuple[dict[str, Pair], Pair, bool]:
-    """Convolutions by name, colour map, and whether it is AdaIN's VGG, of a state dict whose keys number the modules."""
+    """Read a state dict with numbered modules: its convolutions by name, its colour map, and whether it is AdaIN's VGG."""
     found = [re.fullmatch(r"((?:features\.)?)(\d+)\.weight", key) for key, value in state.items() if value.ndim == 4]
     prefix = next((match[1] for match in found if match), "")
     numbers = sorted(int(match[2]) for match in found if match)
@@ -320,8 +322,8 @@ def _name_numbered(state: Mapping[str, Tensor]) -> tuple[dict[str, Pair], Pair, 
     normalised = bool(numbers) and pairs[numbers[0]][0].shape == (3, 3, 1, 1)
     color = pairs[numbers.pop(0)] if normalised else imagenet_color()
     batch_norm = any(key.endswith(".running_mean") for key in state)
-    # A convolution and its ReLU take 2 places, and 3 with a padding module or a normalisation; where the step is longer, a
-    # pool stands between.
+    # A convolution and its ReLU take 2 numbers, or 3 with a padding module or a normalisation. If the step is longer, there
+    # is a pool in between.
     step = 3 if normalised or batch_norm else 2
     convs, block, number = {}, 1, 0
     for previous, index in zip([*numbers[:1], *numbers], numbers):
@@ -332,7 +334,7 @@ def _name_numbered(state: Mapping[str, Tensor]) -> tuple[dict[str, Pair], Pair, 
 
 
 def _fold(state: Mapping[str, Tensor], conv: Pair, norm: str) -> Pair:
-    """One convolution that does what a convolution and the batch normalisation behind it do."""
+    """Fold a batch normalisation into the convolution before it."""
     (weight, bias), (scale, shift) = conv, _pair(state, norm)
     mean, var = state[f"{norm}.running_mean"], state[f"{norm}.running_var"]
     # gamma (W x + b - mean) / sqrt(var + 1e-5) + beta
@@ -341,19 +343,19 @@ def _fold(state: Mapping[str, Tensor], conv: Pair, norm: str) -> Pair:
 
 
 def imagenet_color() -> Pair:
-    """The colour map `(x - mean) / std` of torchvision's networks, as a 1x1 convolution."""
+    """Return the colour map `(x - mean) / std` of torchvision's networks as a 1x1 convolution."""
     std = torch.tensor(IMAGENET_STD)
     return torch.diag(1 / std)[:, :, None, None], -torch.tensor(IMAGENET_MEAN) / std
 
 
 def download(name: str) -> Mapping[str, Tensor]:
-    """torchvision's weights for a network, from its cache or the network."""
+    """Return torchvision's weights for a network, from its cache or by a download."""
     from torchvision.models import get_model_weights
 
     weights = get_model_weights(name)["IMAGENET1K_V1"]
     try:
         return weights.get_state_dict(progress=True, check_hash=True)
-    except OSError as error:  # URLError is one: no network, or a proxy that refuses
+    except OSError as error:  # such as a URLError, if there is no network connection
         cache = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rsplit("/", 1)[-1]
         raise FileNotFoundError(
             f"encoder {name!r} needs torchvision's weights, which are not at {cache} and could not be downloaded "
@@ -362,7 +364,7 @@ def download(name: str) -> Mapping[str, Tensor]:
 
 
 def compare_keys(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
-    """What a state dict lacks or has too much, in words for an error message; empty if nothing."""
+    """Describe the missing and unexpected keys of a state dict for an error message. Empty if there are none."""
     missing, unknown = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
     parts = [f"{word} {keys[:3]}" for word, keys in (("lacks", missing), ("has besides", unknown)) if keys]
     return " and ".join(parts)

@@ -110,7 +110,7 @@ MUTANTS: dict[str, list[tuple[str, str]]] = {
         ('{"relu4_1": t["relu4_1"]}', '{"relu4_1": c["relu4_1"]}'),
         ('layers = style_layers = ("relu1_1", "relu2_1"', 'layers = style_layers = ("relu2_1", "relu2_1"'),
         ("self.style_distance(painted, s)", "self.style_distance(painted, c)"),
-        ("squared_error(self.copy(c), content)", "squared_error(self.copy(s), content)"),
+        ("squared_error(self.paint(c, c), content)", "squared_error(self.paint(c, s), content)"),
     ],
     "sanet": [
         ('"style": 3.0', '"style": 1.0'),

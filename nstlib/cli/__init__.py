@@ -1,8 +1,8 @@
 """The command line: `nst stylize`, `nst train`, `nst export` and `nst samples`.
 
 Every command is a module of this package with a `SUMMARY`, a `parser()` and a function `run(options, say)`, which calls the
-library and returns the exit status. They stand on argparse: click and typer know no options with any number of values, such
-as `--style-weights 0.3 0.7` or `--style wikiart/*/`.
+library and returns the exit status. They use argparse, because click and typer don't support options with any number of
+values, such as `--style-weights 0.3 0.7` or `--style wikiart/*/`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        The exit status: 0; 1 for bad input; 2 for words that make no command; 130 for an interrupt.
+        The exit status: 0 for success, 1 for bad input, 2 for a wrong command line, 130 for an interrupt.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # file names that it can't show are no reason to fail
+            stream.reconfigure(errors="backslashreplace")  # don't fail on file names that the terminal can't show
     try:
         return _run(list(sys.argv[1:] if arguments is None else arguments))
     except UsageError as error:

@@ -1,4 +1,4 @@
-"""`nst export`: a trained network as an ONNX file."""
+"""`nst export`: write a trained network to an ONNX file."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from nstlib.registry import METHODS
 from nstlib.utils.checks import check_option
 from nstlib.utils.files import expand_home
 
-SUMMARY = "write a network as an ONNX file, for browsers, phones and other languages"
+SUMMARY = "write a network to an ONNX file, for browsers, phones and other languages"
 
 HELP = """\
-Write a trained network as an ONNX file. Examples:
+Write a trained network to an ONNX file. Examples:
 
   nst export adain -o adain.onnx
   nst export adain -o adain.onnx --split              adain-style.onnx reads a painting once, adain-painter.onnx paints
@@ -20,9 +20,9 @@ Write a trained network as an ONNX file. Examples:
   nst export johnson --style run/weights.safetensors -o mine.onnx
   nst export sanet --weights run/weights.safetensors -o sanet.onnx --size 256
 
-The file takes pictures (1, 3, H, W), RGB in [0, 1], of any size, as `content` and (not for johnson) as `style`, and the
-strength `alpha` from 0 to 1 as (1,). It gives `painted`, in the size of `content`. Before it is written, ONNX Runtime paints
-with it, and the result is compared with PyTorch's. It needs: pip install "nstlib[export]"
+The inputs of the file are pictures (1, 3, H, W), RGB in [0, 1], of any size, as `content` and (except for johnson) `style`,
+and the strength `alpha` from 0 to 1 as (1,). The output is `painted`, which has the size of `content`. Before the file is
+written, ONNX Runtime paints with it, and the result is compared with PyTorch's. Needs: pip install "nstlib[export]"
 """
 
 OPTIONS: dict[str, dict[str, Described]] = {
@@ -43,7 +43,7 @@ OPTIONS: dict[str, dict[str, Described]] = {
         "encoder": (str, "what they were trained with", "vgg19_mini"),
     },
 }
-"""Group -> option -> its type, what it does, and its default."""
+"""Group -> option -> its type, its help text, and its default."""
 
 
 def _list_methods() -> tuple[str, ...]:
@@ -61,7 +61,7 @@ def parser() -> Parser:
 
 
 def run(options: Options, say: Say) -> int:
-    """Export; returns the exit status."""
+    """Run the command, and return the exit status."""
     given, method = vars(options), options.method
     check_option("method", method, _list_methods())
     if "out" not in given:

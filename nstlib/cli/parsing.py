@@ -1,4 +1,4 @@
-"""What the commands share: their parser, the checks of their words, and how they print warnings."""
+"""Parts that the commands share: their parser, the checks of options, and the format of warnings."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from nstlib.utils.checks import suggest
 
 Options = argparse.Namespace
 Say = Callable[[str], object]
-"""Prints a line, unless the command is to be quiet."""
+"""Prints a line, unless the command is quiet."""
 
 Described = tuple[Any, ...]
-"""Of an option: its type, in a list for any number of values, `bool` for none, or settings of argparse; help; default."""
+"""An option: its type (in a list for any number of values, `bool` for none) or settings of argparse; help; default."""
 
 LAYERS = {"type": [str], "metavar": "LAYER"}
-"""Settings of an option that takes names of layers."""
+"""Settings of an option that takes layer names."""
 
 
 class UsageError(ValueError):
-    """Words that no command understands."""
+    """A command line that no command understands."""
 
 
 class Parser(argparse.ArgumentParser):
-    """The parser of one command: it tells errors in one sentence, and takes words before, between and after options."""
+    """The parser of one command. Errors are one sentence, and arguments may stand before, between and after options."""
 
     def __init__(self, command: str, usage: str, description: str) -> None:
         shape = argparse.RawDescriptionHelpFormatter
@@ -45,7 +45,7 @@ class Parser(argparse.ArgumentParser):
     def add(
         self, options: Mapping[str, Described], title: str = "", defaults: Mapping[str, inspect.Parameter] | None = None
     ) -> None:
-        """Add options under a title, with their own defaults or those of `defaults`. The result has what was given."""
+        """Add options under a title, with their own defaults or those of `defaults`, which only the help text shows."""
         if title not in self.groups:
             self.groups[title] = self.add_argument_group(title)
         for name, (kind, help, *shown) in options.items():
@@ -63,7 +63,7 @@ class Parser(argparse.ArgumentParser):
             self.flags += action.option_strings
 
     def parse(self, words: Sequence[str]) -> Options:
-        """Return what was given; raise `UsageError` for words that don't belong to the command."""
+        """Return the given options. Raise `UsageError` for arguments that don't belong to the command."""
         options, rest = self.parse_known_intermixed_args(words)
         if rest:
             unknown = next((word.partition("=")[0] for word in rest if word.startswith("-")), rest[0])
@@ -73,13 +73,13 @@ class Parser(argparse.ArgumentParser):
         return options
 
     def error(self, message: str) -> NoReturn:
-        """Raise what argparse would print with the usage of all options before it."""
+        """Raise the error that argparse would print after the usage of all options."""
         raise UsageError(f"{message} ({self.prog} --help explains every option)")
 
 
 @contextmanager
 def sentences(quiet: bool, about: str = "") -> Iterator[None]:
-    """Print warnings as sentences, those of developers to developers not at all, and none if it is to be quiet."""
+    """Print warnings for users as sentences, or none if `quiet`, and hide warnings for developers."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("ignore" if quiet else "default", UserWarning)
@@ -88,18 +88,18 @@ def sentences(quiet: bool, about: str = "") -> Iterator[None]:
 
 
 def flag(name: str) -> str:
-    """Return the option of this name as it is written on the command line."""
+    """Return an option's name as it is written on the command line."""
     return f"--{name.replace('_', '-')}"
 
 
 def list_takers(groups: Mapping[str, Mapping[str, Described]]) -> dict[str, str]:
-    """Return the options of groups called "options of METHOD, METHOD" -> the methods that take them, by what they tell."""
+    """Return the options in groups called "options of METHOD, METHOD" -> the methods in that title."""
     of = "options of "
     return {name: title.removeprefix(of) for title in groups if title.startswith(of) for name in groups[title]}
 
 
 def check_taken(method: str, given: Mapping[str, Any], takers: Mapping[str, str]) -> dict[str, Any]:
-    """Return what was given of options of some methods; this one must be among their `takers`."""
+    """Return the given options that this method takes, and refuse those that only other methods take."""
     taken = [name for name in takers if method in takers[name].split(", ")]
     for name in given:
         if name in takers and name not in taken:
@@ -108,7 +108,7 @@ def check_taken(method: str, given: Mapping[str, Any], takers: Mapping[str, str]
 
 
 def sample(source: str, size: int | None) -> Any:
-    """Return the sample picture of that name, if there is no such file, else the source itself."""
+    """Return the source itself if it is a file, and otherwise the sample picture of that name."""
     if Path(source).exists() or re.search(r"[./\\:]", source):
         return source
     known = (*samples.content_names(), *samples.style_names())

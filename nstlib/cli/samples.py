@@ -35,7 +35,7 @@ def parser() -> Parser:
 
 
 def run(options: Options, say: Say) -> int:
-    """List or write the pictures; returns the exit status."""
+    """Run the command, and return the exit status."""
     given = vars(options)
     if "out" not in given and not options.names:
         print("content  " + "  ".join(samples.content_names()))

@@ -1,4 +1,4 @@
-"""`nst stylize`: a photograph, a folder of photographs or a video, in the style of paintings."""
+"""`nst stylize`: paint a photograph, a folder of photographs or a video in the style of paintings."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ Both are files, http(s) addresses, or names of sample pictures (see: nst samples
   nst stylize --method johnson --style weights.safetensors photos/ -o painted/
   nst stylize --method johnson --style swirl clip.mp4 -o painted.mp4
 
-A folder is painted picture by picture. What is already in the other folder and not older than its photograph is skipped,
-so the same command goes on after a stop; for other settings, name another folder. A file that can't be read is listed
-at the end, and the exit status is 1.
+A folder is painted picture by picture. Results that exist already and are not older than their photographs are skipped, so
+the same command resumes after a stop. For other settings, name another folder. Files that can't be read are listed at the
+end, and the exit status is then 1.
 
-Videos need: pip install "nstlib[video]"; animated GIF, WebP and PNG files need nothing. Every frame is painted from the last
-result, so that little flickers: see --steady and --frame-steps. A stopped video goes on where it was.
+Videos need: pip install "nstlib[video]". Animated GIF, WebP and PNG files need nothing else. Every frame makes use of the
+last result, which reduces flicker: see --steady and --frame-steps. A stopped video resumes where it was.
 """
 
 OPTIONS: dict[str, Described] = {
@@ -64,65 +64,65 @@ OPTIONS: dict[str, Described] = {
     "keep_color": (str, "keep the photograph's colours: luminance or coral", "no"),
     "keep_alpha": (
         {"action": BooleanOptionalAction},
-        "keep the transparency of photographs: what is transparent, in paintings too, is neither painted nor counted. "
-        "JPEG has none. --no-keep-alpha lays transparent pictures on white",
+        "keep the transparency of photographs, and ignore transparent parts of paintings too. JPEG has no transparency. "
+        "--no-keep-alpha lays transparent pictures on white",
         "on",
     ),
     "device": (str, "cpu, cuda or mps", "a GPU if there is one"),
     "quiet": (bool, "print errors only", "off"),
 }
-"""Option of all methods -> its type, what it does, and its default."""
+"""Option of all methods -> its type, its help text, and its default."""
 
 METHOD_OPTIONS: dict[str, Described] = {
     "style_scale": (float, "size of the painting relative to the photograph: larger means broader strokes"),
-    "style_weights": ([float], "how much of each painting, in their order", "equal parts"),
+    "style_weights": ([float], "the weight of each painting, in their order", "equal weights"),
     "mask": (
         {"type": Path, "action": "append"},
-        "which region takes which painting. Repeat it, with one grey picture for each painting, in their order: white where "
-        "it goes, black or transparent elsewhere. Or give one map, with one flat colour for each painting: the first takes "
-        "the colour of the top left pixel, the others take the other colours as they appear row by row",
+        "the region of each painting. Repeat the option with one grey picture for each painting, in their order: white "
+        "where it applies, black or transparent elsewhere. Or give one map with one flat colour for each painting: the "
+        "first takes the colour of the top left pixel, the others take the remaining colours as they appear row by row",
         "none",
     ),
     "encoder": (str, "vgg19_mini, vgg19 or vgg16 (a download), or a weights file; a trained network needs its own"),
     "alpha": (float, "strength from 0 to 1; johnson blends pixels with the photograph's, the others features", 1.0),
-    "refine": (int, "steps of L-BFGS on the pixels that follow: 5 to 20 bring it much nearer to the painting", 0),
+    "refine": (int, "steps of L-BFGS on the pixels that follow; 5 to 20 bring it much closer to the painting", 0),
     "weights": (Path, "a file of trained weights", "those in the package"),
-    "tile": (int, "side of the tiles that big pictures are painted in, in pixels", 512),
-    "content_weight": (float, "more is more photograph"),
-    "style_weight": (float, "more is more painting, less photograph"),
-    "tv_weight": (float, "more is smoother"),
-    "content_layers": (LAYERS, "layers that are kept: deeper ones leave more freedom", "relu4_2 of a VGG"),
-    "style_layers": (LAYERS, "layers that are matched: deeper ones hold larger shapes", "relu1_1 to relu5_1 of a VGG"),
-    "layer_weights": ([float], "one number for each style layer, in their order", "all alike"),
-    "init": (str, "where to begin: content, noise, style, or a picture, such as an earlier result of the photograph"),
-    "steps": (int, "optimisation steps in all"),
+    "tile": (int, "side of the tiles that large pictures are painted in, in pixels", 512),
+    "content_weight": (float, "more gives more photograph"),
+    "style_weight": (float, "more gives more painting, less photograph"),
+    "tv_weight": (float, "more gives a smoother picture"),
+    "content_layers": (LAYERS, "layers to preserve; deeper ones leave more freedom", "relu4_2 of a VGG"),
+    "style_layers": (LAYERS, "layers to match; deeper ones hold larger shapes", "relu1_1 to relu5_1 of a VGG"),
+    "layer_weights": ([float], "one number for each style layer, in their order", "equal weights"),
+    "init": (str, "where to start: content, noise, style, or a picture, such as an earlier result for the photograph"),
+    "steps": (int, "total number of optimisation steps"),
     "save_every": (int, "write the picture so far every N steps, as OUT-<step>", "only the last"),
     "pyramid": (int, "number of sizes, coarse to fine"),
     "optimizer": (str, "lbfgs or adam"),
-    "learning_rate": (float, "of the optimizer", "1 for lbfgs, 0.02 for adam"),
-    "history_size": (int, "past steps that lbfgs remembers: fewer need less memory"),
-    "precision": (str, "float32, or bfloat16: faster on processors and GPUs that have it"),
+    "learning_rate": (float, "learning rate of the optimizer", "1 for lbfgs, 0.02 for adam"),
+    "history_size": (int, "past steps that lbfgs remembers; fewer need less memory"),
+    "precision": (str, "float32, or bfloat16, which is faster on processors and GPUs that support it"),
     "pooling": (str, "max, average or l2"),
     "seed": (int, "seed of the noise"),
     "frame_steps": (
         int,
-        "of a video: steps for frames that begin with the last result, all but a scene's first",
+        "for a video: steps for frames that start from the last result, which are all but the first of a scene",
         FRAME_STEPS,
     ),
     "steady": (
         float,
-        "of a video, against flicker: how much of the last result stays, from 0 to 1, carried along with what moves. "
+        "for a video, against flicker: how much of the last result is kept, from 0 to 1, moved along with the motion. "
         "0 paints every frame on its own",
         STEADY,
     ),
 }
-"""Option of some of the methods -> its type, what it does, and its default if that is not `Gatys`'s."""
+"""Option of some methods -> its type, its help text, and its default if it isn't that of `Gatys`."""
 
 _GATYS = inspect.signature(Gatys).parameters
 
 
 def _takers() -> dict[str, str]:
-    """Return the options of some methods -> those methods, by what they tell of themselves."""
+    """Return option -> the methods that take it, as they are registered."""
     known = {name: {*one.model_options, *one.picture_options, *one.video_options} for name, one in METHODS.items()}
     library = {name: "callback" if name == "save_every" else name for name in METHOD_OPTIONS}
     return {name: ", ".join(method for method in known if library[name] in known[method]) for name in METHOD_OPTIONS}
@@ -140,7 +140,7 @@ def parser() -> Parser:
 
 
 def run(options: Options, say: Say) -> int:
-    """Paint; returns the exit status."""
+    """Run the command, and return the exit status."""
     given = vars(options)
     if not options.pictures:
         raise UsageError("no photograph: name it first, then the painting (nst stylize --help has examples)")
@@ -183,7 +183,7 @@ def run(options: Options, say: Say) -> int:
                 else:
                     picture = paint(sample(content, given.get("size")))
                     say(f"{save_image(picture, out)}: {picture.shape[3]} x {picture.shape[2]} px")
-            if interrupted.is_set() and len(jobs) > 1:  # which Gatys has caught, to give its best picture so far
+            if interrupted.is_set() and len(jobs) > 1:  # Gatys has caught it, to return its best picture so far
                 raise KeyboardInterrupt
     return status
 
@@ -191,7 +191,7 @@ def run(options: Options, say: Say) -> int:
 def _list_jobs(
     content: str, styles: Sequence[str], out: Path, kind: str, chosen: Mapping[str, object]
 ) -> list[tuple[Path, list[str]]]:
-    """Return the result of each painting, called by photograph and painting in the folder `out`, and the painting."""
+    """Return, for each painting, the file of its result in the folder `out`, and a list with the painting."""
     for name in ("style_weights", "mask"):
         if name in chosen:
             raise ValueError(f"--each paints with one painting at a time, and {flag(name)} is for several")
@@ -211,7 +211,7 @@ def _list_jobs(
 
 
 def _check_out(out: Path, kind: str, sources: Sequence[str], chosen: Mapping[str, Any]) -> None:
-    """Check that results can be written, and that they replace nothing that they are made of; the photograph comes first."""
+    """Check that results can be written and replace none of their sources, of which the photograph comes first."""
     if kind == "picture":
         check_target(out)
     results = [out]
@@ -227,7 +227,7 @@ def _check_out(out: Path, kind: str, sources: Sequence[str], chosen: Mapping[str
 
 
 def _read_options(method: str, chosen: Mapping[str, Any], content: str, size: int | None, kind: str) -> dict[str, Any]:
-    """Return the options of the method as the library wants them."""
+    """Return the options of the method in the form that the library expects."""
     options = {name: value for name, value in chosen.items() if name != "save_every"}
     if "save_every" in chosen:
         check_int("--save-every", chosen["save_every"], 1)
@@ -267,7 +267,7 @@ def _save_along(every: int, out: Path) -> Callable[[Result], None]:
 
 
 def _along(out: Path, step: int) -> Path:
-    """Return the file of the picture that there is after a step."""
+    """Return the file for the picture after a step."""
     return out.with_name(f"{out.stem}-{step:04}{out.suffix}")
 
 

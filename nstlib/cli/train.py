@@ -1,4 +1,4 @@
-"""`nst train`: a network learns from folders of photographs, and of paintings."""
+"""`nst train`: train a network on folders of photographs, and of paintings."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ Train a network on a folder of photographs. Examples:
   nst train johnson --style swirl --content photos/ --out-dir run/ --preset smoke       a minute on a CPU: does it all work?
   torchrun --nproc-per-node 4 -m nstlib train johnson --style painting.jpg --content photos/ --out-dir run/ --batch-size 16
 
-johnson learns one painting: afterwards, any picture takes one forward pass. At the start you read how many pictures will
-be seen, after 20 steps how long it will take. In run/ you find
+johnson learns the style of one painting. Afterwards, any picture takes one forward pass. The command first prints how many
+pictures it will use, and after 20 steps how long it will take. It writes to run/
 
   weights.safetensors     the network:  nst stylize --method johnson --style run/weights.safetensors photo.jpg -o out.png
-  samples-<step>.png      photographs above, what the network makes of them below: look at these first
+  samples-<step>.png      photographs above, and what the network makes of them below: look at these first
   losses.png, losses.csv  the terms of the loss
-  checkpoint-<step>.pt    Ctrl-C, or a power cut: the same command goes on from the last of these, exactly
+  checkpoint-<step>.pt    after Ctrl-C or a power cut, the same command resumes exactly from the last of these
 
-Too little style: raise --style-weight. Broader strokes: raise --style-size. Photographs of any size and kind will do, some
-thousands of them; a file that can't be read is named and skipped.
+If there is too little style, raise --style-weight. For broader strokes, raise --style-size. A few thousand photographs of
+any size and kind will do. A file that can't be read is named and skipped.
 """
 
 ARBITRARY: dict[str, tuple[type[Any], type[Any]]] = {
@@ -57,14 +57,14 @@ ARBITRARY: dict[str, tuple[type[Any], type[Any]]] = {
     for name, method in METHODS.items()
     if method.objective is not None and method.takes_pictures
 }
-"""Methods that take any painting and are trained -> model, objective."""
+"""Trained methods for any painting -> model, objective."""
 
 _LOOP = {**inspect.signature(train).parameters, **inspect.signature(TrainingOptions).parameters}
 _JOHNSON = inspect.signature(JohnsonObjective).parameters
 
 
 def _list_weights(term: str) -> str:
-    """Return the default weight of a term in the methods that have it."""
+    """Return the default weights of a term for the methods that have it, as text."""
     weights = {"johnson": _JOHNSON[f"{term}_weight"].default}
     weights |= {method: kind.weights[term] for method, (_, kind) in ARBITRARY.items() if term in kind.weights}
     return ", ".join(f"{method} {weight:g}" for method, weight in weights.items())
@@ -74,9 +74,9 @@ OPTIONS: dict[str, dict[str, Described]] = {
     "": {
         "style": ([str], "of johnson: the painting, a file or a sample's name; else folders of them (needed)", None),
         "content": ([Path], "folders of photographs (needed)", None),
-        "out_dir": (expand_home, "folder of the run; with a checkpoint in it, it goes on (needed)", None),
-        "preset": (str, "smoke: a small network for 40 steps, to see that all works", "none"),
-        "steps": (int, "steps in all", "needed without a preset"),
+        "out_dir": (expand_home, "folder of the run, which resumes if it holds a checkpoint (needed)", None),
+        "preset": (str, "smoke: a small network for 40 steps, to see that everything works", "none"),
+        "steps": (int, "total number of steps", "needed without a preset"),
         "batch_size": (int, "pictures per step, over all processes together"),
         "size": (int, "side of the crops in pixels"),
         "seed": (int, "of the first weights, the order of the pictures, and the crops"),
@@ -88,7 +88,7 @@ OPTIONS: dict[str, dict[str, Described]] = {
     "pictures": {
         "crop_scale": (
             {"type": float, "nargs": 2, "metavar": ("LEAST", "MOST")},
-            "smallest and largest side of a crop, as a share of the short side; 0.4 1 shows more of few files",
+            "smallest and largest side of a crop, as a share of the short side; 0.4 1 makes more of a few files",
             "{:g} {:g}".format(*_LOOP["crop_scale"].default),
         ),
         "color_augmentation": (float, "share of pictures whose colours are changed; 0.5 helps networks for any style"),
@@ -100,23 +100,23 @@ OPTIONS: dict[str, dict[str, Described]] = {
         "schedule": (str, "constant, cosine, linear_end, or adain: lr / (1 + 5e-5 step)"),
         "warmup": (int, "steps over which the learning rate rises"),
         "max_grad_norm": (float, "clip gradients to this norm; try 1 if the loss jumps", "no"),
-        "ema": (float, "average the weights with this decay, 0.999 say", "0, off"),
-        "precision": (str, "float32, bfloat16 or float16: faster on a GPU"),
-        "compile": (bool, "use torch.compile: minutes to begin with, then faster", "off"),
+        "ema": (float, "average the weights with this decay, such as 0.999", "0, off"),
+        "precision": (str, "float32, bfloat16 or float16, which are faster on a GPU"),
+        "compile": (bool, "use torch.compile, which takes minutes at first and is then faster", "off"),
     },
     "options of johnson, adain, sanet, adaattn": {
         "encoder": (str, "vgg19_mini, vgg19, vgg16 or a weights file", "vgg19_mini"),
         "init_from": (
             str,
-            "begin with trained weights, which takes a fraction of the steps: a file, for johnson also a shipped style, "
-            "for sanet and adaattn also adain, whose decoder they take",
+            "start from trained weights, which takes a fraction of the steps: a file; for johnson also a shipped style; "
+            "for sanet and adaattn also adain, whose decoder they use",
             "random weights",
         ),
     },
     "options of adain, sanet, adaattn": {
-        "decoder": (str, "conditioned: it is told the painting's statistics; plain: the papers'", "plain"),
-        "balance": (float, "how much pairs that lie far apart count less", 0),
-        "colors_weight": (float, "more brings the colours nearer to the painting's", 0),
+        "decoder": (str, "conditioned on the painting's statistics, or plain, as in the papers", "plain"),
+        "balance": (float, "how strongly distant pairs are weighted down", 0),
+        "colors_weight": (float, "more brings the colours closer to the painting's", 0),
     },
     "options of johnson, adain, sanet": {
         "style_weight": (float, "more is more painting, less photograph", _list_weights("style")),
@@ -132,7 +132,7 @@ OPTIONS: dict[str, dict[str, Described]] = {
         "name": (str, "what to call the style", "the file's name"),
     },
 }
-"""Group -> option -> its type, what it does, and its default if that is not the training loop's."""
+"""Group -> option -> its type, its help text, and its default if it isn't the training loop's."""
 
 
 def parser() -> Parser:
@@ -146,7 +146,7 @@ def parser() -> Parser:
 
 
 def run(options: Options, say: Say) -> int:
-    """Train; returns the exit status."""
+    """Run the command, and return the exit status."""
     given = vars(options)
     method = options.method
     check_option("method", method, ("johnson", *ARBITRARY))
@@ -162,7 +162,7 @@ def run(options: Options, say: Say) -> int:
     chosen = check_taken(method, given, list_takers(OPTIONS))
     check_writable(options.out_dir, folder=True)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(given.get("seed", 0))  # of the first weights
+        torch.manual_seed(given.get("seed", 0))  # for the initial weights
         styles = given.get("style", [])
         objective = _objective(method, styles, chosen, small="preset" in given)
         loop["style"] = None if method == "johnson" else styles
@@ -174,7 +174,7 @@ def run(options: Options, say: Say) -> int:
 
 
 def _objective(method: str, styles: Sequence[str], chosen: Mapping[str, Any], *, small: bool) -> Objective:
-    """Return what a method is trained by."""
+    """Return the objective of a method."""
     if method == "johnson":
         return _johnson(styles, dict(chosen), small=small)
     if not styles or not all(Path(folder).is_dir() for folder in styles):
@@ -213,7 +213,7 @@ def _johnson(styles: Sequence[str], chosen: dict[str, Any], *, small: bool) -> O
 
 
 def _check_init_from(start: str, shipped: Sequence[str]) -> None:
-    """Check that the weights to begin with are a file, or shipped under this name."""
+    """Check that the initial weights are a file or a shipped name."""
     if start not in shipped and not Path(start).exists() and not Path(start).suffix:
         raise ValueError(
             f"no weights {start!r}: there is no such file, and none are shipped under that name{suggest(start, shipped)}"

@@ -1,7 +1,7 @@
-"""Sample pictures with no download: photographs to paint, and paintings to learn a style from.
+"""Sample pictures that need no download: photographs to paint, and paintings whose style to use.
 
-The photographs lie in scikit-image's package. The paintings lie beside this file, and the programs that painted them in the
-repository's `tools/paintings`. Both are tensors `(1, 3, H, W)`, RGB, float32, in [0, 1].
+The photographs are part of scikit-image's package. The paintings are stored beside this file, and the programs that painted
+them are in the repository's `tools/paintings`. All are tensors `(1, 3, H, W)`, RGB, float32 in [0, 1].
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from nstlib.utils.checks import check_int, check_option
 
 __all__ = ["content", "content_names", "style", "style_names"]
 
-# Name -> file in skimage/data. These lie in the wheel itself; scikit-image would download many of its others.
+# Name -> file in skimage/data. These are part of the wheel; many others would be downloaded.
 _PHOTOGRAPHS = {
     "astronaut": "astronaut.png",
     "cat": "chelsea.png",
@@ -31,11 +31,11 @@ _PAINTINGS = (
 )
 
 SIDE = 1024
-"""Pixels on a side of the paintings as they are stored."""
+"""The side of the stored paintings in pixels."""
 
 
 def content(name: str, size: int | None = 256) -> Tensor:
-    """A photograph `(1, 3, H, W)` out of scikit-image's package.
+    """Return a photograph `(1, 3, H, W)` from scikit-image's package.
 
     - `"astronaut"`: Eileen Collins, NASA Great Images database. No known copyright restrictions, public domain.
     - `"cat"`: Chelsea the cat, by Stefan van der Walt. CC0.
@@ -49,7 +49,7 @@ def content(name: str, size: int | None = 256) -> Tensor:
         size: Length of the short side in pixels. `None` keeps the size of the file.
 
     Raises:
-        ValueError: No photograph has this name, or the size is no whole number from 1 on.
+        ValueError: No photograph has this name, or the size is not a positive whole number.
 
     Example:
         >>> content("cat", size=64).shape
@@ -64,7 +64,7 @@ def content(name: str, size: int | None = 256) -> Tensor:
 
 
 def content_names() -> tuple[str, ...]:
-    """The names that `content` knows.
+    """Return the names of the photographs.
 
     Example:
         >>> content_names()
@@ -74,7 +74,7 @@ def content_names() -> tuple[str, ...]:
 
 
 def style(name: str, size: int | None = 256) -> Tensor:
-    """A painting `(1, 3, size, size)` that comes with this package.
+    """Return a painting `(1, 3, size, size)` that comes with this package.
 
     Made of strokes:
 
@@ -114,7 +114,7 @@ def style(name: str, size: int | None = 256) -> Tensor:
 
 
 def style_names() -> tuple[str, ...]:
-    """The names that `style` knows.
+    """Return the names of the paintings.
 
     Example:
         >>> "swirl" in style_names()

@@ -1,6 +1,6 @@
 """Folders of pictures as a data set of random crops.
 
-Sample p of a run is a function of (seed, p): no state is kept that a stopped run could lose, and any number of processes
+Sample p of a run is a function of (seed, p). There is no state that a stopped run could lose, and any number of processes
 may load samples in any order.
 """
 
@@ -30,8 +30,8 @@ def list_folders(folders: Folder | Sequence[Folder]) -> list[list[Path]]:
     """Return the files of every folder, sorted by name.
 
     Raises:
-        FileNotFoundError, NotADirectoryError: no such folder.
-        ValueError: no folder, or one without a picture that can be read.
+        FileNotFoundError, NotADirectoryError: there is no such folder.
+        ValueError: no folder is given, or a folder has no readable picture.
     """
     chosen = [folders] if isinstance(folders, (str, os.PathLike)) else list(folders)
     if not chosen:
@@ -52,14 +52,14 @@ def _list_pictures(folder: Path) -> list[Path]:
 
 
 def fingerprint(folders: Sequence[Sequence[Path]]) -> str:
-    """Return how many files there are, and a hash of their names, which decide the order."""
+    """Return the number of files and a hash of their names, which determine the order."""
     names = [file.name for files in folders for file in files]
     digest = hashlib.sha256(os.fsencode("\n".join(names))).hexdigest()
     return f"{len(names)} files, {digest[:8]}" if names else "none"
 
 
 class Sample(NamedTuple):
-    """One sample `(3, S, S)`, or a batch `(B, 3, S, S)`, and the files that could not be read for it, with the reason."""
+    """A sample `(3, S, S)` or a batch `(B, 3, S, S)`, and the files that could not be read for it, with the reasons."""
 
     content: Tensor
     style: Tensor | None
@@ -75,11 +75,11 @@ class Sample(NamedTuple):
 class Crops(Dataset[Sample]):
     """Random crops of pictures, half of them mirrored: samples `first` to `first + count` of a run.
 
-    Every file comes once before any comes again, in an order that is shuffled anew each time.
+    Every file is used once before any is used again, in an order that is shuffled each time.
 
     Args:
-        content: files of photographs, by folder.
-        style: files of paintings, by folder; may be empty.
+        content: the files of every folder of photographs.
+        style: the files of every folder of paintings. May be empty.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Crops(Dataset[Sample]):
         count: int,
     ) -> None:
         self.options, self.first, self.count = options, first, count
-        # kind -> lists of files that are drawn from in turn
+        # kind -> lists of files, from which pictures are drawn in turn
         self.lists = [
             [list(files) for files in folders]
             if options.balance_folders
@@ -110,7 +110,7 @@ class Crops(Dataset[Sample]):
         return Sample(content, self.crop(1, self.first + index, broken) if any(self.lists[1]) else None, broken)
 
     def crop(self, kind: int, position: int, broken: dict[str, str]) -> Tensor:
-        """Return `(3, S, S)`; kind 0 is content, 1 is style."""
+        """Return `(3, S, S)`. Kind 0 is content, kind 1 is style."""
         options = self.options
         random = np.random.default_rng((options.seed, kind, 1, position))
         side = math.ceil(options.size / random.uniform(*options.crop_scale))
@@ -120,10 +120,10 @@ class Crops(Dataset[Sample]):
         crop = crop.flip(2) if random.random() < 0.5 else crop
         if random.random() < options.color_augmentation:
             return change_colors(crop, random)
-        return crop.clone()  # not a view: it would carry all of the picture
+        return crop.clone()  # a view would keep the whole picture in memory
 
     def _load(self, kind: int, position: int, side: int, broken: dict[str, str]) -> Tensor:
-        """Return the picture of a position; in place of a file that can't be read comes the next."""
+        """Return the picture of a position. A file that can't be read is replaced by the next one."""
         turn, which = divmod(position, len(self.lists[kind]))
         files = self.lists[kind][which]
         times_through, place = divmod(turn, len(files))
@@ -140,15 +140,15 @@ class Crops(Dataset[Sample]):
 
 @lru_cache(maxsize=32)
 def _order(seed: int, kind: int, times_through: int, count: int) -> np.ndarray:
-    """Return the order in which files come this time."""
+    """Return the order of the files in one pass through the data."""
     return np.random.default_rng((seed, kind, 0, times_through)).permutation(count)
 
 
 def change_colors(picture: Tensor, random: np.random.Generator) -> Tensor:
-    """Return a picture `(3, H, W)` whose colours a random affine map has changed, clamped to [0, 1].
+    """Change the colours of a picture `(3, H, W)` by a random affine map, and clamp them to [0, 1].
 
-    Hue is turned about the grey axis, channels change places, saturation (0.5 to 2.2 times), contrast (0.7 to 1.4 times)
-    and brightness (up to 0.12 more or less) are scaled, each of them in some of the pictures.
+    The hue is rotated about the grey axis, channels are permuted, saturation is scaled by 0.5 to 2.2 and contrast by 0.7 to
+    1.4, and brightness is shifted by up to 0.12, each of these for some of the pictures.
     """
     matrix, shift, grey = np.eye(3), 0.0, np.full((3, 3), 1 / 3)
     if random.random() < 0.6:
@@ -172,7 +172,7 @@ def change_colors(picture: Tensor, random: np.random.Generator) -> Tensor:
 
 
 def collate(samples: Sequence[Sample]) -> Sample:
-    """Samples `(3, S, S)` -> a batch `(B, 3, S, S)`."""
+    """Stack samples `(3, S, S)` into a batch `(B, 3, S, S)`."""
     styles = [sample.style for sample in samples if sample.style is not None]
     broken = {file: reason for sample in samples for file, reason in sample.broken.items()}
     return Sample(torch.stack([sample.content for sample in samples]), torch.stack(styles) if styles else None, broken)
@@ -193,12 +193,12 @@ def load_batches(crops: Crops, device: torch.device, *, rank: int, world: int) -
         worker_init_fn=_ignore_interrupts,
         generator=torch.Generator(),  # else it would draw from the global state
     )
-    with torch.device("cpu"):  # where its generator is, whatever PyTorch's default is
+    with torch.device("cpu"):  # where the loader's generator is, whatever PyTorch's default device is
         batches = iter(loader)
     for samples in batches:
         yield samples.to(device)
 
 
 def _ignore_interrupts(worker: int) -> None:
-    """Let only the loop answer Ctrl-C, which reaches the processes that load pictures too."""
+    """Ignore Ctrl-C in the processes that load pictures, so that only the training loop handles it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

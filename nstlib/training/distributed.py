@@ -1,4 +1,4 @@
-"""Several processes, as torchrun starts them, that share out every batch."""
+"""Training in several processes, started by torchrun, which share every batch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 
 
 def init_distributed(device: str | torch.device | None) -> tuple[int, int, torch.device]:
-    """Return rank, number of processes, and device of this one. torchrun says so in the environment; else it is alone."""
+    """Return the rank, the number of processes, and the device of this process, as torchrun set them in the environment."""
     chosen = choose_device(device)
     world = dist.get_world_size() if dist.is_initialized() else int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
@@ -29,27 +29,27 @@ def init_distributed(device: str | torch.device | None) -> tuple[int, int, torch
         chosen = torch.device("cpu")  # gloo carries no tensors of MPS
     if not dist.is_initialized():
         dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
-        # kept for the next run: processes that leave one group and meet again in another may miss each other
+        # kept for the next run, because processes that leave a group can fail to form another one
         atexit.register(_leave)
     return dist.get_rank(), world, chosen
 
 
 def _leave() -> None:
-    # Destruction waits for gloo's thread and holds Python's lock, which the thread may need to free a tensor (seen with
-    # PyTorch 2.4). Asleep, we leave the lock to it.
+    # Destroying the group waits for gloo's thread while holding Python's GIL, which that thread may need to free a tensor
+    # (seen with PyTorch 2.4). Sleeping releases the GIL.
     time.sleep(0.5)
     dist.destroy_process_group()
 
 
 def broadcast_from_rank0(rank: int, world: int, function: Callable[[], _T]) -> _T:
-    """Return what `function` returns on the first process to all of them, which need no copy of its files; errors too."""
+    """Call `function` on the first process, and return its result, or raise its error, on all of them."""
     if world == 1:
         return function()
     answer: list[Any] = [None, None]
     if rank == 0:
         try:
             answer[0] = function()
-        except Exception as error:  # raised by all, so that none waits for the others
+        except Exception as error:  # raised by all processes, so that none waits for the others
             answer[1] = error
     dist.broadcast_object_list(answer)
     if answer[1] is not None:

@@ -29,22 +29,22 @@ from nstlib.utils.interrupts import noted_interrupts
 from nstlib.utils.progress import can_draw_bars
 
 SHEET = 4
-"""Pictures on a sample sheet: the first of the run."""
+"""Number of pictures on a sample sheet: the first ones of the run."""
 
 PREPARE = 256
-"""Pictures that an objective may look at before the first step."""
+"""Number of pictures that an objective may look at before the first step."""
 
 
 @dataclass
 class TrainingResult:
-    """What a run has come to.
+    """The result of a training run.
 
     Attributes:
-        weights: the file that holds the network, safetensors in half precision.
-        step: steps taken in all.
+        weights: the file with the network, safetensors in half precision.
+        step: total number of steps taken.
         finished: False if the run was interrupted.
         history: one entry per step: `step`, `learning_rate`, `total`, and every term of the objective.
-        skipped: files that could not be read, with the reason.
+        skipped: files that could not be read, with the reasons.
     """
 
     weights: Path
@@ -66,25 +66,25 @@ def train(
 ) -> TrainingResult:
     """Train `objective.network` on folders of pictures.
 
-    If `out_dir` holds a checkpoint, the run goes on from it. An interrupt (Ctrl-C, or the stop button of a notebook) saves
-    a checkpoint after the step under way and returns what there is; a second one stops at once. Afterwards the network
-    holds the weights that were saved for use, in full precision, and is in eval mode.
+    If `out_dir` holds a checkpoint, the run resumes from it. An interrupt (Ctrl-C, or the stop button of a notebook)
+    finishes the current step, saves a checkpoint and returns the result so far; a second interrupt stops at once.
+    Afterwards the network holds the weights that were saved for use, in full precision, and is in eval mode.
 
     Args:
         objective: the network and its loss.
-        content: a folder of photographs, or several. Files that can't be read are skipped with a warning. Folders in it are
-            not looked into.
+        content: a folder of photographs, or several. Files that can't be read are skipped with a warning. Subfolders are
+            ignored.
         style: a folder of paintings, or several, for methods that see a new style at every step.
         out_dir: folder for weights, checkpoints, loss curves and samples.
-        device: where to compute; None takes a GPU if there is one, under torchrun the one of this process.
-        progress: say what the run will cost, and show a progress bar with the losses and the time left.
-        **options: `steps`, which is needed, and all others of `nstlib.training.TrainingOptions`.
+        device: the device to compute on. None takes a GPU if there is one (under torchrun, that of this process).
+        progress: print an estimate of the time, and show a progress bar with the losses.
+        **options: `steps`, which is required, and the other attributes of `nstlib.training.TrainingOptions`.
 
     Raises:
-        ValueError: a wrong option, no readable picture, or a checkpoint of other settings.
-        TypeError: an unknown option, or something else than an objective.
-        OSError: no such folder, checkpoints of which none can be read, or an `out_dir` that can't be written.
-        FloatingPointError: a term of the loss became NaN or infinite. Checkpoints from before it are kept.
+        ValueError: a wrong option, no readable picture, or a checkpoint with other settings.
+        TypeError: an unknown option, or an objective that isn't one.
+        OSError: there is no such folder, no checkpoint can be read, or `out_dir` can't be written.
+        FloatingPointError: a term of the loss became NaN or infinite. Earlier checkpoints are kept.
 
     Example:
         >>> import tempfile
@@ -142,7 +142,7 @@ def train(
 
 @dataclass
 class _Run:
-    """The loop, and what it says and writes."""
+    """The training loop, with its messages and its files."""
 
     objective: Objective
     state: TrainingState
@@ -163,7 +163,7 @@ class _Run:
             self.call = torch.compile(self.call)
 
     def go(self) -> dict[str, str]:
-        """Train until the last step or an interrupt; return the files that could not be read, with the reason."""
+        """Train until the last step or an interrupt. Return the files that could not be read, with the reasons."""
         state, options = self.state, self.options
         size, start, steps = options.batch_size, state.step, options.steps
         crops = Crops(self.contents, self.styles, options, first=start * size, count=(steps - start) * size)
@@ -178,7 +178,7 @@ class _Run:
         begun = time.perf_counter()
         look_every = 10 if self.device.type == "cuda" else 1  # losses stay on a GPU for a few steps
         hidden = not (self.progress and can_draw_bars())
-        # torchrun passes on the signal that the terminal has sent to every process already, so twice means once there
+        # torchrun forwards the signal that the terminal has already sent to every process, so each process gets it twice
         with (
             noted_interrupts(deferred=1 if self.world == 1 else math.inf) as interrupt,
             tqdm(total=steps, initial=start, disable=hidden, leave=False, unit="step") as bar,
@@ -202,12 +202,12 @@ class _Run:
                 self._tell(bar, step - start, begun)
                 last = stop or step == steps
                 if sampled or last:
-                    self.draw()  # before the checkpoint, after which a run that is killed doesn't see this step again
+                    self.draw()  # before the checkpoint, because a resumed run doesn't repeat this step
                 if due or last:
                     self.write()
                 if stop:
                     break
-        if start == steps:  # nothing was left to do, but it may have been killed between checkpoint and weights
+        if start == steps:  # no step is left, but the run may have been killed between checkpoint and weights
             self.write()
         taken = _duration(time.perf_counter() - begun)
         skips = f"; {len(skipped)} files skipped" if skipped else ""
@@ -215,7 +215,7 @@ class _Run:
         return skipped
 
     def _first_batches(self) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Yield the pictures that every process prepares with."""
+        """Yield the pictures for `Objective.prepare`, which are the same in every process."""
         crops = Crops(self.contents, self.styles, self.options, count=PREPARE)
         for first in range(0, PREPARE, 8):
             batch = collate([crops[i] for i in range(first, first + 8)]).to(self.device)
@@ -230,7 +230,7 @@ class _Run:
 
     @torch.no_grad()
     def draw(self) -> None:
-        """Write a sample sheet, painted by the weights for use."""
+        """Write a sample sheet, painted with the weights that are saved for use."""
         if self.rank == 0:
             network = self.objective.network
             kept = copy.deepcopy(network.state_dict())
@@ -257,12 +257,12 @@ class _Run:
         )
 
     def _tell(self, bar: tqdm[Any], taken: int, begun: float) -> None:
-        """Move the bar, and say once how long the run will take."""
+        """Advance the progress bar, and estimate once how long the run will take."""
         bar.update()
         if self.state.history:
             losses = list(self.state.history[-1].items())[2:]
             bar.set_postfix_str("  ".join(f"{name} {value:.3g}" for name, value in losses), refresh=False)
-        if taken == 10:  # the first steps are left out: they warm up, and may compile
+        if taken == 10:  # the first steps are slower, and may include compilation
             self.clock = time.perf_counter()
         left = self.options.steps - self.state.step
         if taken == 20 and left:
@@ -281,7 +281,7 @@ def _check_terms(terms: object) -> None:
 
 
 def _seed(device: torch.device, numbers: tuple[int, ...]) -> None:
-    """Make what the objective draws a function of these numbers; torch.manual_seed would seed all devices there are."""
+    """Seed the objective's random numbers with these numbers. torch.manual_seed would seed all devices."""
     seed = int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]) >> 1
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":

@@ -12,42 +12,42 @@ Schedule = Literal["constant", "cosine", "adain", "linear_end"]
 Precision = Literal["float32", "bfloat16", "float16"]
 
 PRESETS: dict[str, dict[str, Any]] = {"smoke": {"steps": 40, "batch_size": 2, "size": 64}}
-"""Options by name. `smoke` shows in under a minute on a CPU that everything works; its pictures are no good."""
+"""Named sets of options. `smoke` shows in under a minute on a CPU that everything works; its pictures are poor."""
 
 FREE = ("steps", "compile", "save_every", "sample_every", "workers")
-"""Options that may change when a run goes on, because they do not decide what the weights become."""
+"""Options that may change when a run is resumed, because they have no influence on the weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """What a run can be told. `nst.train` takes these as keyword arguments.
+    """The options of a training run. `nst.train` takes them as keyword arguments.
 
     Attributes:
-        steps: steps in all. A finished run goes on when this is raised; schedules are those of the new number.
+        steps: total number of steps. A finished run continues if this is raised; schedules then follow the new number.
         batch_size: pictures per step, over all processes together.
-        size: side of the random crops in pixels, after they were scaled.
+        size: side of the random crops in pixels, after scaling.
         crop_scale: smallest and largest side of a crop, as a share of the picture's short side. `(0.4, 1)` makes more of a
-            small collection, because the same painting is seen from near and from far.
+            small collection, because it shows the same painting from different distances.
         color_augmentation: share of pictures, from 0 to 1, whose colours are changed at random: hue, saturation, contrast,
-            brightness, and the order of the channels. 0.5 helps a network for any painting that sees a few hundred of them;
-            one that learns a single painting needs none.
-        balance_folders: draw as many pictures from every folder of a list, so that no painter outweighs the others.
-        learning_rate: Adam's.
-        schedule: `"constant"`; `"cosine"`, to zero at the last step; `"linear_end"`, constant and then straight to zero over
+            brightness, and the order of the channels. 0.5 helps a network for any style that is trained with a few hundred
+            paintings; a network for a single painting needs none.
+        balance_folders: draw the same number of pictures from every folder of a list, so that no painter dominates.
+        learning_rate: learning rate of Adam.
+        schedule: `"constant"`; `"cosine"`, to zero at the last step; `"linear_end"`, constant and then linearly to zero over
             the last fifth of the run; or `"adain"`, lr / (1 + 5e-5 i) at step i.
         warmup: steps over which the learning rate rises from zero.
-        max_grad_norm: the norm that gradients are clipped to; None doesn't clip.
+        max_grad_norm: the norm to which gradients are clipped. None doesn't clip.
         precision: `"float32"`, or `"bfloat16"` or `"float16"` for automatic mixed precision.
         compile: compile the objective with `torch.compile`.
         ema: decay of a moving average of the weights, such as 0.999, which is then saved for use and paints the sample
-            sheets. 0 is none.
-        seed: decides the order of the pictures, the crops and their colours. The network's first weights are the caller's.
+            sheets. 0 is no average.
+        seed: determines the order of the pictures, their crops and their colours, but not the network's initial weights.
         save_every: steps between checkpoints.
         sample_every: steps between sample sheets.
-        workers: processes that load pictures; None is 0 on a CPU, and up to 4 for a GPU.
+        workers: processes that load pictures. None is 0 on a CPU, and up to 4 for a GPU.
 
     Raises:
-        ValueError: an option out of its range.
+        ValueError: an option is out of range.
 
     Example:
         >>> options = TrainingOptions(steps=100, ema=0.999)
@@ -74,7 +74,7 @@ class TrainingOptions:
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        values = vars(self)  # to hold Python's own numbers, whatever kind was given
+        values = vars(self)  # convert all numbers to Python's own types
         for name in ("steps", "batch_size", "size", "save_every", "sample_every"):
             values[name] = check_int(name, values[name], 1)
         for name in ("warmup", "seed"):
@@ -92,7 +92,7 @@ class TrainingOptions:
         check_option("precision", self.precision, get_args(Precision))
 
     def describe(self) -> dict[str, str]:
-        """Return the options that decide what the weights become."""
+        """Return the options that determine the weights."""
         return {
             name: f"{value:.12g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
             for name, value in asdict(self).items()

@@ -1,4 +1,4 @@
-"""What a run shows while it goes on: its losses as a table and as curves, and a sheet of samples."""
+"""Reports of a run in progress: its losses as a table and as curves, and sheets of samples."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from nstlib.utils.image import save_image
 
 
 def write_losses(history: Sequence[Mapping[str, float]], out: Path) -> None:
-    """Write `losses.csv`, and `losses.png`: every term against the step, means of up to 300 stretches of the run."""
-    from matplotlib.figure import Figure  # not pyplot, which would choose a backend for the whole program
+    """Write `losses.csv`, and `losses.png` with the curve of every term, averaged over up to 300 segments of the run."""
+    from matplotlib.figure import Figure  # pyplot would choose a backend for the whole program
 
     table = io.StringIO()
     writer = csv.DictWriter(table, history[0], lineterminator="\n")
@@ -41,7 +41,7 @@ def write_losses(history: Sequence[Mapping[str, float]], out: Path) -> None:
 
 
 def write_sheet(content: Tensor, style: Tensor | None, painted: Tensor, path: Path) -> None:
-    """Write pictures `(B, 3, S, S)` side by side, one row for each kind, with white between them."""
+    """Write pictures `(B, 3, S, S)` side by side, with one row for each kind and white gaps between them."""
     rows = [row.float().cpu().clamp(0, 1) for row in (content, style, painted) if row is not None]
     framed = [torch.cat(list(F.pad(row, (2, 2, 2, 2), value=1.0)), dim=2) for row in rows]  # (3, S + 4, B (S + 4))
     save_image(torch.cat(framed, dim=1)[None], path)

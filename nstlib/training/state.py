@@ -1,4 +1,4 @@
-"""What a run is: weights, optimiser, moving average and losses, and the checkpoints that hold them."""
+"""The state of a run: weights, optimiser, moving average and losses, and the checkpoints that hold them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from nstlib.weights import save_file
 
 
 class TrainingState:
-    """The network that is trained and all that belongs to it: everything that a checkpoint holds.
+    """The network in training and everything else that a checkpoint holds.
 
-    `settings` is what decides the weights, name -> value: a run can only go on with the same.
+    `settings` holds all settings that determine the weights, name -> value. A run resumes only with the same settings.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class TrainingState:
         self._waiting: list[tuple[int, float, dict[str, Tensor]]] = []
 
     def _average(self, average: Tensor, weight: Tensor, updates: Tensor | int) -> Tensor:
-        # d = min(decay, (1 + i) / (10 + i)): a short run is not dominated by the weights it began with
+        # d = min(decay, (1 + i) / (10 + i)), so that the initial weights don't dominate a short run
         decay = min(self.options.ema, float((1 + updates) / (10 + updates)))
         # average = d average + (1 - d) weight
         return torch.lerp(average, weight, 1 - decay)
@@ -53,14 +53,14 @@ class TrainingState:
     # ------------------------------------------------------------------------------------------- a step
 
     def record(self, terms: Mapping[str, Tensor]) -> Tensor:
-        """Keep the losses of the step to come, and return their sum. On a GPU, `look` waits for them now and then."""
+        """Record the losses of the coming step, and return their sum. On a GPU, `look` fetches them every few steps."""
         total = torch.stack(list(terms.values())).sum()
         losses = {name: term.detach().float() for name, term in {"total": total, **terms}.items()}
         self._waiting.append((self.step + 1, self.options.rate(self.step), losses))
         return total
 
     def look(self, stop: bool) -> bool:
-        """Move recorded losses, those of all processes together, to the history; return whether one of them was to stop.
+        """Add the recorded losses, averaged over all processes, to the history. Return whether any process should stop.
 
         Raises:
             FloatingPointError: a term is not finite.
@@ -74,13 +74,13 @@ class TrainingState:
         for (step, rate, terms), numbers in zip(waiting, values.tolist()):
             losses = dict(zip(terms, numbers))
             bad = [name for name, loss in losses.items() if not math.isfinite(loss)]
-            if bad:  # the total comes first, and is named only if all of its terms are finite
+            if bad:  # the total comes first, so it is named only if all terms are finite
                 raise self._not_finite(step, f"the term {bad[-1]!r} of the loss")
             self.history.append({"step": step, "learning_rate": rate, **losses})
         return bool(values[:, -1].any())
 
     def advance(self, total: Tensor) -> None:
-        """Take a step down the gradient of the loss, unless it isn't finite."""
+        """Take a step along the negative gradient of the loss, if the gradient is finite."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.rate(self.step)
         self.step += 1
@@ -88,7 +88,7 @@ class TrainingState:
         self.scaler.scale(total).backward()
         self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.trained, self.options.max_grad_norm or math.inf)
-        if self.scaler.is_enabled() or norm.isfinite():  # a scaler looks for itself
+        if self.scaler.is_enabled() or norm.isfinite():  # a scaler checks this itself
             self.scaler.step(self.optimizer)
             self.scaler.update()
         else:
@@ -99,7 +99,7 @@ class TrainingState:
     # ------------------------------------------------------------------------------------------- weights
 
     def weights(self) -> dict[str, Tensor]:
-        """Return what is for use: the average, if there is one."""
+        """Return the weights that are saved for use: the moving average, if there is one."""
         network: nn.Module = self.network if self.average is None else self.average.module
         return network.state_dict()
 
@@ -107,7 +107,7 @@ class TrainingState:
         """Write `weights.safetensors`, in half precision."""
         from nstlib import __version__
 
-        recent = self.history[-100:]  # the loss of one batch says little
+        recent = self.history[-100:]  # the loss of a single batch is too noisy
         means = {name: sum(row[name] for row in recent) / len(recent) for name in list(recent[0])[2:]}
         losses = {name: float(f"{mean:.4g}") for name, mean in means.items()}
         known = {**self.settings, "steps": str(self.step), "losses": json.dumps(losses), "nstlib": __version__}
@@ -131,14 +131,14 @@ class TrainingState:
         buffer = io.BytesIO()
         torch.save(state, buffer)
         write_atomically(self.out / f"checkpoint-{self.step}.pt", buffer.getvalue())
-        # later ones are there only if they could not be read
+        # later checkpoints exist only if they could not be read
         past = [step for step in list_checkpoints(self.out) if step <= self.step]
         for step, path in list_checkpoints(self.out).items():
             if step not in past[:2]:
                 path.unlink(missing_ok=True)  # another process may train in the same folder
 
     def restore(self, saved: Mapping[str, Any]) -> None:
-        """Go on from what `load_checkpoint` returned."""
+        """Restore the state that `load_checkpoint` returned."""
         self.network.load_state_dict(saved["network"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.scaler.load_state_dict(saved["scaler"])
@@ -165,11 +165,11 @@ def list_checkpoints(out: Path) -> dict[int, Path]:
 
 
 def load_checkpoint(out: Path, settings: Mapping[str, str], steps: int) -> dict[str, Any] | None:
-    """Return the newest checkpoint in `out` that can be read, or None if there is none.
+    """Return the newest readable checkpoint in `out`, or None if there is no checkpoint.
 
     Raises:
-        OSError: there are some, and none can be read.
-        ValueError: it has other settings (named), or more steps.
+        OSError: there are checkpoints, but none can be read.
+        ValueError: it has other settings, which the message names, or more steps.
     """
     checkpoints = list_checkpoints(out)
     for step, path in checkpoints.items():
@@ -192,7 +192,7 @@ def load_checkpoint(out: Path, settings: Mapping[str, str], steps: int) -> dict[
 
 
 def check_settings(there: Mapping[str, str], here: Mapping[str, str], where: str) -> None:
-    """Validate that two runs are told the same."""
+    """Validate that two runs have the same settings."""
     there, here = ({name: text.removesuffix(".0") for name, text in one.items()} for one in (there, here))  # 1 is 1.0
     names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
     if names:

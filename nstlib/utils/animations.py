@@ -1,4 +1,4 @@
-"""Animated GIF, WebP and PNG: read and written by Pillow, with the duration of every frame and the number of plays."""
+"""Animated GIF, WebP and PNG files: read and write them with Pillow, including frame durations and the number of plays."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ANIMATIONS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG", ".apng": "PNG"}
 """Suffix -> Pillow's name of the format."""
 
 Frame = tuple[Fraction, Fraction, Callable[[], Tensor]]
-"""Start and duration in seconds, and a function that returns the picture, `(1, 3, H, W)` in [0, 1], or with opacity."""
+"""Start and duration in seconds, and a function that returns the picture: `(1, 3 or 4, H, W)` in [0, 1]."""
 
 
 @dataclass
@@ -30,15 +30,15 @@ class Clip:
     """A video or an animation that is open for reading."""
 
     frames: Iterator[Frame]
-    count: int  # of frames, an estimate; 0 if unknown
+    count: int  # estimated number of frames; 0 if unknown
     tick: Fraction  # seconds per unit of the time stamps
-    rate: Fraction  # frames per second, at the fastest
+    rate: Fraction  # highest number of frames per second
     plays: int = 0  # how often it is played; 0 is forever
     sound: Path | None = None  # the file that holds its sound
 
 
 def open_animation(source: Path) -> Clip:
-    """Open an animation for reading. Damaged frames raise an OSError when their turn comes."""
+    """Open an animation for reading. A damaged frame raises an OSError when it is read."""
     try:
         image: Any = Image.open(source)
         count = getattr(image, "n_frames", 1)
@@ -70,28 +70,28 @@ def _to_picture(image: Image.Image) -> Tensor:
 
 
 class AnimationWriter:
-    """Write an animation: frames are added to the folder `kept` as PNG files, and put together at the end.
+    """Write an animation. Frames are added to the folder `kept` as PNG files, and assembled at the end.
 
-    Frames that are there already count as added.
+    Frames that are already in the folder count as added.
     """
 
     def __init__(self, out: Path, kept: Path, clip: Clip) -> None:
         self.out, self.kept, self.plays = out, kept, clip.plays
         self.form = ANIMATIONS[out.suffix.lower()]
-        # browsers show a GIF's frames of less than 20 ms for 100 ms
+        # browsers show frames of a GIF that are shorter than 20 ms for 100 ms
         self.tick, self.gap = (Fraction(1, 100), 2) if self.form == "GIF" else (Fraction(1, 1000), 1)
         self.done = len(self._files())
 
     def add(self, picture: Tensor, start: Fraction) -> None:
-        """Keep the next frame, `(1, 3, H, W)`, or with opacity."""
+        """Save the next frame, `(1, 3 or 4, H, W)`."""
         save_image(picture, self.kept / f"{self.done:08}.png")
         self.done += 1
 
     def close(self) -> None:
-        """Do nothing: every frame is written when it is added."""
+        """Do nothing, because every frame is written when it is added."""
 
     def write(self, times: Sequence[Fraction]) -> None:
-        """Write the file; `times` are the starts of all frames, and the end."""
+        """Write the file. `times` holds the starts of all frames, and the end."""
         ticks = [round(time / self.tick) for time in times]
         durations = [int((after - before) * self.tick * 1000) for before, after in pairwise(ticks)]
         options: dict[str, Any] = {"loop": self.plays, "quality": 95}  # PNG has no quality
@@ -101,7 +101,7 @@ class AnimationWriter:
         if any(frame.mode == "RGBA" for frame in frames):
             frames = [frame.convert("RGBA") for frame in frames]
             if self.form == "GIF":
-                options["disposal"] = 2  # take every frame away before the next, or it would be seen through that
+                options["disposal"] = 2  # remove every frame before the next, whose transparent parts would show it
         first, *others = frames
         encoded = io.BytesIO()
         first.save(encoded, self.form, save_all=True, append_images=others, duration=durations, **options)

@@ -1,7 +1,7 @@
-"""A folder of photographs or camera frames, painted picture by picture.
+"""Paint a folder of photographs or video frames, picture by picture.
 
-A run that was stopped goes on where it was: what is there and not older than its photograph is left alone. A file that can't
-be read stops nothing. Animations among the pictures are painted as such, frame by frame.
+A stopped run resumes where it was: results that exist and are not older than their photographs are skipped. A file that
+can't be read doesn't stop the run. Animations among the pictures are painted frame by frame.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM
 
 @dataclass
 class Report:
-    """What became of a folder: files written, files that were done before, and files that failed, with the reason."""
+    """The result for a folder: files written, files skipped because they were done, and failures with their reasons."""
 
     written: list[Path] = field(default_factory=list)
     skipped: list[Path] = field(default_factory=list)
@@ -42,17 +42,17 @@ def paint_folder(
     *,
     progress: bool = True,
 ) -> Report:
-    """Paint every picture of a folder (not of the folders in it) into another, under the same names.
+    """Paint every picture of a folder, without its subfolders, and write the results to another under the same names.
 
-    Files whose format can't be written get `.png` added to their name. `paint` makes `(1, 3, H, W)` of the path of a
-    photograph, or of the frames of an animation, as for `nstlib.video.paint_video`: see `nstlib.stylize.make_stylizer`.
+    If a format can't be written, `.png` is added to the file name. `paint` is a function from `make_stylizer`: it returns
+    `(1, 3, H, W)` for the path of a photograph, or for a frame of an animation, as for `nstlib.video.paint_video`.
 
     Raises:
-        FileNotFoundError: no such folder.
+        FileNotFoundError: there is no such folder.
         NotADirectoryError: `out` is a file.
-        ValueError: no picture in it, or `out` is the folder itself.
-        OSError: `out` can't be written to, or the disk is full; the same call goes on when there is room again.
-        KeyboardInterrupt: Ctrl-C, also if `paint` catches it; the picture it met is not written.
+        ValueError: there is no picture in the folder, or `out` is the folder itself.
+        OSError: `out` can't be written, or the disk is full. The same call resumes when there is space again.
+        KeyboardInterrupt: Ctrl-C, even if `paint` catches it. The interrupted picture is not written.
     """
     folder, out = Path(folder), Path(out)
     files = _list(folder)
@@ -88,13 +88,13 @@ def paint_folder(
                 report.written.append(target)
             except (OSError, ValueError, RuntimeError, MemoryError) as error:
                 if isinstance(error, OSError) and error.errno in UNWRITABLE:
-                    raise  # so would all others fail, after the time that it takes to paint them
+                    raise  # all other pictures would fail in the same way, after they have been painted
                 report.failed[file] = (str(error) or type(error).__name__).splitlines()[0]
     return report
 
 
 def _list(folder: Path) -> list[Path]:
-    """The pictures of a folder, by their suffixes, sorted by name."""
+    """Return the pictures of a folder, recognised by their suffixes and sorted by name."""
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder '{folder}'")
     suffixes = Image.registered_extensions()

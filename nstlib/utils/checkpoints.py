@@ -1,4 +1,4 @@
-"""Checkpoints of the methods: published layouts translated to ours, and weights loaded into the networks that they fit."""
+"""Checkpoints of the methods: translate published layouts to ours, and load weights into the networks that they fit."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from nstlib.weights import Checkpoint, Source, compare_keys, read_checkpoint, sa
 
 @contextmanager
 def to_be_loaded() -> Iterator[None]:
-    """Make a network whose first weights are replaced at once: on the CPU, without the caller's random numbers."""
+    """Create a network whose weights are then replaced: on the CPU, without changing the caller's random state."""
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         yield
 
 
 def check_method(checkpoint: Checkpoint, method: str) -> None:
-    """Validate that weights are of this method, if they say of which they are."""
+    """Validate that weights belong to this method, if their metadata name one."""
     found = checkpoint.metadata.get("method", method)
     if found != method:
         raise ValueError(
@@ -34,13 +34,13 @@ def check_method(checkpoint: Checkpoint, method: str) -> None:
 
 
 def read_model(method: str, names: Sequence[str], source: Source | None, parts: Mapping[str, Source]) -> Checkpoint:
-    """Read the weights of a method, from a file of ours or from the published ones, with our keys.
+    """Read the weights of a method from a file of ours or from the published files, and return them with our keys.
 
-    `names` are the parts of its network, each of which the published weights bring in a file of its own.
+    `names` are the parts of its network. The published weights have one file for each.
 
     Raises:
         TypeError: neither a source nor all of the parts, or both.
-        ValueError: weights of another method, or a part that is no decoder.
+        ValueError: weights of another method, or a decoder that isn't one.
     """
     wanted = ", ".join(f"{name}=..." for name in names)
     if set(parts) != (set(names) if source is None else set()):
@@ -51,7 +51,7 @@ def read_model(method: str, names: Sequence[str], source: Source | None, parts: 
     check_method(checkpoint, method)
     if select(checkpoint.network, "decoder"):
         return checkpoint
-    if len(names) == 1:  # AdaIN's published weights are one file, too
+    if len(names) == 1:  # AdaIN's published weights are also a single file
         return _join_parts(method, {names[0]: source})
     raise ValueError(
         f"{checkpoint.label} holds no whole network of {method}: it has keys like {sorted(checkpoint.tensors)[:3]}; "
@@ -69,7 +69,7 @@ def _join_parts(method: str, parts: Mapping[str, Source]) -> Checkpoint:
 
 
 def read_decoder(checkpoint: Checkpoint) -> Decoder:
-    """Return the decoder of a checkpoint in our keys, with its weights; `ValueError` if it has none, or part of one."""
+    """Return the decoder of a checkpoint with our keys, weights included. `ValueError` if it has none, or part of one."""
     state = select(checkpoint.network, "decoder")
     try:
         outputs = {"relu1_1": "conv2_1", "relu2_1": "conv3_1", "relu3_1": "conv4_1"}
@@ -93,7 +93,7 @@ def read_decoder(checkpoint: Checkpoint) -> Decoder:
 
 
 def load_weights(module: nn.Module, state: Mapping[str, Tensor], label: str, network: str) -> None:
-    """Give a module exactly these weights, called `label` and `network` in errors; if they don't fit, it stays as it was.
+    """Load exactly these weights into a module, which stays unchanged if they don't fit. Errors name `label` and `network`.
 
     Raises:
         ValueError: keys that are missing or too many, or another shape.
@@ -118,7 +118,7 @@ def save_weights(
     half: bool,
     constants: Mapping[str, Tensor] | None = None,
 ) -> Path:
-    """Write the weights of a network, compiled or not, and constants, as a safetensors file, whole or not at all."""
+    """Write the weights of a network, compiled or not, and constants to a safetensors file, whole or not at all."""
     path = expand_home(path)
     if path.suffix.lower() != ".safetensors":
         raise ValueError(f"weights are written as safetensors, got '{path}': name it {path.stem}.safetensors")
@@ -126,7 +126,7 @@ def save_weights(
 
 
 def check_encoder(encoder: Encoder, checkpoint: Checkpoint) -> None:
-    """Validate that weights were trained with this encoder, as far as they tell; `ValueError` if not."""
+    """Validate that weights were trained with this encoder, as far as they record it. `ValueError` if not."""
     found = checkpoint.metadata.get("encoder_fingerprint", encoder.fingerprint)
     if found != encoder.fingerprint:
         raise ValueError(
@@ -148,7 +148,7 @@ def check_encoder(encoder: Encoder, checkpoint: Checkpoint) -> None:
 
 
 def translate_johnson(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return a network of PyTorch's fast_neural_style with our keys, and for [0, 1] instead of 0..255."""
+    """Translate a network of PyTorch's fast_neural_style to our keys, and from pictures in 0..255 to [0, 1]."""
     if not any(".conv2d." in key for key in state):
         return dict(state)
     ours: dict[str, Tensor] = {}
@@ -164,9 +164,9 @@ def translate_johnson(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def translate_decoder(state: Mapping[str, Tensor], label: str) -> dict[str, Tensor]:
-    """Return a published decoder with our keys: its convolutions are numbered, and only their order counts.
+    """Translate a published decoder to our keys. Its convolutions are numbered, and only their order matters.
 
-    It may be of AdaIN or SANet (`1.weight`, `5.weight`, ...), of AdaAttN (`decoder_layer_2.4.weight`, ...), or ours.
+    It may be AdaIN's or SANet's (`1.weight`, `5.weight`, ...), AdaAttN's (`decoder_layer_2.4.weight`, ...), or one of ours.
 
     Raises:
         ValueError: not nine 3x3 convolutions with their biases.

@@ -1,6 +1,6 @@
 """Validate user input: options, numbers, devices, pictures and masks.
 
-Every refusal says what was asked, what was found, and what would work.
+Every error message says what was asked, what was found, and what would work.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ import torch
 from torch import Tensor
 
 RANGE_TOLERANCE = 1e-3
-"""How far outside [0, 1] rounding may put a value of a picture."""
+"""How far outside [0, 1] the values of a picture may lie because of rounding."""
 
 
 def suggest(asked: str, known: Sequence[str]) -> str:
-    """The end of a sentence: which of the known names may have been meant, and all of them."""
+    """Return the end of an error message, which suggests the most similar known name and lists all of them."""
     near = difflib.get_close_matches(asked, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"{hint} (there are: {', '.join(known)})"
 
 
 def check_option(option: str, value: str, known: Sequence[str]) -> None:
-    """That a word is one of those that there are."""
+    """Validate that a word is one of the known ones."""
     if not isinstance(value, str) or value not in known:
         raise ValueError(f"no {option} {value!r}{suggest(str(value), known)}")
 
 
 def check_layers(option: str, layers: Iterable[str]) -> tuple[str, ...]:
-    """Names of layers; not one name, whose letters are names too."""
+    """Validate a list of layer names, as opposed to a single name, and return it as a tuple."""
     names = tuple(layers) if isinstance(layers, Iterable) and not isinstance(layers, str) else (None,)
     if not all(isinstance(name, str) for name in names):
         raise ValueError(f"{option} must be a list of layer names such as ['relu4_1'], got {layers!r}")
@@ -44,7 +44,7 @@ def check_layers(option: str, layers: Iterable[str]) -> tuple[str, ...]:
 def check_number(
     option: str, number: float | Tensor, least: float, most: float = sys.float_info.max, *, above: bool = False
 ) -> float:
-    """A number that lies between two others, as a float; `above` leaves out the least itself."""
+    """Validate that a number lies in [least, most], or in (least, most] with `above`, and return it as a float."""
     if getattr(number, "ndim", None) == 0 and hasattr(number, "item"):
         number = number.item()  # of a tensor or an array without dimensions
     fits = isinstance(number, numbers.Real) and not isinstance(number, bool) and least <= number <= most
@@ -57,7 +57,7 @@ def check_number(
 
 
 def check_int(option: str, number: int, least: int, most: int = 2**63 - 1) -> int:
-    """A whole number that is not too small, as an int."""
+    """Validate that a whole number lies in [least, most], and return it as an int."""
     try:
         whole = operator.index(number)
     except TypeError:
@@ -69,46 +69,46 @@ def check_int(option: str, number: int, least: int, most: int = 2**63 - 1) -> in
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:
-    """The device of that name; None is CUDA if there is one, else Apple's MPS, else the CPU."""
+    """Return the device of that name. None is CUDA if available, else Apple's MPS, else the CPU."""
     cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
     mps = torch.backends.mps.is_available()
     if device is None:
         return torch.device("cuda" if cards else "mps" if mps else "cpu")
     try:
         chosen = torch.device(device)
-        if chosen.type != "cuda":  # of which one process of many would wake all cards
+        if chosen.type != "cuda":  # a tensor on CUDA would initialise the GPU for every process
             torch.empty(0, device=chosen)
         elif (chosen.index or 0) >= cards:
             raise ValueError
-    except Exception:  # every kind of device has its own way to be missing
+    except Exception:  # every kind of device raises its own error if it is missing
         there = ["cpu", *(f"cuda:{number}" for number in range(cards)), *(["mps"] if mps else [])]
         raise ValueError(f"no device {str(device)!r} here (there are: {', '.join(there)})") from None
     return chosen
 
 
 def check_names(what: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
-    """That every option has a name that is known."""
+    """Validate that all options have known names."""
     for name in given:
         if name not in known:
             raise TypeError(f"{what} has no option {name!r}{suggest(name, known)}")
 
 
 def is_exporting() -> bool:
-    """Tell whether PyTorch records what is computed (export, compile or trace): then sizes and values are not known."""
+    """Return whether PyTorch is recording a graph (export, compile or trace), in which sizes and values are unknown."""
     return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 
 def check_picture(
     picture: Tensor, name: str = "picture", *, single: bool = False, opacity: bool = False, any_values: bool = False
 ) -> Tensor:
-    """Check that a tensor is a batch of pictures, and return it unchanged.
+    """Validate that a tensor is a batch of pictures, and return it unchanged.
 
     Args:
-        picture: What should be `(B, 3, H, W)`, floating point, in [0, 1]; up to 0.001 beyond is accepted.
-        name: What to call it in the error message.
+        picture: The tensor, which should be `(B, 3, H, W)`, floating point, in [0, 1] with a tolerance of 0.001.
+        name: Its name in error messages.
         single: Accept only a batch of one.
-        opacity: Accept `(1, 4, H, W)` too, whose fourth channel is the opacity.
-        any_values: Accept numbers outside [0, 1], where an optimiser may step.
+        opacity: Also accept `(1, 4, H, W)`, whose fourth channel is the opacity.
+        any_values: Also accept numbers outside [0, 1], where an optimiser may step.
 
     Raises:
         TypeError: It is not a tensor, or not of a floating point dtype.
@@ -131,14 +131,14 @@ def check_picture(
         raise TypeError(f"{name} must hold floats in [0, 1], not {picture.dtype}; use {name} / 255 for uint8")
     if single and len(picture) != 1:
         raise ValueError(f"{name} must be one picture (1, 3, H, W), not a batch of {len(picture)}")
-    if not (any_values or is_exporting()):  # a graph would keep the values it was recorded with
+    if not (any_values or is_exporting()):  # a graph would record the values of the example
         low, high = torch.stack(torch.aminmax(picture.detach())).tolist()
         check_range(low, high, name)
     return picture
 
 
 def check_range(low: float, high: float, name: str) -> None:
-    """Check that the least and the greatest value of a picture lie in [0, 1], apart from rounding."""
+    """Validate that the lowest and the highest value of a picture lie in [0, 1], apart from rounding."""
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError(f"{name} holds NaN or infinity; a picture holds numbers in [0, 1]")
     if low < -RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE:
@@ -147,16 +147,16 @@ def check_range(low: float, high: float, name: str) -> None:
 
 
 def channels_last_hint(shape: Sequence[int]) -> str:
-    """The end of a sentence that refuses a tensor of this shape: whether its channels seem to come last."""
+    """Return the end of an error message about a shape, which says so if its channels seem to come last."""
     order = {3: "(2, 0, 1)", 4: "(0, 3, 1, 2)"}.get(len(shape))
     seems = order is not None and shape[-1] in (1, 3, 4)
     return f"; its channels seem to come last, so use permute{order}" if seems else ""
 
 
 def check_mask(mask: Tensor, styles: int, content: Tensor, *, complete: bool = False) -> None:
-    """Check that a mask `(K, H, W)` says for each of K styles where in the content `(B, 3, H, W)` it applies.
+    """Validate a mask `(K, H, W)`, which says where each of K styles applies in the content `(B, 3, H, W)`.
 
-    With `complete`, every pixel is divided among the styles: shares of at least 0 with the sum 1.
+    With `complete`, the values of every pixel must be at least 0 and sum to 1.
     """
     if not isinstance(mask, Tensor):
         raise TypeError(f"mask must be a tensor (K, H, W), not {type(mask).__name__}; torch.as_tensor(mask) makes one")

@@ -11,23 +11,23 @@ from nstlib.utils.checks import check_option, check_picture
 def match_color(picture: Tensor, reference: Tensor, *, method: str = "luminance") -> Tensor:
     """Give `picture` the colours of `reference`.
 
-    Two ways to keep a photograph's colours in style transfer (Gatys et al. 2016, arXiv:1606.05897): after it,
-    `match_color(result, content)` keeps the brush strokes, which are light and dark, and puts the colours back; before it,
+    There are two ways to keep a photograph's colours in style transfer (Gatys et al. 2016, arXiv:1606.05897). Afterwards,
+    `match_color(result, content)` restores the colours and keeps the brush strokes, which differ in brightness. Beforehand,
     `match_color(style, content, method="coral")` repaints the painting in the photograph's colours.
 
     Args:
-        picture: `(B, 3, H, W)` in [0, 1], or `(1, 4, H, W)` with the opacity of every pixel.
-        reference: `(B, 3, H, W)`, `(1, 3, H, W)` or `(1, 4, H, W)` in [0, 1]; for `"luminance"` of the size of `picture`.
-        method: `"luminance"` keeps each pixel's luminance and takes the chroma of the same pixel of `reference`. `"coral"`
-            maps all colours by one affine map, so that their mean and covariance become those of `reference`; pixels count
-            as much as they are opaque.
+        picture: `(B, 3, H, W)` in [0, 1], or `(1, 4, H, W)` with opacity.
+        reference: `(B, 3, H, W)`, `(1, 3, H, W)` or `(1, 4, H, W)` in [0, 1]. For `"luminance"`, of the size of `picture`.
+        method: `"luminance"` keeps the luminance of each pixel and takes the chroma of the same pixel of `reference`.
+            `"coral"` applies one affine map to all colours, so that their mean and covariance become those of `reference`.
+            Pixels are weighted by their opacity.
 
     Returns:
-        The shape, dtype and device of `picture`; colours are clamped to [0, 1], and opacity stays as it is.
+        A tensor with the shape, dtype and device of `picture`. Colours are clamped to [0, 1], and the opacity is unchanged.
 
     Raises:
-        ValueError: Unknown method, or pictures of the wrong shape or range.
-        TypeError: A picture is not a tensor of floats.
+        ValueError: an unknown method, or pictures of the wrong shape or range.
+        TypeError: a picture is not a tensor of floats.
 
     Example:
         >>> grey, red = torch.full((1, 3, 2, 2), 0.25), torch.tensor([0.9, 0.1, 0.1]).view(1, 3, 1, 1)
@@ -68,8 +68,8 @@ def _match_coral(picture: Tensor, reference: Tensor) -> Tensor:
 
 
 def _moments(picture: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean `(B, 3, 1)` and covariance `(B, 3, 3)` of the colours, weighted by opacity where there is any."""
-    # On the CPU in float64: eigenvalues of nearly grey pictures are small, and MPS knows no float64.
+    """Return mean `(B, 3, 1)` and covariance `(B, 3, 3)` of the colours, weighted by opacity if there is any."""
+    # On the CPU in float64, because nearly grey pictures have small eigenvalues, and MPS doesn't support float64.
     flat = picture.flatten(2).cpu().double()  # (B, 3 | 4, N)
     x = flat[:, :3]
     w = flat[:, 3:] if flat.shape[1] == 4 else torch.ones_like(flat[:, :1])  # (B, 1, N)
@@ -80,10 +80,10 @@ def _moments(picture: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _power(covariance: Tensor, exponent: float) -> Tensor:
-    """Symmetric power C^a = U diag(w^a) U^T of `(B, 3, 3)`."""
+    """Return the symmetric power C^a = U diag(w^a) U^T of `(B, 3, 3)`."""
     eigenvalues, vectors = torch.linalg.eigh(covariance)
     if exponent < 0:
-        # variance below that of rounding to 8 bits, (1/255)^2 / 12, is noise and no colour
+        # a variance below that of rounding to 8 bits, (1/255)^2 / 12, is noise
         eigenvalues = eigenvalues.clamp(min=1 / (12 * 255**2))
     eigenvalues = eigenvalues.clamp(min=0)  # rounding can leave -1e-18
     return (vectors * eigenvalues.pow(exponent)[:, None, :]) @ vectors.transpose(1, 2)

@@ -1,4 +1,4 @@
-"""Open files and addresses, and write files whole or not at all."""
+"""Open files and URLs, and write files whole or not at all."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from pathlib import Path
 from typing import IO
 
 URL_TIMEOUT = 20.0
-"""Seconds of silence after which a download is given up."""
+"""Seconds without data after which a download is given up."""
 
 URL_MAX_BYTES = 100_000_000
 
 USER_AGENT = "nstlib (neural style transfer in Python)"
-"""Some museums' servers turn away nameless clients."""
+"""Some museums' servers reject clients without a name."""
 
 LEFT = 3600.0
-"""Seconds after which a file that is still being written is one that a killed process has left behind."""
+"""Seconds after which a temporary file must be a leftover of a killed process."""
 
 
 def open_source(source: str | os.PathLike[str]) -> tuple[IO[bytes], str]:
-    """Open a file, or download what is at an `http://` or `https://` address; return it and its name for messages.
+    """Open a file, or download an `http://` or `https://` URL. Return it and its name for messages.
 
     Raises:
         FileNotFoundError: there is no such file.
-        OSError: the file cannot be read, or the download failed.
-        ValueError: an address of another kind, or more than `URL_MAX_BYTES`.
+        OSError: the file can't be read, or the download failed.
+        ValueError: a URL of another kind, or more than `URL_MAX_BYTES`.
     """
     text = os.fspath(source)
-    if re.match(r"\w[\w+.-]+:/", text):  # two letters at least, so C:/ is a path
+    if re.match(r"\w[\w+.-]+:/", text):  # at least two letters, because C:/ is a path
         return io.BytesIO(_download(text)), repr(text)
     path = expand_home(text)
     return open_file(path), f"'{path}'"
 
 
 def open_file(path: Path) -> IO[bytes]:
-    """Open a file; where there is none, the `FileNotFoundError` suggests names that are close to it."""
+    """Open a file. If there is none, the `FileNotFoundError` suggests similar names."""
     try:
         return path.open("rb")
     except FileNotFoundError:
@@ -55,21 +55,21 @@ def open_file(path: Path) -> IO[bytes]:
         near = [repr(beside[name]) for name in difflib.get_close_matches(path.name.lower(), beside)]
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise FileNotFoundError(f"there is no file '{path}'{hint}") from None
-    except PermissionError as error:  # without its number, which would mean that nothing can be written
+    except PermissionError as error:  # without its number, which stands for a folder that can't be written
         raise PermissionError(f"'{path}' cannot be read: {error.strerror}") from error
 
 
 def _download(url: str) -> bytes:
     if not re.match(r"https?://[^/]", url, re.IGNORECASE):
         raise ValueError(f"addresses begin with http:// or https://, unlike {url!r}; give a file by its path")
-    # Spaces and accents become %20, %C3%A9 ...; what is already an address stays as it is.
+    # Spaces and accents become %20, %C3%A9, ... What is encoded already stays as it is.
     address = urllib.parse.quote(url, safe="%/:=&~+!$,;'@()*[]?#")
     request = urllib.request.Request(address, headers={"User-Agent": USER_AGENT})
     try:
         with urllib.request.urlopen(request, timeout=URL_TIMEOUT) as response:
             data: bytes = response.read(URL_MAX_BYTES + 1)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = " ".join(str(error).split())  # some quote whole lines of what the server said
+        reason = " ".join(str(error).split())  # some errors quote several lines of the server's answer
         raise OSError(f"{url!r} cannot be loaded ({reason}); check the address and the network") from error
     if len(data) > URL_MAX_BYTES:
         limit = f"{URL_MAX_BYTES / 1e6:g} MB"
@@ -78,12 +78,12 @@ def _download(url: str) -> bytes:
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> Path:
-    """Write `data` beside `path`, then move it there: at any moment there is the old file or the new one, whole.
+    """Write `data` to a temporary file and move it to `path`, which holds the whole old or the whole new file at any time.
 
-    If anything fails, the old file stays as it was. Missing folders are made.
+    If anything fails, the old file stays as it was. Missing folders are created.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: the file can't be written.
 
     Example:
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -91,7 +91,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> Path:
         b'whole'
     """
     path = Path(path)
-    target = Path(os.path.realpath(path))  # through a link, to the file behind it
+    target = Path(os.path.realpath(path))  # follow links
     make_folder(target.parent, path)
     temporary = target.with_name(f".nst-{secrets.token_hex(6)}.tmp")
     with named_errors(path):
@@ -102,13 +102,13 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> Path:
                 os.fsync(file.fileno())
             temporary.replace(target)
         finally:
-            with suppress(OSError):  # it is there only if something failed
+            with suppress(OSError):  # it still exists only if something failed
                 temporary.unlink()
     return path
 
 
 def make_folder(folder: Path, path: Path) -> None:
-    """Make a folder, and those around it, for `path` to be written."""
+    """Create a folder and its parents, so that `path` can be written."""
     with named_errors(path):
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(f"'{path}' cannot be written: '{folder}' is not a folder")
@@ -116,16 +116,16 @@ def make_folder(folder: Path, path: Path) -> None:
 
 
 def check_writable(path: str | os.PathLike[str], *, folder: bool = False) -> None:
-    """Check that a file can be written to this path, before the time that it takes to make it.
+    """Check that a file can be written to this path, before spending time on making it.
 
-    An empty file is made beside the path and removed at once; where the folder is missing, in the nearest one that exists.
+    A temporary file is created in the folder, or in the nearest parent that exists, and removed immediately.
 
     Args:
-        path: where a file is to be written.
-        folder: `path` is a folder that files are to be written into.
+        path: the file to write.
+        folder: `path` is a folder to write files into.
 
     Raises:
-        OSError: nothing can be written there; `errno` says why.
+        OSError: nothing can be written there. `errno` tells the reason.
 
     Example:
         >>> with tempfile.TemporaryDirectory() as home:
@@ -134,7 +134,7 @@ def check_writable(path: str | os.PathLike[str], *, folder: bool = False) -> Non
         []
     """
     path = Path(path)
-    place = Path(os.path.realpath(path))  # through a link, to the file behind it
+    place = Path(os.path.realpath(path))  # follow links
     if not folder:
         if place.is_dir():
             raise IsADirectoryError(f"'{path}' is a folder, and one file is to be written; add a file name")
@@ -148,7 +148,7 @@ def check_writable(path: str | os.PathLike[str], *, folder: bool = False) -> Non
 
 
 def expand_home(path: str | os.PathLike[str]) -> Path:
-    """Put the home folder in the place of ~ or ~name, if there is such a user: `~tmp.png` is a file."""
+    """Replace ~ or ~name by the home folder, if there is such a user. Otherwise `~tmp.png` is a file name."""
     return Path(os.path.expanduser(path))
 
 
@@ -158,7 +158,7 @@ def same_place(one: Path, other: Path) -> bool:
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Remove what writes left in `folder` when their process was killed. Runs that write there often begin with it."""
+    """Remove temporary files that killed processes have left in `folder`."""
     for path in folder.glob(".nst-*.tmp*"):
         with suppress(OSError):  # another process may be quicker
             if time.time() - path.stat().st_mtime > LEFT:
@@ -167,7 +167,7 @@ def clear_leftovers(folder: Path) -> None:
 
 @contextmanager
 def named_errors(path: Path) -> Iterator[None]:
-    """Name the file that is asked for in errors of the disk and of FFmpeg, and keep their kind and number."""
+    """Add the file name to errors of the disk and of FFmpeg, and keep their type and number."""
     try:
         yield
     except Exception as error:

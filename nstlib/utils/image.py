@@ -24,7 +24,7 @@ from nstlib.utils.checks import RANGE_TOLERANCE, channels_last_hint, check_int, 
 from nstlib.utils.files import expand_home, open_source, write_atomically
 
 Pixels = Image.Image | np.ndarray
-"""An image of mode RGB or RGBA or, with more than 8 bits of precision, floats `(H, W, 1 | 3 | 4)` in [0, 1]."""
+"""An image of mode RGB or RGBA, or floats `(H, W, 1 | 3 | 4)` in [0, 1] for more than 8 bits of precision."""
 
 Source = str | os.PathLike[str] | IO[bytes] | Image.Image | np.ndarray | Tensor
 
@@ -37,30 +37,29 @@ _told: set[str] = set()
 def load_image(source: Source, size: int | None = 256, *, alpha: bool = False, reduce: bool = False) -> Tensor:
     """Read a picture from nearly anything.
 
-    Files may be PNG, JPEG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000, PPM, ICO and QOI, and HEIF once
-    `pillow_heif.register_heif_opener()` was called. EXIF orientation is applied, grey becomes RGB, 16-bit grey keeps its
-    precision, CMYK and embedded colour profiles are converted to sRGB, and of an animation the first frame is taken, with
-    a warning.
+    Files may be PNG, JPEG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000, PPM, ICO or QOI, and HEIF after
+    `pillow_heif.register_heif_opener()`. EXIF orientation is applied, grey becomes RGB, 16-bit grey keeps its precision, and
+    CMYK and embedded colour profiles are converted to sRGB. The first frame of an animation is read, with a warning.
 
-    Some of Pillow's modes do not say what their numbers mean. Mode `"I"` is read as 0..255 if no value is greater, else
-    as 0..65535; `"I;16"` as 0..65535; `"F"` as [0, 1], or as 0..255 where a picture was converted to it by Pillow.
+    Some of Pillow's modes have no defined range. Mode `"I"` is read as 0..255 if no value is greater, and otherwise as
+    0..65535; `"I;16"` as 0..65535; `"F"` as [0, 1], or as 0..255 if Pillow converted a picture to it.
 
     Args:
         source: A path, an `http://` or `https://` address, an open binary file, a PIL image, a numpy array or a
             tensor. Arrays are `(H, W)` or `(H, W, C)`, tensors `(H, W)`, `(C, H, W)` or `(1, C, H, W)`, with 1, 3 or
             4 channels. Both hold uint8 in 0..255, uint16 in 0..65535, floats in [0, 1] or booleans.
-        size: Length of the short side in pixels; `None` keeps the size. With a size, a JPEG may have four times as many
-            pixels as other files, since it is decoded at a reduced size.
-        alpha: Keep transparency: a picture with an alpha channel or a transparent colour gets a fourth channel, its
+        size: Length of the short side in pixels. `None` keeps the size. With a size, a JPEG may have four times as many
+            pixels as other files, because it is decoded at a reduced size.
+        alpha: Keep transparency: a picture with an alpha channel or a transparent colour gets a fourth channel with its
             opacity, and its colours are not premultiplied. Otherwise such a picture is laid on white.
-        reduce: Without a size, read a JPEG of more pixels than the limit at half its size, instead of refusing it.
+        reduce: Without a size, read a JPEG with more pixels than the limit at half its size, instead of refusing it.
 
     Returns:
-        The picture, `(1, 3, H, W)` or `(1, 4, H, W)`, RGB, float32 in [0, 1], on the CPU, in memory of its own.
+        The picture, `(1, 3, H, W)` or `(1, 4, H, W)`, RGB, float32 in [0, 1], on the CPU, as a new tensor.
 
     Raises:
         FileNotFoundError: There is no such file.
-        OSError: The file is damaged, cut short or not a picture, or the download failed.
+        OSError: The file is damaged, incomplete or not a picture, or the download failed.
         ValueError: A wrong shape, range or size, NaN, infinity, or more than twice `PIL.Image.MAX_IMAGE_PIXELS`.
         TypeError: `source` or its dtype is none of the above.
 
@@ -178,7 +177,7 @@ def save_image(picture: Tensor, path: str | os.PathLike[str], *, quality: int = 
 
 
 def check_target(path: str | os.PathLike[str]) -> tuple[Path, str]:
-    """Check that a picture can have this path, before it is painted; return the path and Pillow's name of the format."""
+    """Validate the path of a picture before it is painted. Return the path and Pillow's name of the format."""
     path = expand_home(path)
     form = WRITABLE.get(path.suffix.lower())
     if path.is_dir():
@@ -194,7 +193,7 @@ def _decode(file: IO[bytes], name: str, size: int | None, reduce: bool) -> Pixel
     file.seek(0)
     Image.init()
     jpeg = head.startswith(b"\xff\xd8\xff")
-    try:  # Image.open refuses a JPEG by its full size, even if it is to be decoded at an eighth of it
+    try:  # Image.open refuses a JPEG by its full size, even if it will be decoded at an eighth of it
         formats = [form for form in READABLE if form in Image.OPEN]
         image = JpegImageFile(file) if jpeg else Image.open(file, formats=formats)
         animated = image.format in ("GIF", "PNG", "WEBP", "AVIF") and getattr(image, "is_animated", False)
@@ -208,7 +207,7 @@ def _decode(file: IO[bytes], name: str, size: int | None, reduce: bool) -> Pixel
     except Exception as error:  # a damaged file can raise nearly anything
         raise _damaged(name, error) from error
     if animated and name not in _told:
-        _told.add(name)  # once is enough of a file that a training draws a thousand times
+        _told.add(name)  # warn once about a file that a training reads a thousand times
         warnings.warn(f"{name} is an animation: its first frame is read", stacklevel=3)
 
     width, height = image.size
@@ -230,14 +229,14 @@ def _from_pil(
     target: tuple[int, int] | None = None,
     box: tuple[float, float, float, float] | None = None,
 ) -> Pixels:
-    """Decode an image, scale the box of it that is the picture to the target size, and turn it upright."""
+    """Decode an image, scale its `box` to the target size, and turn it upright."""
     try:
         image.load()
         if target is not None:
             image = image.resize(target, Image.Resampling.LANCZOS, box=box)
         with suppress(Exception):  # damaged metadata says nothing about the pixels
             if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-                image = image.copy()  # the caller's stays as it is
+                image = image.copy()  # the caller's image stays unchanged
                 ImageOps.exif_transpose(image, in_place=True)
         if not image.mode.startswith(("I", "F")):
             return _to_srgb(image)
@@ -253,7 +252,7 @@ def _damaged(name: str, error: Exception) -> OSError:
 def _to_srgb(image: Image.Image) -> Image.Image:
     """Convert an 8-bit image of any mode to RGB, or to RGBA if it has transparency."""
     mode = "RGBA" if image.has_transparency_data else "RGB"
-    if mode == "RGBA" or image.mode in ("1", "P"):  # profiles speak of colours, not of palettes
+    if mode == "RGBA" or image.mode in ("1", "P"):  # profiles apply to colours, not to palettes
         image = image.convert(mode)
     with suppress(ImageCms.PyCMSError, OSError):  # no profile, a broken one, or one for another kind of picture
         profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info.get("icc_profile", b"")))
@@ -264,13 +263,13 @@ def _to_srgb(image: Image.Image) -> Image.Image:
 
 
 def _from_levels(image: Image.Image) -> np.ndarray:
-    """Read the modes I, I;16 and F as floats (H, W), or (H, W, 4) if one of the levels is transparent."""
+    """Convert the modes I, I;16 and F to floats (H, W), or (H, W, 4) if one of the levels is transparent."""
     levels = np.asarray(image)
     if image.mode == "F":
         peak = 255 if image.format is None and levels.max() > 1 + RANGE_TOLERANCE else 1
-    elif image.mode == "I":  # of PNG and PPM, these are 16 bits
+    elif image.mode == "I":  # 16 bits in PNG and PPM files
         peak = 255 if levels.max() <= 255 and image.format not in ("PNG", "PPM") else 65535
-    else:  # 10 or 12 bits of a TIFF come unscaled; tag 258 is BitsPerSample
+    else:  # a TIFF with 10 or 12 bits is not scaled to 16; tag 258 is BitsPerSample
         peak = 2 ** getattr(image, "tag_v2", {}).get(258, (16,))[0] - 1
     grey = levels.astype(np.float32) / peak
     if "transparency" not in image.info:
@@ -279,7 +278,7 @@ def _from_levels(image: Image.Image) -> np.ndarray:
 
 
 def _one_picture(tensor: Tensor, channels: tuple[int, ...], name: str) -> Tensor:
-    """Take (C, H, W) out of (C, H, W) or (1, C, H, W), to the CPU, and any float to float32."""
+    """Return (C, H, W) for (C, H, W) or (1, C, H, W), on the CPU, with floats as float32."""
     shape = tuple(tensor.shape)
     one = tensor[0] if tensor.ndim == 4 and shape[0] == 1 else tensor
     if one.ndim != 3 or one.shape[0] not in channels or 0 in shape:
@@ -290,7 +289,7 @@ def _one_picture(tensor: Tensor, channels: tuple[int, ...], name: str) -> Tensor
 
 
 def _from_array(array: np.ndarray, name: str) -> Pixels:
-    array = np.asarray(array)  # of a masked array all numbers
+    array = np.asarray(array)  # removes the mask of a masked array
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or 0 in array.shape:
@@ -312,7 +311,7 @@ def _from_array(array: np.ndarray, name: str) -> Pixels:
 
 
 def _lay_on_white(pixels: Any) -> Any:
-    """Blend colours and white by the opacity, if there is one: out = opacity * colour + (1 - opacity) * white."""
+    """Blend a picture with white by its opacity, if it has one: out = opacity * colour + (1 - opacity) * white."""
     if isinstance(pixels, Image.Image):
         white = Image.new("RGBA", pixels.size, "white")
         return pixels if pixels.mode == "RGB" else Image.alpha_composite(white, pixels).convert("RGB")
@@ -321,7 +320,7 @@ def _lay_on_white(pixels: Any) -> Any:
 
 
 def _resize(pixels: Pixels, size: int) -> Pixels:
-    """Resample by Lanczos, widened when shrinking so that nothing aliases; colours are weighted by their opacity."""
+    """Resample with Lanczos and antialiasing. Colours are weighted by their opacity."""
     if isinstance(pixels, Image.Image) and pixels.mode == "RGB":
         return pixels.resize(_target(*pixels.size, size), Image.Resampling.LANCZOS)
     array = np.asarray(pixels)  # (H, W, 1 | 3 | 4)
@@ -341,7 +340,7 @@ def _resize(pixels: Pixels, size: int) -> Pixels:
 
 
 def _target(width: int, height: int, short: int) -> tuple[int, int]:
-    """Return the size (width, height) with this short side; the long side is rounded half up."""
+    """Return the size (width, height) with this short side. The long side is rounded half up."""
     long = math.floor(short * max(width, height) / min(width, height) + 0.5)
     target = (short, long) if width <= height else (long, short)
     _check_pixels(short * long, f"with size={short} the picture would have {target[0]} x {target[1]}")
@@ -349,7 +348,7 @@ def _target(width: int, height: int, short: int) -> tuple[int, int]:
 
 
 def _check_pixels(pixels: int, what: str) -> None:
-    """Refuse as many pixels as Pillow refuses, so that no small file fills the memory."""
+    """Refuse pictures with more pixels than Pillow allows, so that no small file fills the memory."""
     if pixels > _limit():
         remedy = "give a smaller size, or raise PIL.Image.MAX_IMAGE_PIXELS"
         raise ValueError(f"{what} pixels, more than the limit of {_limit():,}: {remedy}")

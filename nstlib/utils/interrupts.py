@@ -13,13 +13,12 @@ from typing import Any
 def noted_interrupts(*, deferred: float = 0) -> Iterator[threading.Event]:
     """Record Ctrl-C in an event, and raise `KeyboardInterrupt` as usual.
 
-    A method may catch the `KeyboardInterrupt`, as `Gatys` does to return its best picture so far. The loop around it reads
-    the event after each picture, so that it ends all the same. Outside the main thread, which receives no signals, the event
-    is never set.
+    A method may catch the `KeyboardInterrupt`, as `Gatys` does to return its best picture so far. The loop around it can
+    check the event after each picture, and stop as well. Outside the main thread, which alone receives signals, the event is
+    never set.
 
     Args:
-        deferred: the first presses, this many, are recorded and raise nothing, so that a loop can end where all that is to
-            be saved fits together.
+        deferred: number of first presses that are recorded but raise nothing, so that a loop can finish its current step.
     """
     pressed, times = threading.Event(), 0
     if threading.current_thread() is not threading.main_thread():

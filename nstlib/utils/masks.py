@@ -1,4 +1,4 @@
-"""Masks from files: which region of a photograph takes which painting."""
+"""Masks from files, which assign the regions of a photograph to paintings."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from torch import Tensor
 from nstlib.utils.image import load_image
 
 NEAR = 48
-"""Two colours of a map whose channels differ by no more than this, out of 255, are the same colour: JPEG changes them."""
+"""Colours of a map whose channels differ by at most this, out of 255, are the same colour, as JPEG changes them slightly."""
 
 LEAST_SHARE = 0.01
-"""A colour that fills less than this of a map's flat areas is no region."""
+"""A colour is a region if it fills at least this share of a map's flat areas."""
 
 
 def read_masks(files: Sequence[Any], styles: int, size: tuple[int, int]) -> Tensor:
     """Read one region per painting, scaled to the photograph.
 
     Args:
-        files: paths or anything else that `load_image` reads: either one grey picture per painting, in their order, white
-            where the painting goes and black or transparent where it doesn't; or, for two paintings and more, a single map
-            with one flat colour per painting: the first takes the colour of the map's top left pixel, the others take the
-            other colours as they appear row by row.
+        files: paths, or anything else that `load_image` reads. Either one grey picture per painting, in the same order,
+            white where the painting applies and black or transparent elsewhere. Or, for two or more paintings, a single
+            map with one flat colour per painting: the first painting takes the colour of the top left pixel, and the
+            others take the remaining colours in the order in which they appear, row by row.
         styles: K, the number of paintings.
         size: `(H, W)` of the photograph.
 
@@ -33,7 +33,7 @@ def read_masks(files: Sequence[Any], styles: int, size: tuple[int, int]) -> Tens
         `(K, H, W)` in [0, 1].
 
     Raises:
-        ValueError: another number of files or of colours than paintings, or a mask that is black everywhere.
+        ValueError: the number of files or colours isn't that of the paintings, or a mask is black everywhere.
 
     Example:
         >>> map = torch.zeros(3, 8, 8)
@@ -56,7 +56,7 @@ def _read_grey(file: Any, size: tuple[int, int]) -> Tensor:
     picture = load_image(file, size=None, alpha=True, reduce=True)
     grey = picture[:, :3].mean(1, keepdim=True)  # (1, 1, h, w)
     if picture.shape[1] == 4:
-        grey = grey * picture[:, 3:]  # editors export a white shape before nothing
+        grey = grey * picture[:, 3:]  # image editors export a white shape on a transparent background
     mask = F.interpolate(grey, size, mode="bilinear", antialias=True)[0].clamp(0, 1)  # (1, H, W)
     if not bool((mask > 0).any()):
         raise ValueError(f"the mask '{file}' is black everywhere; it must be white where its painting goes")
@@ -70,7 +70,7 @@ def _split_colors(file: Any, styles: int, size: tuple[int, int]) -> Tensor:
         raise ValueError(f"the map '{file}' has {len(colors)} flat colours, and there are {styles} paintings")
     scaled = F.interpolate(picture, size, mode="nearest-exact")[0]  # (3, H, W)
     distances = torch.stack([(scaled - color[:, None, None]).abs().sum(0) for color in colors])  # (K, H, W)
-    region = distances.argmin(0)  # every pixel belongs to the colour that is nearest to its own
+    region = distances.argmin(0)  # every pixel belongs to the nearest colour
     order = sorted(range(styles), key=lambda k: int((region == k).flatten().int().argmax()))
     return torch.stack([(region == k).float() for k in order])
 
@@ -78,7 +78,7 @@ def _split_colors(file: Any, styles: int, size: tuple[int, int]) -> Tensor:
 def _flat_colors(picture: Tensor) -> list[Tensor]:
     """Return the colours `(3,)` of the flat areas of a map `(1, 3, H, W)` in 0..255."""
     levels = F.interpolate(picture, [min(side, 512) for side in picture.shape[2:]], mode="nearest-exact")[0]
-    # the colours in between, of softened edges, change from one pixel to the next
+    # along antialiased edges, colours change from one pixel to the next
     spread = F.max_pool2d(levels, 3, 1, 1) + F.max_pool2d(-levels, 3, 1, 1)
     pixels = levels[:, (spread <= NEAR).all(0)].round().T  # (N, 3)
     found, counts = pixels.unique(dim=0, return_counts=True)  # (M, 3), (M,)

@@ -1,6 +1,6 @@
-"""Memory: refuse a picture that cannot fit before the work begins, and say in one sentence what would.
+"""Memory: refuse a picture that can't fit before the work begins, and name a size that would fit.
 
-What a method needs grows in a straight line with the pixels, and with the width of the first layer of its network.
+The memory of a method grows linearly with the number of pixels, and with the width of the first layer of its network.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import torch
 from torch import Tensor
 
 BYTES_PER_PIXEL = {"gatys": 1960, "johnson": 170, "adain": 255, "sanet": 245, "adaattn": 510}
-"""Method -> bytes for each pixel of the photograph, besides what the networks and PyTorch take: the growth between two sizes
-of photograph and painting, measured by `benchmarks/memory.py` with `vgg19_mini` or Johnson's network at width 16."""
+"""Method -> bytes per pixel of the photograph, besides the networks and PyTorch itself. This is the growth between two sizes
+of photograph and painting, measured by `benchmarks/memory.py` with `vgg19_mini` or Johnson's network of width 16."""
 
 MESSAGES = ("out of memory", "can't allocate memory", "not enough memory")
-"""What the allocators of CUDA, MPS, Linux and Windows say."""
+"""Messages of the allocators of CUDA, MPS, Linux and Windows."""
 
 
 def available(device: torch.device) -> int | None:
-    """Return the bytes that may still be taken, or None if the system doesn't say."""
+    """Return the number of bytes that are available, or None if the system doesn't tell."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        # what PyTorch has reserved and doesn't use is ours too
+        # memory that PyTorch has reserved but doesn't use is available too
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     found: list[int] = []
     with suppress(OSError, ValueError, KeyError):
@@ -34,29 +34,29 @@ def available(device: torch.device) -> int | None:
         group = Path("/sys/fs/cgroup")
         limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
         kept = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-        # the kernel drops pages of files that nobody reads when memory is short
+        # the kernel drops cached pages of inactive files when memory is short
         found.append(max(0, limit - used + int(kept["inactive_file"])))
     return min(found) if found else None
 
 
 @contextmanager
 def enough_memory(method: str, picture: Tensor, *, device: torch.device, width: float = 1.0) -> Iterator[None]:
-    """Refuse work that cannot fit, and name an allocation that fails all the same.
+    """Refuse work that can't fit into memory, and explain an allocation that fails nevertheless.
 
     Args:
-        method: a key of `BYTES_PER_PIXEL`; a method that is not in it is tried.
+        method: a key of `BYTES_PER_PIXEL`. Other methods are not refused.
         picture: the photograph, `(B, C, H, W)`.
-        device: where the work is done.
-        width: how many times wider than `vgg19_mini` the encoder is.
+        device: the device that does the work.
+        width: the width of the encoder, relative to that of `vgg19_mini`.
 
     Raises:
-        MemoryError: what it needs, what there is, and the size that would fit.
+        MemoryError: the message names the memory needed, the memory available, and a size that would fit.
     """
     height, side = picture.shape[2:]
     need = round(BYTES_PER_PIXEL.get(method, 0) * width * len(picture) * height * side)
     free = available(device) if need else None
     if free is not None and need > free:
-        # a short side that fits, in whole eights; the long side may be rounded up by half a pixel
+        # a short side that fits, as a multiple of 8; the long side may be rounded up by half a pixel
         fits = 8 * int((min(height, side) * (free / need) ** 0.5 - 0.5) / 8)
         raise MemoryError(
             f"{method} at {side} x {height} px needs about {need / 1e6:,.0f} MB, and there are {free / 1e6:,.0f} MB: "

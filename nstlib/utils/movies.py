@@ -1,7 +1,7 @@
-"""Video files: read and written by PyAV (FFmpeg), with time stamps, colours, pixel shape, rotation and sound in order.
+"""Video files: read and write them with PyAV (FFmpeg), with correct time stamps, colours, pixel shape, rotation and sound.
 
-A frame is converted by the matrix that it is tagged with; without a tag, by that of BT.709 from 577 lines on and of BT.601
-below, as players do. What is written is BT.709 in limited range, and tagged.
+A frame is converted with the colour matrix that it is tagged with. Without a tag, it is that of BT.709 for 577 lines or more
+and that of BT.601 below, as in players. Written files are BT.709 in limited range, and tagged.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ UNTAGGED = 2
 """FFmpeg's AVCOL_SPC_UNSPECIFIED."""
 
 HDR = (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
-"""Transfer characteristics of high dynamic range, PQ and HLG; many phones record in the latter."""
+"""Transfer characteristics of high dynamic range, PQ and HLG. Many phones record in the latter."""
 
 EXACT = 0x4 | 0x2000 | 0x4000 | 0x40000
 """Scaler flags for exact colours: SWS_BICUBIC, SWS_FULL_CHR_H_INT, SWS_FULL_CHR_H_INP, SWS_ACCURATE_RND."""
 
-# Both encoders return the packet of a frame at once, so that a run that is stopped loses nothing.
+# Both encoders return the packet of a frame immediately, so that a stopped run loses nothing.
 X264 = {"crf": "17", "tune": "zerolatency"}
 VP9 = {"crf": "24", "deadline": "good", "cpu-used": "4", "row-mt": "1", "lag-in-frames": "0"}
 
@@ -48,16 +48,16 @@ CONTAINERS: dict[str, tuple[str, str, dict[str, str], str]] = {
     ".avi": ("avi", "libx264", {**X264, "x264-params": "repeat-headers=1"}, "libmp3lame"),
     ".webm": ("webm", "libvpx-vp9", VP9, "libopus"),
 }
-"""Suffix -> FFmpeg's name of the container, encoder, its options, and encoder of a sound that can't be copied."""
+"""Suffix -> FFmpeg's name of the container, the encoder, its options, and the encoder for sound that can't be copied."""
 
 
 # ------------------------------------------------------------------------------------------------- reading
 
 
 def open_movie(source: Path) -> Clip:
-    """Open a video file for reading; `OSError` if it can't be read."""
+    """Open a video file for reading. `OSError` if it can't be read."""
     try:
-        container = av.open(f"file:{source}")  # FFmpeg takes what stands before a colon for a protocol
+        container = av.open(f"file:{source}")  # FFmpeg takes the part before a colon for a protocol
     except (av.FFmpegError, OSError) as error:
         raise OSError(f"'{source}' is no video that can be read ({error.strerror})") from error
     stream = container.streams.best("video")
@@ -65,18 +65,18 @@ def open_movie(source: Path) -> Clip:
         raise OSError(f"'{source}' holds no video, only sound or text")
     stream.thread_type = "AUTO"
     average = stream.average_rate or Fraction(25)
-    rate = min(stream.base_rate or average, max(average, Fraction(60)))  # the base of a phone's video may be 90000
-    # Pixels become square: players would stretch the strokes otherwise, and animations know square pixels only.
+    rate = min(stream.base_rate or average, max(average, Fraction(60)))  # the base rate of a phone's video may be 90000
+    # Pixels become square, because players would stretch the strokes, and animations have square pixels only.
     size = round(stream.width * (stream.sample_aspect_ratio or 1)), stream.height
-    counted = container.format.name == "avi"  # AVI counts frames: FFmpeg would guess time stamps
+    counted = container.format.name == "avi"  # AVI counts frames, and FFmpeg would guess time stamps
     scaler = VideoReformatter()
 
     def frames() -> Iterator[Frame]:
         end = offset = Fraction(container.start_time or 0, av.time_base)
-        with container, suppress(av.InvalidDataError):  # at the end of a file that is cut short
+        with container, suppress(av.InvalidDataError):  # at the end of an incomplete file
             for packet in container.demux(stream):
                 decoded: list[Any] = []
-                with suppress(av.InvalidDataError):  # a damaged packet, which players skip too
+                with suppress(av.InvalidDataError):  # skip a damaged packet, as players do
                     decoded = packet.decode()
                 for frame in decoded:
                     stamp = frame.dts if counted else frame.pts
@@ -91,7 +91,7 @@ def open_movie(source: Path) -> Clip:
 
 
 def _to_picture(scaler: VideoReformatter, frame: av.VideoFrame, width: int, height: int) -> Tensor:
-    """Convert a frame as players do, to an upright picture `(1, 3, H, W)` in [0, 1]."""
+    """Convert a frame to an upright picture `(1, 3, H, W)` in [0, 1], as players do."""
     options: dict[str, Any] = {}
     if frame.colorspace == UNTAGGED:
         options["src_colorspace"] = Colorspace.ITU709 if frame.height > 576 else Colorspace.ITU601
@@ -106,11 +106,11 @@ def _to_picture(scaler: VideoReformatter, frame: av.VideoFrame, width: int, heig
 
 
 class MovieWriter:
-    """Write a video file: frames are encoded into a folder, and joined with the sound at the end.
+    """Write a video file. Frames are encoded into a folder, and joined with the sound at the end.
 
-    The folder `kept` holds one NUT file per run, named by the number of its first frame; frames that are there already count
-    as added. NUT keeps time stamps exactly and can be read without its end, so a killed run costs the frame that was being
-    written.
+    The folder `kept` holds one NUT file per run, named after the number of its first frame. Frames that are already in the
+    folder count as added. NUT stores exact time stamps and can be read if its end is missing, so a killed run loses only the
+    frame that was being written.
     """
 
     gap = 1
@@ -123,7 +123,7 @@ class MovieWriter:
         self.done = self._resume()
 
     def add(self, picture: Tensor, start: Fraction) -> None:
-        """Encode the next frame, `(1, 3, H, W)`, and flush it to the disk. An odd last row or column is dropped."""
+        """Encode the next frame, `(1, 3, H, W)`, and flush it to disk. An odd last row or column is dropped."""
         if picture.shape[1] == 4 and not self.done:
             warnings.warn(f"'{self.out.name}' can't be transparent as its source is, so it lies on white", stacklevel=2)
         pixels = lay_on_white(picture)[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu()  # (H, W, 3)
@@ -143,14 +143,14 @@ class MovieWriter:
         self.done += 1
 
     def close(self) -> None:
-        """Finish what this run has added."""
+        """Finish the file of this run."""
         if self.part is not None:
             (container, stream), self.part = self.part, None
             with named_errors(self.out), container:
                 container.mux(stream.encode(None))
 
     def write(self, times: Sequence[Fraction]) -> None:
-        """Join frames and sound; `times` are the starts of all frames, and the end."""
+        """Join frames and sound. `times` holds the starts of all frames, and the end."""
         clear_leftovers(self.out.parent)
         temporary = self.out.with_name(f".nst-{secrets.token_hex(6)}.tmp{self.out.suffix}")
         try:
@@ -180,7 +180,7 @@ class MovieWriter:
         with suppress(av.FFmpegError):  # the run may have been killed while it was writing
             for packet in self._packets():
                 count += len(packet.decode())
-        done = max(0, count - 1)  # the last may not be whole
+        done = max(0, count - 1)  # the last one may be incomplete
         for part in self._parts():
             if int(part.stem) >= done:
                 part.unlink()
@@ -190,7 +190,7 @@ class MovieWriter:
         return sorted(self.kept.glob("*.nut"))
 
     def _packets(self) -> Iterator[Any]:
-        """Yield what is kept; each part holds until the next one begins."""
+        """Yield the packets that are kept. Each file is valid up to the first frame of the next one."""
         parts = self._parts()
         starts = [int(part.stem) for part in parts]
         for part, start, stop in zip(parts, starts, [*starts[1:], None]):
@@ -199,12 +199,12 @@ class MovieWriter:
                 yield from islice(packets, None if stop is None else stop - start)
 
     def _frames(self, container: Any, times: Sequence[Fraction]) -> Iterator[Any]:
-        """Add the painted frames to `container`: yield their packets."""
+        """Add a stream for the painted frames to `container`, and yield their packets."""
         stream = None
         for packet, start, end in zip(self._packets(), times, times[1:]):
             if stream is None:
                 stream = container.add_stream_from_template(packet.stream, time_base=self.tick)
-                stream.codec_context.color_primaries = ColorPrimaries.BT709  # which NUT doesn't keep
+                stream.codec_context.color_primaries = ColorPrimaries.BT709  # NUT doesn't store these two
                 stream.codec_context.color_trc = ColorTrc.BT709
             packet.stream, packet.time_base = stream, self.tick
             packet.pts = packet.dts = round(start / self.tick)
@@ -212,7 +212,7 @@ class MovieWriter:
             yield packet
 
     def _sound(self, container: Any) -> Iterator[Any]:
-        """Add the source's sound to `container`, copied if it can be: yield its packets."""
+        """Add a stream for the source's sound to `container`, copied if possible, and yield its packets."""
         if self.clip.sound is None:
             return
         with av.open(f"file:{self.clip.sound}") as source, suppress(av.InvalidDataError):  # as for the frames
@@ -235,7 +235,7 @@ class MovieWriter:
 
 
 def _fits(source: Path, index: int, container: str) -> bool:
-    """Return whether a container can hold a sound as it is. FFmpeg finds out while it writes, some only at the end."""
+    """Return whether a container can hold a sound stream unchanged, by trying it: FFmpeg only finds out when it writes."""
     try:
         with av.open(f"file:{source}") as clip, av.open(io.BytesIO(), "w", format=container) as trial:
             packet: Any = next(clip.demux(clip.streams[index]))

@@ -1,6 +1,6 @@
-"""Transparent pictures: what is not seen is neither painted nor counted.
+"""Transparent pictures, whose transparent parts are neither painted nor included in any statistic.
 
-A picture with opacity is `(1, 4, H, W)`: colours and, last, how opaque every pixel is, in [0, 1].
+A picture with opacity is `(1, 4, H, W)`: the colours, and in the last channel the opacity of every pixel, in [0, 1].
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from torch import Tensor
 def split_opacity(picture: Tensor) -> tuple[Tensor, Tensor | None]:
     """Return the colours `(B, 3, H, W)` of a picture, and its opacity `(1, 1, H, W)` if it has one.
 
-    Colours that nobody sees are replaced by those around them, so that no convolution carries them into what is seen.
+    Colours of transparent pixels are replaced by those around them, so that convolutions can't carry them into the visible
+    parts.
 
     Example:
         >>> half = torch.cat([torch.rand(1, 3, 8, 8), torch.ones(1, 1, 8, 8)], 1)
@@ -28,7 +29,7 @@ def split_opacity(picture: Tensor) -> tuple[Tensor, Tensor | None]:
         return picture, None
     colors, opacity = picture[:, :3], picture[:, 3:]
     premultiplied, seen = [colors * opacity], [opacity]
-    while min(seen[-1].shape[2:]) > 1 and seen[-1].min() == 0:  # until every pixel has seen an opaque one
+    while min(seen[-1].shape[2:]) > 1 and seen[-1].min() == 0:  # until every pixel covers an opaque one
         premultiplied.append(F.avg_pool2d(premultiplied[-1], 2, ceil_mode=True))
         seen.append(F.avg_pool2d(seen[-1], 2, ceil_mode=True))
     filled = premultiplied[-1] / seen[-1].clamp(min=1e-6)
@@ -38,13 +39,13 @@ def split_opacity(picture: Tensor) -> tuple[Tensor, Tensor | None]:
 
 
 def drop_full_opacity(picture: Tensor) -> Tensor:
-    """Return a picture without its opacity if it is opaque everywhere, by the measure of 8 bits."""
+    """Return a picture without its opacity if it is opaque everywhere, within the precision of 8 bits."""
     opaque = picture.shape[1] == 4 and bool(picture[:, 3].min() > 1 - 0.5 / 255)
     return picture[:, :3].contiguous() if opaque else picture
 
 
 def lay_on_white(picture: Tensor) -> Tensor:
-    """Return a picture `(B, 3, H, W)`; where it is transparent, it lies on white."""
+    """Return a picture `(B, 3, H, W)`, with its transparent parts laid on white."""
     if picture.shape[1] == 3:
         return picture
     colors, opacity = picture[:, :3], picture[:, 3:]
@@ -52,14 +53,14 @@ def lay_on_white(picture: Tensor) -> Tensor:
 
 
 def opacity_at(opacity: Tensor | None, maps: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
-    """Return the opacity of every position of every map, `(1, 1, h, w)`; None if the picture has none."""
+    """Return the opacity of every position of every map, `(1, 1, h, w)`, or None if the picture has none."""
     if opacity is None:
         return dict.fromkeys(maps)
     return {name: F.adaptive_avg_pool2d(opacity, (one.shape[2], one.shape[3])).to(one) for name, one in maps.items()}
 
 
 def select_opaque(maps: Mapping[str, Tensor], opacity: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
-    """Return the opaque positions of every map that has an opacity, in a row: `(1, C, h, w)` -> `(1, C, 1, N)`."""
+    """Return the opaque positions of every map that has an opacity, in a single row: `(1, C, h, w)` -> `(1, C, 1, N)`."""
     selected: dict[str, Tensor] = {}
     for name, one in maps.items():
         seen = opacity[name]  # (1, 1, h, w)

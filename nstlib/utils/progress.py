@@ -1,4 +1,4 @@
-"""Progress bars, and where they can be drawn."""
+"""Whether progress bars can be drawn."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import sys
 
 
 def can_draw_bars() -> bool:
-    """Return whether a progress bar can redraw its line: in a terminal and in a notebook, but not in a file or a pipe."""
+    """Return whether a progress bar can redraw its line: in a terminal or a notebook, but not in a file or a pipe."""
     notebook = type(sys.stderr).__module__ == "ipykernel.iostream"
     return sys.stderr is not None and (sys.stderr.isatty() or notebook)

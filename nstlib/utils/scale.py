@@ -1,4 +1,4 @@
-"""The size at which a painting is used beside a photograph: the rule of `style_scale`, for every method."""
+"""The size at which a painting is used with a photograph: the rule of `style_scale`, for all methods."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 
 LEAST_SIDE = 16
-"""No side of a painting becomes shorter than this, in pixels: networks of five scales need so many."""
+"""The shortest side of a scaled painting in pixels, which networks with five scales need."""
 
 
 def scaled_size(
@@ -19,15 +19,15 @@ def scaled_size(
 ) -> tuple[int, int]:
     """Return the size `(h, w)` at which a painting is used, in pixels.
 
-    Its short side becomes `style_scale` times that of the photograph. A painting is never enlarged: where it has fewer
-    pixels than that, it keeps its own size, and a warning says so.
+    Its short side becomes `style_scale` times that of the photograph. A painting is never enlarged: if it has fewer pixels,
+    it keeps its own size, with a warning.
 
     Args:
         style: `(h, w)` of the painting.
         content: `(H, W)` of the photograph.
         style_scale: size of the painting relative to the photograph, above 0.
-        level: `(H, W)` that the photograph has at one level of a pyramid; the painting shrinks along with it.
-        least: no side of the painting becomes shorter than this.
+        level: `(H, W)` of the photograph at one level of a pyramid. The painting is reduced by the same factor.
+        least: the shortest side that the painting may have after scaling.
 
     Example:
         >>> scaled_size((600, 900), (256, 384), 1.0), scaled_size((600, 900), (256, 384), 2.0, level=(128, 192))

@@ -19,15 +19,15 @@ def show(
     """Draw pictures side by side in a notebook, readable on light and dark pages.
 
     Args:
-        pictures: Tensors `(B, 3, H, W)` or `(3, H, W)`, or with 4 channels where the last one is the opacity; batches are
-            drawn picture by picture. Grey maps `(B, 1, H, W)`, `(1, H, W)` or `(H, W)`. Anything else that `load_image`
-            reads. Colours are clamped to [0, 1]. A grey map with values outside [0, 1] is stretched to its own range.
-        titles: One for every picture drawn.
-        columns: Pictures in a row. By default at most four, in rows of even length.
+        pictures: Tensors `(B, 3, H, W)` or `(3, H, W)`, or with opacity as a fourth channel, where batches are drawn
+            picture by picture; grey maps `(B, 1, H, W)`, `(1, H, W)` or `(H, W)`; or anything else that `load_image` reads.
+            Colours are clamped to [0, 1]. A grey map with values outside [0, 1] is scaled to its own range.
+        titles: One title for every picture drawn.
+        columns: Pictures in a row. By default at most four, in rows of equal length.
         height: Height of a picture in inches.
 
     Raises:
-        ValueError: Nothing to draw, a wrong shape, or another number of titles than pictures.
+        ValueError: There is nothing to draw, a shape is wrong, or the number of titles isn't that of the pictures.
 
     Example:
         >>> import matplotlib, torch
@@ -50,7 +50,7 @@ def show(
     columns = min(check_int("columns", columns, 1), len(frames))
     rows = math.ceil(len(frames) / columns)
 
-    # All lengths in inches. A column is as wide as its widest picture.
+    # All lengths are in inches. A column is as wide as its widest picture.
     gap = 0.08
     head = 0.1 + 0.2 * max(title.count("\n") + 1 for title in titles) if titles else 0.0
     widths = [height * frame.shape[1] / frame.shape[0] for frame in frames]
@@ -75,7 +75,7 @@ def show(
 
 
 def _frames(picture: Source) -> list[np.ndarray]:
-    """Return what is to be drawn as arrays (H, W, 3 | 4) in [0, 1], or (H, W, 1) for grey maps."""
+    """Return the pictures to draw as arrays (H, W, 3 | 4) in [0, 1], or (H, W, 1) for grey maps."""
     if not isinstance(picture, Tensor):
         picture = load_image(picture, size=None)
     shape = tuple(picture.shape)

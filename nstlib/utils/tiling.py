@@ -1,10 +1,10 @@
-"""Big pictures: a function of pictures, computed window by window.
+"""Large pictures: compute a function of pictures window by window.
 
-A convolution sees only so far. So a window that is larger than its tile by that reach gives, within the tile, what the
-whole picture would give. Whatever needs the whole picture (means, standard deviations, attention) is not computed in tiles:
-the encoder's maps are put together from tiles, and are small.
+A convolution has a limited reach. A window that extends beyond its tile by this reach therefore gives, within the tile, the
+same result as the whole picture. Operations on the whole picture (means, standard deviations, attention) are not computed in
+tiles: the encoder's maps are small, and are assembled from tiles first.
 
-    picture --in tiles--> maps of the whole picture --as ever--> changed maps --in tiles--> painted picture
+    picture --in tiles--> maps of the whole picture --at once--> changed maps --in tiles--> painted picture
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FeatureMaps = Mapping[str, Tensor]
 
 
 def pad_to_multiple(picture: Tensor, multiple: int, least: int = 1) -> Tensor:
-    """The picture `(B, C, H, W)`, mirrored at its right and lower border until its sides are multiples of at least `least`.
+    """Pad a picture `(B, C, H, W)` by reflection on its right and bottom, to sides that are multiples and at least `least`.
 
     Example:
         >>> pad_to_multiple(torch.tensor([[[[0, 1, 2]]]]), 4)[0, 0].tolist()
@@ -31,19 +31,19 @@ def pad_to_multiple(picture: Tensor, multiple: int, least: int = 1) -> Tensor:
     """
     for dim in (2, 3):
         side: Any = picture.shape[dim]
-        if torch.onnx.is_in_onnx_export() and not torch.jit.is_tracing():  # sides are symbols, and any size is to come
+        if torch.onnx.is_in_onnx_export() and not torch.jit.is_tracing():  # sides are symbols that may have any value
             wanted = (torch.sym_max(side, least) + multiple - 1) // multiple * multiple
             last = torch.scalar_tensor(side - 1, dtype=torch.int64, device=picture.device)
             position, period = torch.arange(wanted, device=picture.device), (2 * last).clamp(min=1)
-            position = position % period  # ONNX has a remainder of tensors, and none of symbols
+            position = position % period  # ONNX has a remainder for tensors, but not for symbols
             picture = picture.index_select(dim, torch.minimum(position, period - position).minimum(last))
             continue
-        # other graphs have symbols too, without branches on them, and pictures have their least size
+        # in other graphs sides are symbols too, which allow no branches, but pictures have at least the least size
         exporting = is_exporting()
         # (x + m - 1) // m * m rounds up even where integer division truncates, as it does in ONNX
         wanted = ((side if exporting else max(side, least)) + multiple - 1) // multiple * multiple
         if exporting or wanted != side:
-            # 0 1 2 3 2 1 0 1 ...: back and forth as often as it takes, and 0 0 0 ... for a single pixel
+            # 0 1 2 3 2 1 0 1 ...: back and forth as often as necessary, and 0 0 0 ... for a single pixel
             period = 2 * (side - 1) if exporting else max(1, 2 * (side - 1))
             position = torch.arange(wanted, device=picture.device)
             if not exporting:
@@ -53,8 +53,8 @@ def pad_to_multiple(picture: Tensor, multiple: int, least: int = 1) -> Tensor:
 
 
 def crop(picture: Tensor, height: int, width: int) -> Tensor:
-    """Undo `pad_to_multiple`: the upper left part of a picture `(B, C, H, W)`."""
-    if is_exporting():  # a slice would tie the graph to sizes that are multiples
+    """Undo `pad_to_multiple`: return the upper left part of a picture `(B, C, H, W)`."""
+    if is_exporting():  # a slice would restrict the graph to sizes that are multiples
         rows, columns = (torch.arange(side, device=picture.device) for side in (height, width))
         return picture.index_select(2, rows).index_select(3, columns)
     return picture[..., :height, :width]
@@ -71,12 +71,12 @@ def in_tiles(
     """Return `function(maps)`, computed in tiles if the picture has more pixels than a tile.
 
     Args:
-        function: maps of a window -> other maps of it. Convolutions, pooling, enlarging; nothing that looks at all of it.
-        maps: of the whole picture.
-        size: height and width of the whole picture in pixels. If they aren't multiples of the stride, no tiles are cut.
-        tile: side of a tile in pixels, at least the stride; infinity computes all at once.
-        reach: how far the function sees, in pixels.
-        stride: the largest stride of any map: tiles are cut at multiples of it.
+        function: maps the maps of a window to others. It may convolve, pool and upsample, but not combine all positions.
+        maps: maps of the whole picture.
+        size: height and width of the whole picture in pixels. If they aren't multiples of the stride, it isn't tiled.
+        tile: side of a tile in pixels, at least the stride. Infinity computes everything at once.
+        reach: the largest distance between an output and the inputs that it depends on, in pixels.
+        stride: the largest stride of any map. Tiles are cut at multiples of it.
 
     Example:
         >>> blur = lambda maps: {"blurred": torch.nn.functional.avg_pool2d(maps["picture"], 3, 1, 1)}
@@ -89,7 +89,7 @@ def in_tiles(
     tile, reach = int(tile) // stride * stride, -(-reach // stride) * stride
     whole: dict[str, Tensor] = {}
     for (top, bottom, above, below), (left, right, before, after) in _windows(size, tile, reach):
-        window = {  # a map of one position holds for the whole picture
+        window = {  # a map with a single position holds statistics of the whole picture
             name: one
             if one.shape[2:] == (1, 1)
             else _cut(one, size[0] // one.shape[2], (above, below), (before, after))
@@ -105,7 +105,7 @@ def in_tiles(
 
 
 def _windows(size: Sequence[int], tile: int, reach: int) -> Iterator[tuple[tuple[int, int, int, int], ...]]:
-    """For every tile, vertically and horizontally: its ends, and the ends of its window."""
+    """Yield the vertical and horizontal bounds of every tile, each followed by the bounds of its window."""
     sides = [
         [
             (start, min(start + tile, side), max(start - reach, 0), min(start + tile + reach, side))
@@ -117,5 +117,5 @@ def _windows(size: Sequence[int], tile: int, reach: int) -> Iterator[tuple[tuple
 
 
 def _cut(one: Tensor, stride: int, rows: tuple[int, int], columns: tuple[int, int]) -> Tensor:
-    """A part of a map, its ends given in pixels of the picture."""
+    """Return a part of a map, whose bounds are given in pixels of the picture."""
     return one[..., rows[0] // stride : rows[1] // stride, columns[0] // stride : columns[1] // stride]
