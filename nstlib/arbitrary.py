@@ -269,9 +269,9 @@ class ArbitraryStyle(nn.Module, ABC):
 
         Args:
             content, style, alpha, style_weights, mask: as for a call.
-            refine: number of steps of L-BFGS on the pixels that follow, on the method's content and style losses. 5 to 20
-                steps bring the result much closer to the painting, and take as long as the same number of steps of Gatys.
-                The styles must be pictures.
+            refine: number of steps of L-BFGS on the pixels that follow, on the method's content and style losses, with the
+                weights of the training. 5 to 20 steps bring the result much closer to the painting, and take as long as the
+                same number of steps of Gatys. The styles must be pictures.
             tile: side of a tile in pixels. Pictures with no more pixels than a tile are painted as a whole.
             progress: accepted for all methods; painting is too quick for a progress bar.
 
@@ -358,7 +358,11 @@ class ArbitraryStyle(nn.Module, ABC):
         styles: Sequence[Any] = style if isinstance(style, (list, tuple)) else [style]
         if any(isinstance(one, EncodedStyle) for one in styles):
             raise ValueError("refine compares with the paintings themselves: give pictures in place of encoded styles")
-        objective, refined = known.objective(self), []
+        # the weights of the training, or the paper's where the metadata don't tell
+        weights = {
+            name: self.metadata.get(f"weight of {name}", paper) for name, paper in known.objective.weights.items()
+        }
+        objective, refined = known.objective(self, **{name: float(weight) for name, weight in weights.items()}), []
         shares = alpha * self._shares(style_weights, mask, len(styles), content)
         shares = shares[..., : content.shape[2], : content.shape[3]]
         for i in range(len(content)):

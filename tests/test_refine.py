@@ -50,6 +50,20 @@ def test_more_steps_lower_the_methods_own_loss(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ARBITRARY)
+def test_the_loss_has_the_weights_of_the_training(method: str) -> None:
+    style = list(METHODS[method].objective.weights)[1]  # type: ignore[union-attr]
+    plain = copy.deepcopy(model_of(method))
+    plain.metadata[f"weight of {style}"] = "0.0"
+    without, usual = (
+        nst.metrics.style_distance(
+            model.stylize(CONTENT, STYLE, refine=10), STYLE, kind="moments", encoder=plain.encoder
+        )
+        for model in (plain, model_of(method))
+    )
+    assert without > 1.5 * usual
+
+
+@pytest.mark.parametrize("method", ARBITRARY)
 def test_no_steps_are_what_the_network_paints(method: str) -> None:
     model = model_of(method)
     assert torch.equal(model.stylize(CONTENT, STYLE, refine=0), model.stylize(CONTENT, STYLE))
