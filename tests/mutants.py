@@ -179,7 +179,6 @@ MUTANTS: dict[str, list[tuple[str, str]]] = {
         ("1 / (1 + self.balance * moments", "1 / (1 - self.balance * moments"),
         ("(share * term).mean()", "term.mean()"),
         ("self.weight[name] * (share", "(share"),
-        ('{**features, "condition": condition(features)}', "features"),
     ],
     "utils/opacity": [
         ("premultiplied, seen = [colors * opacity]", "premultiplied, seen = [colors]"),
