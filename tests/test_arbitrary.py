@@ -18,8 +18,8 @@ from nstlib.adain import AdaIN, AdaINObjective
 from nstlib.arbitrary import ArbitraryStyle
 from nstlib.arbitrary_objective import ArbitraryObjective
 from nstlib.decoder import ConditionedDecoder, Decoder
-from nstlib.losses import color_distance, moments_distance
-from nstlib.metrics import content_distance, style_distance
+from nstlib.losses import color_distance, mean_variance_norm, moments_distance
+from nstlib.metrics import style_distance
 from nstlib.sanet import SANet, SANetObjective
 from nstlib.weights import SHIPPED, load_metadata, save_file, shipped_file
 
@@ -595,11 +595,12 @@ def test_shipped_networks_paint_in_the_style_of_any_painting(method: str) -> Non
         painted = model.stylize(content, style)
         far, near = (style_distance(one, style, kind="moments", encoder=encoder) for one in (content, painted))
         assert near < 0.7 * far, (content_name, style_name)
-        # the photograph is there still: nearer to it than to the others
-        lost = content_distance(painted, content, encoder=encoder, layers=["relu4_1"])
+        # the photograph is there still: its features have the same pattern, with another mean and standard deviation
         other = nst.samples.content("rocket", 128)[..., : content.shape[2], : content.shape[3]]
         assert other.shape == content.shape
-        assert lost < 0.9 * content_distance(painted, other, encoder=encoder, layers=["relu4_1"])
+        patterns = [mean_variance_norm(encoder(one)["relu4_1"]) for one in (painted, content, other)]
+        lost, unrelated = ((patterns[0] - pattern).square().mean() for pattern in patterns[1:])
+        assert lost < 0.75 * unrelated
 
 
 def test_shipped_networks_are_small_and_say_what_they_are() -> None:
