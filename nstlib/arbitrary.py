@@ -127,9 +127,8 @@ class ArbitraryStyle(nn.Module, ABC):
         self.metadata = dict(metadata or {})
         self.origin = "random weights"
         self.stride = max(self.encoder.stride[layer] for layer in self.layers)
-        self._least = 2 * max(
-            self.encoder.stride.values()
-        )  # at least two positions, because reflection needs a neighbour
+        # at least two positions, because reflection needs a neighbour
+        self._least = 2 * max(self.encoder.stride.values())
         self.to(memory_format=torch.channels_last)
         self.eval()
 

@@ -407,7 +407,7 @@ class _Run:
     def _evaluate(self, x: Tensor, *, targets: tuple[dict[str, Tensor], StyleTargets], half: bool) -> dict[str, Tensor]:
         """Return the terms of the loss of a picture, and their total."""
         loss = self.gatys.loss
-        # under autocast, gradients have the precision of their features without further ado
+        # under autocast, gradients automatically have the precision of their features
         with torch.autocast(x.device.type, torch.bfloat16) if half else nullcontext():
             terms = loss(x, *targets)
             return terms | {"total": torch.stack(list(loss.weigh(terms).values())).sum()}

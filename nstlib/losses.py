@@ -74,9 +74,8 @@ class _Gram(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (features,) = ctx.saved_tensors
-        kind = (
-            features.dtype
-        )  # a gradient in bfloat16 is rounded in the end anyway, so the product is computed in bfloat16
+        # a gradient in bfloat16 is rounded in the end anyway, so the product is computed in bfloat16
+        kind = features.dtype
         if kind == torch.float16:  # its range may be too small for the gradient
             features = features.float()
         # dF = (dG + dG^T) F

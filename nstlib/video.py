@@ -159,9 +159,7 @@ def _paint_frames(
                 result = paint(frame, before)
                 if interrupted.is_set():
                     raise KeyboardInterrupt
-                before = Before(
-                    frame, results.keep(count, result)
-                )  # before `add`, after which the frame counts as painted
+                before = Before(frame, results.keep(count, result))  # first, because `add` marks the frame as painted
                 target.add(result, start)
             bar.update()
     return times
