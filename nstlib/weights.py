@@ -40,7 +40,7 @@ SUFFIXES = (".safetensors", ".pth", ".pt", ".model")
 SHIPPED = {
     "vgg19_mini": "87805c77170d9a6d64e5deb802e4a314ad42e672461fab0e86ad7c638cc73232",
     "adain": "68b84056b9a4da62738491f843985a96032d79b8e0aeec42e38577de264c66b3",
-    "sanet": "241979222fd4314211441b4e8557eb9be8d0b8295deb0c3115608c07ac698cbc",
+    "sanet": "af26ecd9b628bdcb5d110f9227eb9c569ea32f078a2022f166f6976d7b31a0e0",
     "adaattn": "94231c195238d81ccab91c8f0f9519dadf52c43914e22e54e729e1552ea14eb3",
     "johnson_cypresses": "39032874fa635eb91ab9ed756270a8300fb9bf9d95cdc160c699f2c86873a495",
     "johnson_glass": "4d84263b59ee1038669c4459a01869cdaccec9164f68718620eea0a9db2e5e99",
