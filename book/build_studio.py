@@ -66,6 +66,8 @@ STYLES = {
     "wave": "a woodblock wave",
     "cypresses": "Van Gogh's cypresses",
     "kirifuri": "Hokusai's waterfall",
+    "marble": "marbled paper",
+    "dots": "coloured dots",
 }
 """Of Johnson's networks."""
 

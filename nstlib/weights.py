@@ -45,6 +45,7 @@ SHIPPED = {
     "johnson_cypresses": "39032874fa635eb91ab9ed756270a8300fb9bf9d95cdc160c699f2c86873a495",
     "johnson_glass": "4d84263b59ee1038669c4459a01869cdaccec9164f68718620eea0a9db2e5e99",
     "johnson_kirifuri": "c6706e92d9f17e667c27fa95c8ff1607fe919a0d04035162ee83510c73847984",
+    "johnson_marble": "192ad5d418ebcfcdb732bff08f177cd3042dff074d3bbb43263ee4eadb448ac3",
     "johnson_mosaic": "1c5cb8bb54ef316d9b8db5ed5be8192e8b954fd23c86fc648e761c7cd0fb8110",
     "johnson_swirl": "3128403ea32e710bc996d270e4f60e9221481d44ddae5760ad687ca2ecc660c2",
     "johnson_wave": "336ba97cdee76549c90c8e90793e78903908be2487430c8da34a82e6749178c8",

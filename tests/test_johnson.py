@@ -490,8 +490,8 @@ def test_what_is_shipped_leaves_no_raster(style: str) -> None:
     assert painted < 2 * usual
 
 
-def test_six_styles_are_shipped() -> None:
-    assert nst.Johnson.styles() == ["cypresses", "glass", "kirifuri", "mosaic", "swirl", "wave"]
+def test_eight_styles_are_shipped() -> None:
+    assert nst.Johnson.styles() == ["cypresses", "dots", "glass", "kirifuri", "marble", "mosaic", "swirl", "wave"]
 
 
 def test_damaged_shipped_weights_are_told(shipped: TransformerNet, monkeypatch: pytest.MonkeyPatch) -> None:
