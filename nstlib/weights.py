@@ -43,6 +43,7 @@ SHIPPED = {
     "sanet": "af26ecd9b628bdcb5d110f9227eb9c569ea32f078a2022f166f6976d7b31a0e0",
     "adaattn": "94231c195238d81ccab91c8f0f9519dadf52c43914e22e54e729e1552ea14eb3",
     "johnson_cypresses": "39032874fa635eb91ab9ed756270a8300fb9bf9d95cdc160c699f2c86873a495",
+    "johnson_dots": "7052126db350dba98fc1a36f4a2f11122fd21dd3f90f3e4dec8afd289bef8d17",
     "johnson_glass": "4d84263b59ee1038669c4459a01869cdaccec9164f68718620eea0a9db2e5e99",
     "johnson_kirifuri": "c6706e92d9f17e667c27fa95c8ff1607fe919a0d04035162ee83510c73847984",
     "johnson_marble": "192ad5d418ebcfcdb732bff08f177cd3042dff074d3bbb43263ee4eadb448ac3",
