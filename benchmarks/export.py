@@ -50,8 +50,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, model in models.items():
             path, split = Path(folder) / f"{name}.onnx", name != "johnson"
-            exported = nst.export(model, path, split=split)
-            half = nst.export(model, path.with_stem(f"{name}-half"), split=split, half=True, check=False)
+            fixed = options.size if options.quick else None  # free sizes take longer to export
+            exported = nst.export(model, path, split=split, size=fixed)
+            half = nst.export(model, path.with_stem(f"{name}-half"), split=split, half=True, size=fixed, check=False)
             sizes[name] = [megabytes(exported.files), megabytes(half.files), f"{exported.difference:.1e}"]
             *readers, painter = (open_file(file, torch.get_num_threads()) for file in exported.files)
             inputs = {"content": content.numpy(), "alpha": torch.ones(1).numpy()}
