@@ -1,9 +1,9 @@
 """Makes the pictures of the page on training.
 
-    python book/training_pictures.py adain=FOLDER       weights that were kept during a training, STEP.safetensors
-    python book/training_pictures.py                    the runs that go wrong alone: two minutes on one core
+    python book/training_pictures.py adain=FOLDER johnson=FOLDER    weights kept during trainings, STEP.safetensors
+    python book/training_pictures.py                                the runs that go wrong alone: two minutes on one core
 
-The pictures are `_static/training/*.webp`: sample photographs, painted by the weights after every one of `STEPS` steps, by
+The pictures are `_static/training/*.webp`: sample photographs, painted by the weights after every number of `STEPS`, by
 the AdaIN network of the package, and by networks whose training goes wrong on purpose.
 """
 
@@ -19,12 +19,12 @@ import torch
 from nstlib.arbitrary import ArbitraryStyle
 from nstlib.johnson import TransformerNet
 
-STEPS = (0, 1200, 6400)
+STEPS = {"adain": (0, 1200, 6400), "johnson": (1000, 10000, 40000)}
 PAIRS = (("astronaut", "wave"), ("coffee", "marble"))
 SIDE = 256
 HERE = Path(__file__).parent
 STATIC = HERE / "_static" / "training"
-METHODS = {"adain": nst.AdaIN, "sanet": nst.SANet, "adaattn": nst.AdaAttN}
+METHODS: dict[str, Any] = {"adain": nst.AdaIN, "johnson": nst.Johnson}
 
 
 def main(kept: dict[str, Path]) -> None:
@@ -35,7 +35,7 @@ def main(kept: dict[str, Path]) -> None:
         shipped = paint(nst.AdaIN.pretrained(), photograph, painting)
         save(f"adain_{photograph}_shipped", shipped)
     for method, folder in kept.items():
-        for steps in STEPS:
+        for steps in STEPS[method]:
             model = METHODS[method].from_checkpoint(folder / f"{steps}.safetensors")
             for pair in PAIRS:
                 save(f"{method}_{pair[0]}_{steps}", paint(model, *pair))
@@ -73,13 +73,14 @@ def trained(**options: Any) -> torch.Tensor:
     )
 
 
-def paint(model: ArbitraryStyle, photograph: str, painting: str) -> torch.Tensor:
-    """Return the middle of a sample photograph in the style of the middle of a sample painting."""
-    content, style = (
-        nst.samples.content(photograph, SIDE),
-        nst.samples.style(painting, SIDE),
-    )
-    return model.stylize(square(content), square(style))
+def paint(
+    model: ArbitraryStyle | nst.Johnson, photograph: str, painting: str
+) -> torch.Tensor:
+    """Return the middle of a sample photograph, in the style of the middle of a sample painting or in that of a network."""
+    content = square(nst.samples.content(photograph, SIDE))
+    if isinstance(model, nst.Johnson):
+        return model.stylize(content)
+    return model.stylize(content, square(nst.samples.style(painting, SIDE)))
 
 
 def square(picture: torch.Tensor) -> torch.Tensor:

@@ -32,6 +32,9 @@ from nstlib.utils.checks import is_exporting
 BUDGET = 34 * 2**20
 """Bytes of A computed at a time. Blocks above 32 MiB are returned to the system at once; glibc keeps smaller ones."""
 
+QUERIES = 4096
+"""Queries that the fused kernel answers at a time."""
+
 
 def attend(query: Tensor, key: Tensor, value: Tensor, *, budget: int = BUDGET) -> Tensor:
     """Return the mean of the values for every query, weighted by how well the query matches their keys.
@@ -88,11 +91,15 @@ def _attend_rows(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 def _attend_fused(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """The same by PyTorch's fused kernel, which needs vectors of one length, contiguous in memory."""
     length, batch = max(q.shape[1], v.shape[1]), len(q)
-    # (B, 1, N or M, max(D, E))
-    padded = [F.pad(x.mT, (0, length - x.shape[1])).expand(batch, -1, -1)[:, None].contiguous() for x in (q, k, v)]
+
+    def as_vectors(x: Tensor) -> Tensor:  # (B, 1, N, max(D, E))
+        return F.pad(x.mT, (0, length - x.shape[1])).expand(batch, -1, -1)[:, None].contiguous()
+
+    keys, values = as_vectors(k), as_vectors(v)
     with no_autocast(q):
         # M = V A^T,  A = softmax(Q^T K)
-        return F.scaled_dot_product_attention(*padded, scale=1.0)[:, 0, :, : v.shape[1]].mT
+        parts = [F.scaled_dot_product_attention(as_vectors(p), keys, values, scale=1.0) for p in q.split(QUERIES, 2)]
+    return torch.cat([part[:, 0, :, : v.shape[1]].mT for part in parts], 2)
 
 
 def attention_moments(query: Tensor, key: Tensor, value: Tensor, *, budget: int = BUDGET) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-BYTES_PER_PIXEL = {"gatys": 1960, "johnson": 170, "adain": 255, "sanet": 245, "adaattn": 510}
+BYTES_PER_PIXEL = {"gatys": 1960, "johnson": 170, "adain": 400, "sanet": 400, "adaattn": 670}
 """Method -> bytes per pixel of the photograph, besides the networks and PyTorch itself. This is the growth between two sizes
 of photograph and painting, measured by `benchmarks/memory.py` with `vgg19_mini` or Johnson's network of width 16."""
 
