@@ -13,7 +13,7 @@ Let q_i be the queries of the content's positions, and k_j and v_j the keys and 
 A has HW x HW elements: 1 GiB for the 128 x 128 positions of a 1024 px picture at relu4_1, and 16 GiB at 2048 px. As the rows
 are independent, they are computed and discarded a few at a time, and the backward pass computes them again (Rabe, Staats
 2021, https://arxiv.org/abs/2112.05682). The result is exact, and the memory grows linearly with the number of positions. On
-a CPU, a pass without gradients uses PyTorch's fused kernel, which does the same in half the time (benchmarks/RESULTS.md).
+a CPU, a pass without gradients uses PyTorch's fused kernel, which does the same in less time (benchmarks/RESULTS.md).
 """
 
 from __future__ import annotations
