@@ -30,7 +30,7 @@ def explicit(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 def in_rows(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     with torch.enable_grad():
-        return attend(query.requires_grad_(), key, value)
+        return attend(query if query.requires_grad else query.detach().requires_grad_(), key, value)
 
 
 FORMS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"explicit": explicit, "rows": in_rows, "ours": attend}
@@ -46,10 +46,9 @@ def make_inputs(side: int, channels: tuple[int, int], train: bool) -> list[Tenso
 
 
 def run(name: str, inputs: list[Tensor]) -> Tensor:
-    train = inputs[1].requires_grad
-    out = FORMS[name](inputs[0].detach().requires_grad_(train), *inputs[1:])
-    if train:
-        torch.autograd.grad(out.square().sum(), inputs[1:])
+    out = FORMS[name](*inputs)
+    if inputs[0].requires_grad:
+        torch.autograd.grad(out.square().sum(), inputs)
     return out.detach()
 
 

@@ -43,7 +43,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, budget: int = BUDGET) -
         query: `(B, D, h, w)`. Like key and value, it may have any other number of position dimensions.
         key: `(B, D, h', w')`, or a batch of 1 that all queries share.
         value: `(B, E, h', w')`, with the batch size and the positions of the key.
-        budget: bytes of the matrix A that are computed at a time, though never less than one row of a picture.
+        budget: bytes of the matrix A that are computed at a time, though never less than one row of a picture. The fused
+            kernel, which computes what needs no gradients on a CPU, chooses its own blocks.
 
     Returns:
         `(B, E, h, w)`, in the dtype of the value; computed in float32 or higher precision, even under autocast.

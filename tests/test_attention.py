@@ -75,6 +75,10 @@ def test_attention_without_gradients_is_the_explicit_form(styles: int, dtype: to
             assert found.dtype == dtype
             bound = sharpness * tolerance
             torch.testing.assert_close(found, explicit(sharpness * query, key, values), rtol=bound, atol=bound)
+    many = torch.linspace(-3, 3, 3 * 3 * 70 * 70, dtype=dtype).reshape(
+        3, 3, 70, 70
+    )  # more queries than one call answers
+    torch.testing.assert_close(attend(many, key, value), explicit(many, key, value), rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
