@@ -15,7 +15,7 @@ of the other. Columns:
                 the lowest
     content     |F - P|^2 / |P|^2 at relu3_4, F and P: features of result and photograph
     palette     as closed, D: sliced Wasserstein distance of the colours at 64 x 64 pixels
-    PSNR        of the picture that alpha = 0 gives, in dB, against the photograph
+    PSNR        of the photograph painted in its own style, in dB, against the photograph
     loss        of AdaIN's terms (content + 10 x moments, vgg19_mini), and how many times less 150 steps of Adam on the
                 pixels of that picture reach; not measured with --steps 0
     seconds     that a picture takes, the first three left out
@@ -85,7 +85,7 @@ def main() -> None:
             given = {"weights": weights} if weights else {}
             paint: Paint = partial(nst.stylize, method=name, refine=options.refine, **given)
             results, seconds = paint_pairs(paint, contents, styles)
-            copies = [nst.stylize(c, s, method=name, alpha=0.0, **given) for c, s in zip(contents, styles)]
+            copies = [nst.stylize(c, c, method=name, **given) for c in contents]
             psnr = torch.stack([10 * torch.log10(1 / (a - b).square().mean()) for a, b in zip(copies, contents)]).mean()
             ends = [f"{psnr:.1f}", "", "", f"{statistics.median(seconds[3:] or seconds):.2f}"]
             if options.steps:

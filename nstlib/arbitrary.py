@@ -12,7 +12,11 @@ Several styles have weights w_k that sum to 1 at every position, and the transfe
 
     t = sum_k w_k transfer(content, style_k)
 
-The strength alpha is implemented by treating the photograph as one more style, with the weight 1 - alpha.
+For a strength alpha below 1, the photograph is one more style, with the weight 1 - alpha, and the papers decode this mean,
+t_alpha. With alpha = 0 the result isn't quite the photograph, because a decoder loses details. The library's own decoder,
+`ConditionedDecoder`, therefore adds the share 1 - alpha of what it loses:
+
+    x_alpha = decode(t_alpha) + (1 - alpha) (content - decode(t_0))
 """
 
 from __future__ import annotations
@@ -86,6 +90,7 @@ class ArbitraryStyle(nn.Module, ABC):
         encoder: the frozen encoder.
         network: the trained part: the decoder and the method's own layers.
         restyled: skips of the decoder that the method itself doesn't change. They are given the moments of the style.
+        conditioned: whether the decoder is a `ConditionedDecoder`.
     """
 
     method: ClassVar[str]
@@ -124,6 +129,7 @@ class ArbitraryStyle(nn.Module, ABC):
         # in the encoder's precision, whatever PyTorch's default dtype is
         self.network = nn.ModuleDict({**parts, "decoder": decoder}).to(self.encoder.color_bias)
         self.restyled = tuple(layer for layer in decoder.skips if layer not in self.skips)
+        self.conditioned = isinstance(decoder, ConditionedDecoder)
         self.metadata = dict(metadata or {})
         self.origin = "random weights"
         self.stride = max(self.encoder.stride[layer] for layer in self.layers)
@@ -238,7 +244,7 @@ class ArbitraryStyle(nn.Module, ABC):
             content: `(B, 3, H, W)` in [0, 1], of any size; or `(1, 4, H, W)` with opacity, which the result keeps.
                 Transparent pixels are left out of all statistics.
             style: `(B or 1, 3, h, w)` in [0, 1], `(1, 4, h, w)`, what `encode_style` returned, or a list of K of these.
-            alpha: strength in [0, 1]. 0 paints the content in its own style.
+            alpha: strength in [0, 1]. 0 is the content, or with published weights the content painted in its own style.
             style_weights: K numbers, the weight of each style. None is equal weights.
             mask: `(K, H, W)`, with sum 1 at every pixel: where each style applies, instead of style_weights.
 
@@ -317,15 +323,24 @@ class ArbitraryStyle(nn.Module, ABC):
         codes = [self._code_of(one, len(content), tile) for one in styles]
         maps, opacity = self._read(content, self.stride, tile, self.decoder.reads if strength < 1 else self.restyled)
         if len(codes) == 1 and strength == 1 and mask is None and style_weights is None:
-            changed = self.change(maps, codes[0], opacity)
+            changed, own = self.change(maps, codes[0], opacity), None
         else:
             shares = self._shares(style_weights, mask, len(codes), content)  # (K, 1, 1 or H, 1 or W)
+            share = alpha.to(shares) if isinstance(alpha, Tensor) else strength  # a tensor keeps its gradient
             if strength < 1:  # the photograph is one more style, with the remaining weight
                 codes.append(self.encode_features(select_opaque(maps, opacity)))
-                share = alpha.to(shares) if isinstance(alpha, Tensor) else strength  # a tensor keeps its gradient
                 shares = torch.cat([share * shares, (1 - share) * torch.ones_like(shares[:1])])
-            changed = blend([self.change(maps, code, opacity) for code in codes], shares)
+            changes = [self.change(maps, code, opacity) for code in codes]
+            changed, own = blend(changes, shares), changes[-1] if strength < 1 and self.conditioned else None
+            del changes
         del maps, codes  # the decoder needs the memory
+        painted = self._decode(changed, content, tile)
+        if own is not None:
+            painted = give_back(painted, split_opacity(content)[0], self._decode(own, content, tile), 1 - share)
+        return painted if content.shape[1] == 3 else torch.cat([painted, content[:, 3:].to(painted)], 1)
+
+    def _decode(self, changed: FeatureMaps, content: Tensor, tile: float) -> Tensor:
+        """Return the picture that the decoder paints, at the size of the content."""
         if math.isinf(tile) or 64 * changed["relu4_1"][0, 0].numel() <= tile**2:
             painted = self.decoder(changed)
         else:
@@ -333,9 +348,8 @@ class ArbitraryStyle(nn.Module, ABC):
             painted = in_tiles(
                 lambda window: {"picture": self.decoder(window)}, changed, size, tile, self.decoder.reach, self.stride
             )["picture"]
-        if is_exporting() or painted.shape[2:] != content.shape[2:]:
-            painted = crop(painted, content.shape[2], content.shape[3])
-        return painted if content.shape[1] == 3 else torch.cat([painted, content[:, 3:].to(painted)], 1)
+        fits = not is_exporting() and painted.shape[2:] == content.shape[2:]
+        return painted if fits else crop(painted, content.shape[2], content.shape[3])
 
     def _refine(
         self,
@@ -374,8 +388,7 @@ class ArbitraryStyle(nn.Module, ABC):
         code = self.encode_style_features(style)
         for layer in self.restyled:
             code[f"{layer}/mean"], code[f"{layer}/std"] = moments(style[layer])
-        if isinstance(self.decoder, ConditionedDecoder):
-            code["condition"] = condition(style)
+        code |= {"condition": condition(style)} if self.conditioned else {}
         return {name: part.to(self.encoder.color_bias) for name, part in code.items()}
 
     def change(self, content: FeatureMaps, code: Code, opacity: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
@@ -503,6 +516,19 @@ def blend(maps: Sequence[FeatureMaps], shares: Tensor) -> dict[str, Tensor]:
         weighted = [share * one[name] for share, one in zip(w.to(first.dtype), maps)]
         blended[name] = torch.stack(torch.broadcast_tensors(*weighted)).sum(0)
     return blended
+
+
+def give_back(painted: Tensor, content: Tensor, own: Tensor, share: float | Tensor) -> Tensor:
+    """Return a result of less than full strength with what the decoder loses of the photograph.
+
+    Args:
+        painted: the result, `(B, 3, H, W)`.
+        content: the photograph, `(B, 3, H, W)`.
+        own: the photograph painted in its own style, `(B, 3, H, W)`.
+        share: the weight of the photograph, 1 - alpha.
+    """
+    # x_alpha = decode(t_alpha) + (1 - alpha) (content - decode(t_0))
+    return painted - share * own + share * content.to(painted)
 
 
 def register_arbitrary(model: type[ArbitraryStyle], objective: type[nn.Module] | None = None) -> None:

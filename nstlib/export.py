@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from nstlib import samples
-from nstlib.arbitrary import ArbitraryStyle, blend
+from nstlib.arbitrary import ArbitraryStyle, blend, give_back
 from nstlib.johnson import Johnson
 from nstlib.utils.checks import check_int
 from nstlib.utils.files import check_writable, expand_home, write_atomically
@@ -191,8 +191,20 @@ def _paint_any(model: ArbitraryStyle, inputs: Mapping[str, Tensor]) -> Tensor:
     code = {name.removeprefix(CODE): part for name, part in read.items() if name.startswith(CODE)}
     codes = [code, model.encode_features(maps)]  # the photograph is one more style, with the remaining weight
     shares = torch.stack([alpha, 1 - alpha])[..., None, None]  # (2, 1, 1, 1)
-    changed = blend([model.change(maps, one, opacity) for one in codes], shares)
-    return crop(model.decoder(changed), content.shape[2], content.shape[3]).clamp(0, 1)
+    changes = [model.change(maps, one, opacity) for one in codes]
+
+    def decode(changed: Mapping[str, Tensor]) -> Tensor:
+        return crop(model.decoder(changed), content.shape[2], content.shape[3])
+
+    painted = decode(blend(changes, shares))
+    if model.conditioned:
+        names, parts = zip(*changes[1].items())
+        # at full strength nothing is given back, so the decoder need not paint the photograph in its own style
+        own = torch.cond(
+            (alpha < 1).all(), lambda *own: decode(dict(zip(names, own))), lambda *own: content.clone(), parts
+        )
+        painted = give_back(painted, content, own, shares[1])
+    return painted.clamp(0, 1)
 
 
 # ------------------------------------------------------------------------------------------------ the files
@@ -232,6 +244,8 @@ def _metadata(model: Model, sides: tuple[int, int] | None, half: bool) -> dict[s
 
 def _to_onnx(graph: Graph, fixed: bool, opset: int) -> Any:
     """Return the ONNX model of a graph, for fixed or free sizes."""
+    from onnx_ir import passes
+
     free = {name: None if fixed else _free(name, example) for name, example in graph.inputs.items()}
     with torch.no_grad(), _quiet():
         program = torch.onnx.export(
@@ -245,10 +259,12 @@ def _to_onnx(graph: Graph, fixed: bool, opset: int) -> Any:
             verbose=False,
         )
     assert program is not None
+    # source locations are of no use elsewhere, and take a tenth of the file
+    passes.Sequential(passes.common.ClearMetadataAndDocStringPass(), passes.common.RemoveUnusedNodesPass())(
+        program.model
+    )
     proto = program.model_proto
-    for node in proto.graph.node:  # source locations are of no use elsewhere, and take a tenth of the file
-        del node.metadata_props[:]
-    del proto.graph.value_info[:], proto.graph.metadata_props[:]
+    del proto.graph.value_info[:]
     return proto
 
 

@@ -59,8 +59,8 @@ def stylize(
             - `mask` (all but Johnson): the region of each painting. Either a tensor `(K, H, W)` for K paintings, as the
               method's class takes it, or files, which are scaled to the photograph: one grey picture per painting, or
               one map of colours; see `nstlib.utils.masks.read_masks`. Parts that no grey mask covers stay a photograph.
-            - `alpha` (all but Gatys): strength in [0, 1]. AdaIN, SANet and AdaAttN blend the features of painting and
-              photograph; Johnson blends its result with the photograph, pixel by pixel.
+            - `alpha` (all but Gatys): strength in [0, 1], where 0 is the photograph. AdaIN, SANet and AdaAttN blend the
+              features of painting and photograph; Johnson blends its result with the photograph, pixel by pixel.
             - `refine` (all but Gatys): number of steps of L-BFGS on the pixels that follow. 5 to 20 bring the result much
               closer to the painting.
             - `weights` (AdaIN, SANet, AdaAttN): a file of trained weights instead of those in the package.

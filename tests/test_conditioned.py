@@ -40,13 +40,12 @@ def model_of(method: str) -> Any:
 
 
 def told(model: Any, *args: Any, **options: Any) -> Tensor:
-    """The condition that the decoder gets in a call."""
+    """The condition that the decoder gets in a call, before it also paints what it loses of the photograph."""
     found: list[Tensor] = []
     hook = model.decoder.register_forward_pre_hook(lambda module, inputs: found.append(inputs[0]["condition"]))
     model(*args, **options)
     hook.remove()
-    (one,) = found
-    return one
+    return found[0]
 
 
 def condition_of(model: Any, painting: Tensor) -> Tensor:

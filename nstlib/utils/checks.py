@@ -132,16 +132,15 @@ def check_picture(
     if single and len(picture) != 1:
         raise ValueError(f"{name} must be one picture (1, 3, H, W), not a batch of {len(picture)}")
     if not (any_values or is_exporting()):  # a graph would record the values of the example
-        low, high = torch.stack(torch.aminmax(picture.detach())).tolist()
-        check_range(low, high, name)
+        check_range(name, *torch.stack(torch.aminmax(picture.detach())).tolist())
     return picture
 
 
-def check_range(low: float, high: float, name: str) -> None:
+def check_range(name: str, low: float, high: float) -> None:
     """Validate that the lowest and the highest value of a picture lie in [0, 1], apart from rounding."""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise ValueError(f"{name} holds NaN or infinity; a picture holds numbers in [0, 1]")
-    if low < -RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE:
+    if not (low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE):  # NaN is neither
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise ValueError(f"{name} holds NaN or infinity; a picture holds numbers in [0, 1]")
         hint = "divide it by 255" if low >= 0 and 1.5 < high <= 255 else "scale it or clamp it"
         raise ValueError(f"{name} holds values from {low:.4g} to {high:.4g} and must be in [0, 1]; {hint}")
 

@@ -301,7 +301,7 @@ def _from_array(array: np.ndarray, name: str) -> Pixels:
     if array.dtype.type is np.uint16:
         array = array.astype(np.float32) / 65535
     elif array.dtype.kind == "f":
-        check_range(float(array.min()), float(array.max()), name)
+        check_range(name, float(array.min()), float(array.max()))
         array = np.clip(array, 0, 1).astype(np.float32)
     else:
         raise TypeError(
