@@ -174,6 +174,8 @@ MUTANTS: dict[str, list[tuple[str, str]]] = {
         ("        check_encoder(self.encoder, checkpoint)\n", ""),
         ("if (found := len(next(iter(code.values())))) not in (1, batch):", "if False:"),
         ("alpha.to(shares) if isinstance(alpha, Tensor) else strength", "strength"),
+        ("share * content.to(painted)", "content.to(painted)"),
+        ("split_opacity(content)[0], self._decode(own", "content[:, :3], self._decode(own"),
     ],
     "arbitrary_objective": [
         ("1 / (1 + self.balance * moments", "1 / (1 - self.balance * moments"),
