@@ -136,10 +136,12 @@ class AdaAttNObjective(ArbitraryObjective):
 
     layers = LAYERS
     style_layers = LAYERS[1:]
+    content_layers: ClassVar[tuple[str, ...]] = LAYERS[1:]
+    """The layers of the local loss."""
     weights: ClassVar[dict[str, float]] = {"local": 3.0, "global": 10.0, "identity": 0.0, "colors": 0.0}
 
     def content_target(self, c: FeatureMaps, s: FeatureMaps, opacity: Opacity = OPAQUE) -> dict[str, Tensor]:
-        return {layer: parameter_free_adaattn(c, s, layer, opacity.get(layer)) for layer in self.style_layers}
+        return {layer: parameter_free_adaattn(c, s, layer, opacity.get(layer)) for layer in self.content_layers}
 
     def pair_terms(self, c: FeatureMaps, s: FeatureMaps, content: Tensor, style: Tensor) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}

@@ -264,17 +264,22 @@ def test_the_loss_is_that_of_the_paper() -> None:
 
     c, s = encoder(content), encoder(style)
     painted = encoder(objective.model(content, style))
-    overall, local = 0.0, 0.0
+    overall, local = 0.0, []
     cs, ss = (list(features.values()) for features in (c, s))
     for level, layer in enumerate(LAYERS[1:], 1):
         a, b = painted[layer].flatten(2), s[layer].flatten(2)
         overall += (a.mean(2) - b.mean(2)).square().mean().item()
         overall += ((a.var(2) + 1e-5).sqrt() - (b.var(2) + 1e-5).sqrt()).square().mean().item()
         target = textbook_adaattn(cs[level], textbook_key(cs, level), textbook_key(ss, level), ss[level])
-        local += (painted[layer] - target).square().mean().item()
+        local.append((painted[layer] - target).square().mean().item())
     assert terms.keys() == {"global", "local"}
     assert terms["global"].item() == pytest.approx(10 * overall, rel=1e-8)
-    assert terms["local"].item() == pytest.approx(3 * local, rel=1e-8)
+    assert terms["local"].item() == pytest.approx(3 * sum(local), rel=1e-8)
+
+    class Deep(AdaAttNObjective):
+        content_layers = LAYERS[2:]
+
+    assert Deep(objective.model)(content, style)["local"].item() == pytest.approx(3 * sum(local[1:]), rel=1e-8)
     copying = AdaAttNObjective(objective.model, identity=7, **{"global": 0, "local": 0})(content, style)
     itself = objective.model(content, content)
     assert copying.keys() == {"identity"}

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -66,6 +67,13 @@ def main() -> None:
     parser.add_argument(
         "--weights", nargs="*", default=[], help="terms of the loss and their weights: style=30 judge=400"
     )
+    parser.add_argument(
+        "--judge-scale",
+        type=float,
+        default=math.inf,
+        help="divide the judge's term by 1 + D / SCALE, where D is its distance between photograph and painting",
+    )
+    parser.add_argument("--deep-local", action="store_true", help="AdaAttN: leave relu2_1 out of the local loss")
     parser.add_argument("--scores", nargs=3, type=float, help="AdaAttN: factors for the scores of its three levels")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=160_000)
@@ -95,10 +103,12 @@ def main() -> None:
     weights = weights | {name: float(weight) for name, weight in (one.split("=") for one in options.weights)}
     if options.scores:
         soften(model, options.scores)
+    if options.deep_local:
+        objective_class = type("Deep", (objective_class,), {"content_layers": objective_class.content_layers[1:]})
     if "keep" in weights:
         objective_class = keeping(objective_class)
     if options.vgg19:
-        objective_class = judged_by(nst.Encoder(options.vgg19, JUDGE), objective_class)
+        objective_class = judged_by(nst.Encoder(options.vgg19, JUDGE), objective_class, scale=options.judge_scale)
     objective = objective_class(model, balance=20, **weights)
     nst.train(
         objective,
@@ -121,23 +131,34 @@ def main() -> None:
     )
 
 
-def judged_by(judge: nst.Encoder, kind: Any) -> Any:
-    """Return a kind of objective with one more term, `judge`: the Gram distance between result and painting."""
+def judged_by(judge: nst.Encoder, kind: Any, *, scale: float = math.inf) -> Any:
+    """Return a kind of objective with one more term, `judge`: the Gram distance between result and painting.
+
+    Without a scale, pairs that are far apart outweigh those of which little is left to change. With one, the term is divided
+    by 1 + D(c, s) / scale.
+    """
 
     class Judged(kind):
         weights: ClassVar[dict[str, float]] = {**kind.weights, "judge": 1.0}
 
         def picture_terms(self, pictures: Tensor, content: Tensor, style: Tensor) -> dict[str, Tensor]:
             with torch.no_grad():
-                wanted = judge(style)
-            # mean_l |G_l(x) - G_l(s)|^2 / |G_l(s)|^2
-            gaps = [
-                (gram_matrix(found) - target).square().sum((1, 2)) / target.square().sum((1, 2)).clamp(min=1e-6)
-                for found, target in zip(judge(pictures).values(), map(gram_matrix, wanted.values()))
-            ]
-            return {**super().picture_terms(pictures, content, style), "judge": torch.stack(gaps).mean(0)}
+                wanted = [gram_matrix(maps) for maps in judge(style).values()]
+                weight = 1.0 if math.isinf(scale) else 1 / (1 + gram_distance(judge(content), wanted) / scale)
+            term = weight * gram_distance(judge(pictures), wanted)
+            return {**super().picture_terms(pictures, content, style), "judge": term}
 
     return Judged
+
+
+def gram_distance(features: Mapping[str, Tensor], wanted: Sequence[Tensor]) -> Tensor:
+    """Return the relative distance of Gram matrices for every picture, `(B,)`."""
+    # D = mean_l |G_l(x) - G_l(s)|^2 / |G_l(s)|^2
+    gaps = [
+        (gram_matrix(found) - target).square().sum((1, 2)) / target.square().sum((1, 2)).clamp(min=1e-6)
+        for found, target in zip(features.values(), wanted)
+    ]
+    return torch.stack(gaps).mean(0)
 
 
 def keeping(kind: Any) -> Any:
