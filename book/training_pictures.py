@@ -19,7 +19,7 @@ import torch
 from nstlib.arbitrary import ArbitraryStyle
 from nstlib.johnson import TransformerNet
 
-STEPS = {"adain": (0, 1200, 6400), "johnson": (1000, 10000, 40000)}
+STEPS = {"adain": (0, 1200, 6400), "johnson": (1000, 10000, 100000)}
 PAIRS = (("astronaut", "wave"), ("coffee", "marble"))
 SIDE = 256
 HERE = Path(__file__).parent
