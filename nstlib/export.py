@@ -244,8 +244,6 @@ def _metadata(model: Model, sides: tuple[int, int] | None, half: bool) -> dict[s
 
 def _to_onnx(graph: Graph, fixed: bool, opset: int) -> Any:
     """Return the ONNX model of a graph, for fixed or free sizes."""
-    from onnx_ir import passes
-
     free = {name: None if fixed else _free(name, example) for name, example in graph.inputs.items()}
     with torch.no_grad(), _quiet():
         program = torch.onnx.export(
@@ -259,13 +257,22 @@ def _to_onnx(graph: Graph, fixed: bool, opset: int) -> Any:
             verbose=False,
         )
     assert program is not None
-    # source locations are of no use elsewhere, and take a tenth of the file
-    passes.Sequential(passes.common.ClearMetadataAndDocStringPass(), passes.common.RemoveUnusedNodesPass())(
-        program.model
-    )
     proto = program.model_proto
-    del proto.graph.value_info[:]
+    read = _tidy(proto.graph)
+    kept = [tensor for tensor in proto.graph.initializer if tensor.name in read]
+    del proto.graph.initializer[:]
+    proto.graph.initializer.extend(kept)
     return proto
+
+
+def _tidy(graph: Any) -> set[str]:
+    """Remove source locations, which take a tenth of the file, and return the names that the graph reads."""
+    del graph.value_info[:], graph.metadata_props[:]
+    read = {output.name for output in graph.output}
+    for node in graph.node:
+        del node.metadata_props[:]
+        read |= {*node.input}.union(*(_tidy(one.g) for one in node.attribute if one.HasField("g")))
+    return read
 
 
 def _free(name: str, example: Tensor) -> dict[int, Any] | None:
