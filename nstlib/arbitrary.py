@@ -13,8 +13,8 @@ Several styles have weights w_k that sum to 1 at every position, and the transfe
     t = sum_k w_k transfer(content, style_k)
 
 For a strength alpha below 1, the photograph is one more style, with the weight 1 - alpha, and the papers decode this mean,
-t_alpha. With alpha = 0 the result isn't quite the photograph, because a decoder loses details. The library's own decoder,
-`ConditionedDecoder`, therefore adds the share 1 - alpha of what it loses:
+t_alpha. With alpha = 0 the result, decode(t_0), isn't quite the photograph, because a decoder loses detail. The library's
+own decoder, `ConditionedDecoder`, therefore adds the share 1 - alpha of what it loses:
 
     x_alpha = decode(t_alpha) + (1 - alpha) (content - decode(t_0))
 """
@@ -519,12 +519,12 @@ def blend(maps: Sequence[FeatureMaps], shares: Tensor) -> dict[str, Tensor]:
 
 
 def give_back(painted: Tensor, content: Tensor, own: Tensor, share: float | Tensor) -> Tensor:
-    """Return a result of less than full strength with what the decoder loses of the photograph.
+    """Add the detail that the decoder loses of the photograph to a result of less than full strength.
 
     Args:
         painted: the result, `(B, 3, H, W)`.
         content: the photograph, `(B, 3, H, W)`.
-        own: the photograph painted in its own style, `(B, 3, H, W)`.
+        own: what the decoder makes of the photograph at strength 0, decode(t_0), `(B, 3, H, W)`.
         share: the weight of the photograph, 1 - alpha.
     """
     # x_alpha = decode(t_alpha) + (1 - alpha) (content - decode(t_0))
