@@ -18,6 +18,9 @@ from common import Rate, make_parser, print_head, print_row, print_setup, square
 
 import nstlib as nst
 
+STRENGTHS = (1.0, 0.5)
+"""Below full strength the decoder of AdaIN, SANet and AdaAttN runs twice."""
+
 
 def open_file(path: Path, threads: int) -> Any:
     """Return a session of ONNX Runtime with as many threads as PyTorch."""
@@ -55,20 +58,29 @@ def main() -> None:
             half = nst.export(model, path.with_stem(f"{name}-half"), split=split, half=True, size=fixed, check=False)
             sizes[name] = [megabytes(exported.files), megabytes(half.files), f"{exported.difference:.1e}"]
             *readers, painter = (open_file(file, torch.get_num_threads()) for file in exported.files)
-            inputs = {"content": content.numpy(), "alpha": torch.ones(1).numpy()}
+            inputs: dict[str, Any] = {"content": content.numpy()}
             for reader in readers:
                 names = [one.name for one in reader.get_outputs()]
                 inputs |= dict(zip(names, reader.run(names, {"style": style.numpy()})))
             read = [model.encode_style(style)] if split else []
-            runs[f"{name} in ONNX Runtime"] = lambda painter=painter, inputs=inputs: painter.run(None, inputs)  # type: ignore[misc]
-            runs[f"{name} in PyTorch"] = lambda model=model, read=read: model.stylize(content, *read)  # type: ignore[misc]
+            for alpha in STRENGTHS:
+                given = {**inputs, "alpha": torch.tensor([alpha]).numpy()}
+                runs[f"{name} at {alpha} in ONNX Runtime"] = lambda painter=painter, given=given: painter.run(
+                    None, given
+                )  # type: ignore[misc]
+                runs[f"{name} at {alpha} in PyTorch"] = lambda model=model, style=read or [None], alpha=alpha: (  # type: ignore[misc]
+                    model.stylize(content, *style, alpha)
+                )
         rate = Rate()
         seconds = take_turns(runs, options.rounds, rate)
     print(rate)
-    print_head("network", "MB", "MB, half", "largest difference", "ms, ONNX Runtime", "ms, PyTorch")
+    columns = [(alpha, where) for alpha in STRENGTHS for where in ("ONNX Runtime", "PyTorch")]
+    print_head(
+        *("network", "MB", "MB, half", "largest difference"),
+        *(f"ms, {where}, alpha {alpha}" for alpha, where in columns),
+    )
     for name, cells in sizes.items():
-        times = (f"{1000 * seconds[f'{name} in {where}']:.0f}" for where in ("ONNX Runtime", "PyTorch"))
-        print_row(name, *cells, *times)
+        print_row(name, *cells, *(f"{1000 * seconds[f'{name} at {alpha} in {where}']:.0f}" for alpha, where in columns))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,6 @@ from nstlib.johnson import Johnson
 from nstlib.utils.checks import check_int
 from nstlib.utils.files import check_writable, expand_home, write_atomically
 from nstlib.utils.image import load_image
-from nstlib.utils.tiling import crop
 
 OPSET = 20
 """The default version of ONNX's operator set."""
@@ -192,16 +191,15 @@ def _paint_any(model: ArbitraryStyle, inputs: Mapping[str, Tensor]) -> Tensor:
     codes = [code, model.encode_features(maps)]  # the photograph is one more style, with the remaining weight
     shares = torch.stack([alpha, 1 - alpha])[..., None, None]  # (2, 1, 1, 1)
     changes = [model.change(maps, one, opacity) for one in codes]
-
-    def decode(changed: Mapping[str, Tensor]) -> Tensor:
-        return crop(model.decoder(changed), content.shape[2], content.shape[3])
-
-    painted = decode(blend(changes, shares))
+    painted = model._decode(blend(changes, shares), content, math.inf)
     if model.conditioned:
         names, parts = zip(*changes[1].items())
         # at full strength nothing is given back, so the decoder need not paint the photograph in its own style
         own = torch.cond(
-            (alpha < 1).all(), lambda *own: decode(dict(zip(names, own))), lambda *own: content.clone(), parts
+            (alpha < 1).all(),
+            lambda *own: model._decode(dict(zip(names, own)), content, math.inf),
+            lambda *own: content.clone(),
+            parts,
         )
         painted = give_back(painted, content, own, shares[1])
     return painted.clamp(0, 1)
