@@ -144,13 +144,10 @@ class AdaAttNObjective(ArbitraryObjective):
         return {layer: parameter_free_adaattn(c, s, layer, opacity.get(layer)) for layer in self.content_layers}
 
     def pair_terms(self, c: FeatureMaps, s: FeatureMaps, content: Tensor, style: Tensor) -> dict[str, Tensor]:
-        terms: dict[str, Tensor] = {}
-        if any(weight for term, weight in self.weight.items() if term != "identity"):
-            cs = self.paint(c, s)
-            painted = self.encoder(cs)
-            # L_gs = sum_l |mean - mean|^2 + |std - std|^2
-            terms["global"] = self.style_distance(painted, s)
-            terms |= self.picture_terms(cs, content, style)
+        cs = self.paint(c, s)
+        painted = self.encoder(cs)
+        # L_gs = sum_l |mean - mean|^2 + |std - std|^2
+        terms = {"global": self.style_distance(painted, s), **self.picture_terms(cs, content, style)}
         if self.weight["local"]:
             # L_lf = sum_l |f_l(cs) - AdaAttN*_l(c, s)|^2
             terms["local"] = self.content_distance(painted, self.content_target(c, s))

@@ -73,16 +73,14 @@ class AdaINObjective(ArbitraryObjective):
         return self.model.transfer(c, self.model.encode_style_features(s), opacity)
 
     def pair_terms(self, c: FeatureMaps, s: FeatureMaps, content: Tensor, style: Tensor) -> dict[str, Tensor]:
-        terms: dict[str, Tensor] = {}
-        if any(weight for term, weight in self.weight.items() if term != "identity"):
-            t = self.change(c, s)
-            cs = self.model.decoder(t)
-            painted = self.encoder(cs)
-            # L_c = |f(g(t)) - t|^2
-            terms["content"] = self.content_distance(painted, {"relu4_1": t["relu4_1"]})
-            # L_s = sum_l |mean - mean|^2 + |std - std|^2
-            terms["style"] = self.style_distance(painted, s)
-            terms |= self.picture_terms(cs, content, style)
+        t = self.change(c, s)
+        cs = self.model.decoder(t)
+        painted = self.encoder(cs)
+        # L_c = |f(g(t)) - t|^2
+        terms = {"content": self.content_distance(painted, {"relu4_1": t["relu4_1"]})}
+        # L_s = sum_l |mean - mean|^2 + |std - std|^2
+        terms["style"] = self.style_distance(painted, s)
+        terms |= self.picture_terms(cs, content, style)
         if self.weight["identity"]:
             # |T(c, c) - c|^2
             terms["identity"] = squared_error(self.paint(c, c), content)

@@ -244,7 +244,8 @@ class ArbitraryStyle(nn.Module, ABC):
             content: `(B, 3, H, W)` in [0, 1], of any size; or `(1, 4, H, W)` with opacity, which the result keeps.
                 Transparent pixels are left out of all statistics.
             style: `(B or 1, 3, h, w)` in [0, 1], `(1, 4, h, w)`, what `encode_style` returned, or a list of K of these.
-            alpha: strength in [0, 1]. 0 is the content, or with published weights the content painted in its own style.
+            alpha: strength in [0, 1]. 0 is the content. With a plain `Decoder` (published weights, or `nst train` without
+                `--decoder conditioned`), 0 is the content painted in its own style.
             style_weights: K numbers, the weight of each style. None is equal weights.
             mask: `(K, H, W)`, with sum 1 at every pixel: where each style applies, instead of style_weights.
 
@@ -278,13 +279,15 @@ class ArbitraryStyle(nn.Module, ABC):
                 weights of the training. 5 to 20 steps bring the result much closer to the painting, and take as long as the
                 same number of steps of Gatys. The styles must be pictures.
             tile: side of a tile in pixels. Pictures with no more pixels than a tile are painted as a whole.
-            progress: accepted for all methods; painting is too quick for a progress bar.
+            progress: accepted as for the other methods, and ignored: there is no progress bar.
 
         Returns:
             `(B, 3, H, W)` in [0, 1], or 4 channels if the content has 4.
 
         Raises:
-            MemoryError: the picture needs more memory than is available; the message names a size that fits.
+            ValueError: wrong arguments, as for a call. Also `refine` with an encoded style, with a model in half precision,
+                or for a method without an objective.
+            MemoryError: the picture needs more memory than is available; the message names a size that would fit, if any.
         """
         tile, steps = check_int("tile", tile, self.stride), check_int("refine", refine, 0)
         check_picture(content, "content", opacity=True)
@@ -437,7 +440,8 @@ class ArbitraryStyle(nn.Module, ABC):
             code = self._encode(style, tile)
         elif style.method != self.method:
             raise ValueError(
-                f"this style was encoded by {style.method!r}, and {self.method!r} needs its own encode_style"
+                f"this style was encoded by {style.method!r}, which {self.method!r} can't read: encode the painting with "
+                "the model that is to paint"
             )
         elif style.encoder_fingerprint not in ("", self.encoder.fingerprint):
             raise ValueError("this style was encoded with another encoder: encode it with the model that is to paint")
@@ -532,6 +536,6 @@ def give_back(painted: Tensor, content: Tensor, own: Tensor, share: float | Tens
 
 
 def register_arbitrary(model: type[ArbitraryStyle], objective: type[nn.Module] | None = None) -> None:
-    """Register a method for `nst.stylize` by its name, and for `nst train` with its objective."""
+    """Register a method for `nst.stylize` by its name. `refine` and `nst train` use its objective, if it has one."""
     options = ("weights", "encoder", "style_scale"), ("alpha", "style_weights", "mask", "refine", "tile", "progress")
     register(model.method, Method(model, lambda styles, **chosen: model.open(**chosen), *options, objective))

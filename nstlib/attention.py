@@ -57,7 +57,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, budget: int = BUDGET) -
     pairs = query.shape[1] == key.shape[1] and len(key) in (1, len(query))
     if not pairs or len(key) != len(value) or key.shape[2:] != value.shape[2:]:
         raise ValueError(
-            "a key has the query's channels, its batch or a batch of 1, and the value's pictures and positions, got "
+            "a key must have the query's channels, its batch size or 1, and the value's batch size and positions, got "
             f"query {tuple(query.shape)}, key {tuple(key.shape)} and value {tuple(value.shape)}"
         )
     # at least float32: the scores are unscaled sums, which half precision would round by whole units

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from nstlib.utils.checks import suggest
 from nstlib.weights import (
+    TORCHVISION,
     Network,
     Source,
     compare_keys,
@@ -47,9 +48,9 @@ class Backbone:
     nodes: Mapping[str, str] = field(default_factory=dict)
 
 
-def _numbered(names: str, prefix: str = "features.") -> dict[str, str]:
+def _numbered(names: str) -> dict[str, str]:
     """Number the names in 'conv1 relu1 ...' as the modules of an nn.Sequential."""
-    return {name: f"{prefix}{number}" for number, name in enumerate(names.split())}
+    return {name: f"features.{number}" for number, name in enumerate(names.split())}
 
 
 def _same(names: str) -> dict[str, str]:
@@ -65,10 +66,7 @@ _RESNET = Backbone(
 
 BACKBONES: dict[str, Backbone] = {
     "vgg19_mini": _VGG,
-    "vgg16": _VGG,
-    "vgg19": _VGG,
-    "vgg16_bn": _VGG,
-    "vgg19_bn": _VGG,
+    **dict.fromkeys(TORCHVISION, _VGG),
     "alexnet": Backbone(
         ("relu4",),
         ("relu1", "relu2", "relu3", "relu4", "relu5"),
@@ -150,7 +148,7 @@ class Graph(nn.Module):
         layers: the layers returned, shallowest first.
         channels: layer -> its number of channels.
         stride: layer -> pixels of the picture per position, as a power of 2.
-        least: the short side that the deepest of these layers needs, in pixels.
+        least: a short side in pixels that is enough for all of these layers: 64, 80 or 96.
         fingerprint: 16 hexadecimal digits that identify the weights.
     """
 
@@ -206,8 +204,7 @@ class Graph(nn.Module):
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """Return layer -> `(B, C, h, w)` for normalised pictures `(B, 3, H, W)`."""
-        features: dict[str, Tensor] = self.network(x)
-        return features
+        return self.network(x)
 
     def _reads(self, side: int) -> bool:
         try:

@@ -113,9 +113,13 @@ class Decoder(nn.Module):
         own, there = self.state_dict(), other.state_dict()
         lost = [key for key in there if key not in own or any(a > b for a, b in zip(there[key].shape, own[key].shape))]
         if other.channels != self.channels or lost:
-            what = f"channels {other.channels}" if other.channels != self.channels else f"weights {lost[0]!r}"
-            hint = ": take conditioned=True, or --decoder conditioned" if "center" in lost else ""
-            raise ValueError(f"a decoder with {what} can't start one of {self.channels} that lacks them{hint}")
+            hint = "; take conditioned=True, or --decoder conditioned" if "center" in lost else ""
+            why = f"it has {lost[0]!r}, which this decoder lacks or has smaller{hint}" if lost else ""
+            if other.channels != self.channels:
+                why = (
+                    f"its channels are {other.channels}, not {self.channels}: take the encoder that it was trained with"
+                )
+            raise ValueError(f"a decoder can't start from the trained one: {why}")
         for key, value in there.items():
             own[key].zero_()
             own[key][tuple(map(slice, value.shape))].copy_(value)

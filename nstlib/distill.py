@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nstlib.encoder import Encoder
-from nstlib.weights import imagenet_color
+from nstlib.weights import fold, imagenet_color
 
 LAYERS = tuple(f"{block}_{n}" for block, depth in enumerate((2, 2, 4, 4, 1), 1) for n in range(1, depth + 1))
 """The convolutions of the student, conv1_1 to conv5_1."""
@@ -165,12 +165,7 @@ class Student(nn.Module):
             assert conv.bias is not None
             weight, bias = conv.weight.detach().clone(), conv.bias.detach().clone()
             if layer in self.norms:
-                # y = gamma (w x + b - mean) / sqrt(var + eps) + beta
-                norm = self.norms[layer]
-                assert norm.running_var is not None
-                assert norm.running_mean is not None
-                scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-                weight, bias = weight * scale[:, None, None, None], (bias - norm.running_mean) * scale + norm.bias
+                weight, bias = fold(self.norms[layer].state_dict(prefix="norm."), (weight, bias), "norm")
             convs[f"conv{layer}"] = (weight.contiguous(), bias)
         return convs
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Literal, get_args
 
 import torch
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 from nstlib.backbones import BACKBONES, Graph, layers_of, load_layer_sequence
 from nstlib.losses import no_autocast
 from nstlib.utils.checks import check_int, check_layers, check_option, check_picture, suggest
+from nstlib.utils.files import expand_home
 from nstlib.weights import Network, Padding, Source, fingerprint, imagenet_color
 
 Pooling = Literal["max", "average", "l2"]
@@ -76,7 +76,8 @@ class Encoder(nn.Module):
         fingerprint: 16 hexadecimal digits that identify the weights.
 
     Raises:
-        FileNotFoundError: the weights are not on this machine and can't be downloaded.
+        ValueError: an unknown network, path (as text), layer, pooling or padding, or weights that don't fit.
+        OSError: the weights can't be read, or are neither on this machine nor downloadable.
 
     Example:
         >>> encoder = Encoder(layers=["relu1_1", "relu4_1"])
@@ -108,7 +109,7 @@ class Encoder(nn.Module):
         check_option("pooling", pooling, get_args(Pooling))
         if padding is not None:
             check_option("padding", padding, get_args(Padding))
-        if isinstance(name, str) and name not in BACKBONES and not Path(name).exists():
+        if isinstance(name, str) and name not in BACKBONES and not expand_home(name).exists():
             raise ValueError(f"no network or weights file {name!r}{suggest(name, tuple(BACKBONES))}")
         layers = None if layers is None else check_layers("layers", layers)
         if layers == ():
@@ -187,7 +188,8 @@ class Encoder(nn.Module):
             layers: those of the encoder's layers to return. None is all of them. A VGG stops after the deepest of them.
 
         Returns:
-            layer -> `(B, C, H / stride, W / stride)`, with sizes rounded down (up in ceil mode).
+            layer -> `(B, C, h, w)`. In a VGG, h = H / stride and w = W / stride, rounded down (up in ceil mode). In other
+            networks, they may be up to three positions smaller.
         """
         check_picture(pictures, "pictures", any_values=True)
         if min(pictures.shape[2:]) < self.least:

@@ -94,7 +94,7 @@ def export(
 
     Raises:
         ImportError: `pip install "nstlib[export]"` has not been run, or PyTorch is older than 2.9.
-        TypeError: the model has no trained network, as Gatys.
+        TypeError: the model has no trained network (Gatys, for example).
         ValueError: a path with another suffix, `split` for Johnson, or a file that paints something else than PyTorch.
         OSError: the file can't be written.
 
@@ -123,7 +123,7 @@ def export(
             proto = _to_onnx(graph, sides is not None, opset)
             if half:
                 _halve(proto)
-            for name, value in {**metadata, "graph": graph.about()}.items():
+            for name, value in metadata.items():
                 proto.metadata_props.add(key=name, value=value)
             written[file] = proto.SerializeToString()
         difference = _compare(model, graphs, written, sides, half) if check else None
@@ -145,13 +145,6 @@ class Graph(nn.Module):
     def forward(self, inputs: dict[str, Tensor]) -> Any:
         return self.compute(self.model, inputs)
 
-    def about(self) -> str:
-        """Return its signature for the metadata, such as `content, alpha, code -> painted`."""
-        given, found = (
-            dict.fromkeys(name.partition("/")[0] for name in names) for names in (self.inputs, self.outputs)
-        )
-        return f"{', '.join(given)} -> {', '.join(found)}"
-
 
 def _graphs(model: Model, path: Path, split: bool, sides: tuple[int, int] | None) -> dict[Path, Graph]:
     """Return the computation of every file."""
@@ -172,8 +165,7 @@ def _graphs(model: Model, path: Path, split: bool, sides: tuple[int, int] | None
 def _paint_one(model: Johnson, inputs: Mapping[str, Tensor]) -> Tensor:
     network = getattr(model.network, "_orig_mod", model.network)  # it may be compiled
     content, alpha = inputs["content"], inputs["alpha"]
-    painted: Tensor = content + alpha * (network(content).clamp(0, 1) - content)
-    return painted
+    return content + alpha * (network(content).clamp(0, 1) - content)
 
 
 def _encode(model: ArbitraryStyle, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

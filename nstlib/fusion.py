@@ -36,5 +36,4 @@ class FeatureFusion(nn.Module):
         if hasattr(self, "widen"):
             y = self.widen(y)
         y = F.interpolate(y, x.shape[2:])
-        merged: Tensor = self.merge_conv(x + y)
-        return merged
+        return self.merge_conv(x + y)

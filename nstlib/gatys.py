@@ -51,7 +51,7 @@ Init = Literal["content", "noise", "style"]
 Precision = Literal["float32", "bfloat16"]
 
 LEAST_SIDE = 64
-"""The shortest side of any scale of the pyramid in pixels, unless the picture itself is smaller."""
+"""The shortest side of any scale of the pyramid in pixels, unless the encoder needs more or the picture has less."""
 
 FLOAT32_TAIL = 0.1
 """With bfloat16, this share of the steps at full size, the last ones, is taken in float32."""
@@ -62,9 +62,9 @@ class Result:
     """The result of an optimisation so far.
 
     Attributes:
-        picture: `(B, 3, H, W)` in [0, 1], the best picture at the current scale.
-        losses: its losses before it was clamped: `total`, `content`, `style`, `tv`, and `style/<layer>` for every layer.
-            For a batch, these and the history are means over the pictures.
+        picture: `(B, 3, H, W)` in [0, 1], or `(1, 4, H, W)` with opacity: the best picture at the current scale.
+        losses: its losses before it was clamped: `content`, `style`, `tv` and `style/<layer>` for every layer, all without
+            their weights, and `total`, the weighted sum that is minimised. For a batch, these and the history are means.
         history: one entry per step: `step`, `size` (short side in pixels), `bits` (precision of the features, 32 or 16),
             `seconds` since the start, and `total`, `content`, `style` and `tv`.
     """
@@ -87,7 +87,8 @@ class Gatys(nn.Module):
         layer_weights: weights of the style layers by name, which are divided by their sum. None weights them equally.
         tv_weight: weight of the total variation, which removes grain.
         tv_norm: `"l2"` or `"l1"`.
-        normalize_losses: divide every term by its value for features of zero. False is the paper's scale.
+        normalize_losses: divide the content and the style loss of every layer by its value for features of zero. False is
+            the papers' scale.
         optimizer: `"lbfgs"` or `"adam"`.
         steps: total number of steps over all scales.
         learning_rate: None is 1 for L-BFGS and 0.02 for Adam.
@@ -103,8 +104,8 @@ class Gatys(nn.Module):
             content's size.
         style_scale: size of the style's short side relative to the content's. A larger style has broader strokes. A style
             is never enlarged: if it has too few pixels, it is used at its own size, with a warning.
-        pooling: pooling of the encoder, `"max"`, `"average"` or `"l2"`.
-        padding: padding of the encoder. None is the network's own.
+        pooling: pooling of a new encoder, `"max"`, `"average"` or `"l2"`. An `Encoder` that is given keeps its own.
+        padding: padding of a new encoder. None is the network's own.
         seed: seed of the noise.
 
     Raises:
@@ -207,7 +208,7 @@ class Gatys(nn.Module):
 
         Raises:
             ValueError: pictures, masks or weights that don't fit together.
-            MemoryError: the picture needs more memory than is available; the message names a size that fits.
+            MemoryError: the picture needs more memory than is available; the message names a size that would fit, if any.
             RuntimeError: the call is made inside `torch.inference_mode()`.
         """
         *_, result = self.iterate(
@@ -224,7 +225,7 @@ class Gatys(nn.Module):
         return result
 
     def stylize(self, content: Tensor, style: Tensor | Sequence[Tensor] | None = None, **options: Any) -> Tensor:
-        """Return the picture alone, `(B, 3, H, W)` in [0, 1]. Takes the options of a call."""
+        """Return the picture alone, `(B, 3, H, W)` in [0, 1], or 4 channels if the content has 4. Takes a call's options."""
         return self(content, style, **options).picture
 
     def iterate(
@@ -332,7 +333,7 @@ class Gatys(nn.Module):
         sizes = [
             (round(height / 2**k), round(width / 2**k))
             for k in range(len(self.shares))
-            if k == 0 or min(height, width) / 2**k >= LEAST_SIDE
+            if k == 0 or min(height, width) / 2**k >= max(LEAST_SIDE, self.encoder.least)
         ]
         shares, left, scales = self.shares[-len(sizes) :], self.steps, []
         for k, size in enumerate(sizes[::-1]):

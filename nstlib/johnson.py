@@ -50,7 +50,7 @@ from nstlib.utils.image import WRITABLE
 from nstlib.utils.memory import enough_memory
 from nstlib.utils.opacity import split_opacity
 from nstlib.utils.tiling import crop, pad_to_multiple
-from nstlib.weights import SHIPPED, SUFFIXES, Source, read_checkpoint, select
+from nstlib.weights import SHIPPED, Source, read_checkpoint, select
 
 Norm = Literal["instance", "batch"]
 
@@ -62,7 +62,7 @@ BAND = 64
 
 
 class TransformerNet(nn.Module):
-    """The network that paints: 3 downsampling convolutions, 5 residual blocks, 3 upsampling convolutions.
+    """The network that paints: 3 convolutions (2 downsample), 5 residual blocks, 3 convolutions (2 upsample first).
 
     Args:
         width: channels at full resolution. The blocks have 4 times as many. 32 is the paper's (1,679,235 parameters), and 8
@@ -89,7 +89,7 @@ class TransformerNet(nn.Module):
         self.up1, self.norm4 = _conv(4 * width, 2 * width, 3), _norm(2 * width, norm)
         self.up2, self.norm5 = _conv(2 * width, width, 3), _norm(width, norm)
         self.out = _conv(width, 3, 9)
-        # Before training, every block returns its input, and the picture is grey
+        # Before training, every block returns its input, and the picture's values vary around 0.5
         for block in self._blocks():
             nn.init.zeros_(block.norm2.weight)
         nn.init.constant_(self.out.bias, 0.5)  # type: ignore[arg-type]
@@ -113,7 +113,7 @@ class TransformerNet(nn.Module):
         - Tensors are in channels-last format, in which convolutions and normalisation are fastest.
         - Upsampling and the following convolution become one transposed convolution (`convolve_upsampled`): 4/9 of the work.
         - The last convolution computes 2 x 2 pixels at a time (`_four_pixels`): 12 channels take no longer than 3.
-        - Normalisation and ReLU run in place, on bands of rows that stay in the cache.
+        - Normalisation runs on bands of rows that stay in the cache. Normalisation and ReLU overwrite their input.
 
         `opacity`, `(1, 1, H, W)` in [0, 1], is the weight of each pixel in instance normalisation.
         """
@@ -265,8 +265,8 @@ class Johnson(nn.Module):
 
     Args:
         network: a trained network.
-        metadata: facts about it: style, data, steps, losses, ...
-        grams: the painting's Gram matrices, layer -> `(1, C, C)`, which `refine` needs.
+        metadata: facts about it: style, data, steps, losses, ... `refine` needs those of `JohnsonObjective.describe()`.
+        grams: the painting's Gram matrices, layer -> `(1, C, C)`, which `refine` needs too.
 
     Example:
         >>> from nstlib import samples
@@ -346,18 +346,14 @@ class Johnson(nn.Module):
         if len(styles) != 1:
             raise ValueError(f"johnson paints in one style at a time, got {len(styles)}; shipped styles: {shipped}")
         (style,) = styles
-        if isinstance(style, (str, os.PathLike)):
-            name, path, suffix = os.fspath(style), Path(style), Path(style).suffix.lower()
-            weights = suffix in SUFFIXES or (path.is_file() and suffix not in WRITABLE)
-            if name in cls.styles() or not (weights or suffix):
-                return cls.pretrained(name)
-            if weights:
-                return cls.from_checkpoint(path)
-        what = repr(os.fspath(style)) if isinstance(style, (str, os.PathLike)) else f"a {type(style).__name__}"
-        raise ValueError(
-            f"a Johnson network is trained for one style, so style is the name of a shipped one ({shipped}) or a "
-            f"weights file, not a picture: got {what}"
-        )
+        if not isinstance(style, (str, os.PathLike)) or Path(style).suffix.lower() in WRITABLE:
+            raise ValueError(
+                f"a Johnson network is trained for one style, so style is the name of a shipped one ({shipped}) or a "
+                f"weights file, not a picture: got {style if isinstance(style, str) else type(style).__name__!r}"
+            )
+        if style in cls.styles() or not (Path(style).suffix or Path(style).is_file()):
+            return cls.pretrained(str(style))
+        return cls.from_checkpoint(style)
 
     def save(self, path: str | os.PathLike[str], *, half: bool = False) -> Path:
         """Write the network as a safetensors file, whole or not at all, for `from_checkpoint`.
@@ -392,7 +388,7 @@ class Johnson(nn.Module):
             alpha: strength in [0, 1]. The network knows one strength only, so the result is blended with the photograph
                 pixel by pixel: `alpha * result + (1 - alpha) * content`.
             refine: number of steps of L-BFGS on the pixels that follow, on the loss that the network was trained with.
-            progress: accepted for all methods; painting is too quick for a progress bar.
+            progress: accepted as for the other methods, and ignored: there is no progress bar.
 
         Returns:
             `(B, 3, H, W)` in [0, 1], or 4 channels as the content has.
@@ -400,7 +396,7 @@ class Johnson(nn.Module):
         Raises:
             ValueError: a wrong shape, range or alpha, a style picture, or refine with weights in half precision or without
                 the painting's Gram matrices, as published weights are.
-            MemoryError: the picture needs more memory than is available; the message names the largest size that fits.
+            MemoryError: the picture needs more memory than is available; the message names a size that would fit, if any.
         """
         if style is not None:
             raise ValueError("a Johnson network is trained for one style and takes no style picture: leave style out")
@@ -424,9 +420,10 @@ class Johnson(nn.Module):
     def _loss(self) -> PerceptualLoss:
         """Return the loss that the network was trained with."""
         about, dtype = self.metadata, self.network.out.weight.dtype
-        if not self.grams:
+        if not self.grams or "content_layers" not in about:
             raise ValueError(
-                "refine needs the painting's Gram matrices: nst train writes them into weights.safetensors"
+                "refine needs the painting's Gram matrices and the settings of the training: nst train writes them into "
+                "weights.safetensors"
             )
         if dtype in (torch.float16, torch.bfloat16):
             raise ValueError(f"refine optimises in float32, and this model is {dtype}: call float() on it first")

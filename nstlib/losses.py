@@ -50,8 +50,8 @@ def gram_matrix(features: Tensor, mask: Tensor | None = None) -> Tensor:
             # G = F F^T / HW
             gram: Tensor = _Gram.apply(features)
             return gram / features.shape[2:].numel()
-        if mask.shape[1:] != (1, *features.shape[2:]):
-            raise ValueError(f"features {tuple(features.shape)} need a mask (B, 1, H, W), got {tuple(mask.shape)}")
+        if mask.shape[1:] != (1, *features.shape[2:]) or len(mask) not in (1, len(features)):
+            raise ValueError(f"features {tuple(features.shape)} need a mask (B or 1, 1, H, W), got {tuple(mask.shape)}")
         f = _at_least_float32(features).flatten(2)  # (B, C, HW)
         m = mask.to(f.dtype).flatten(2)  # (B, 1, HW)
         # G = F diag(m) F^T / sum m
@@ -178,7 +178,7 @@ def style_loss(gram: Tensor, target: Tensor) -> Tensor:
         >>> style_loss(torch.zeros(1, 4, 4), 2 * torch.ones(1, 4, 4)).item()
         1.0
     """
-    if gram.ndim != 3 or gram.shape[1] != gram.shape[2] or gram.shape[1:] != target.shape[1:]:
+    if gram.ndim != 3 or gram.shape[1] != gram.shape[2] or target.shape not in (gram.shape, (1, *gram.shape[1:])):
         raise ValueError(
             f"style_loss takes two Gram matrices (B, C, C), got {tuple(gram.shape)} and {tuple(target.shape)}; "
             "call gram_matrix on features first"
@@ -195,7 +195,7 @@ def total_variation(picture: Tensor, *, norm: Literal["l1", "l2"] = "l2") -> Ten
         norm: `"l2"` squares the differences. `"l1"` takes their absolute values, which keeps edges sharper.
 
     Returns:
-        The mean over pixels and channels, which does not depend on the size of the picture.
+        The mean of the vertical differences plus that of the horizontal ones, whatever the size of the picture.
 
     Example:
         >>> total_variation(torch.tensor([[[[0.0, 1.0], [0.0, 1.0]]]])).item()

@@ -7,8 +7,8 @@ features of the picture, the photograph and the painting at a layer:
     gram        |G(F) - G(A)|^2 / |G(A)|^2                                               correlations of channels
     moments     (|mean(F) - mean(A)|^2 + |std(F) - std(A)|^2) / (|mean(A)|^2 + |std(A)|^2)
 
-Each metric is the mean over layers. It is 0 if the features agree and 1 if they are all zero, and has no upper bound. The
-metrics are squared distances, so half the number means 0.7 times the distance.
+Each metric is the mean over layers. It is 0 if the features agree and 1 if those of the picture are all zero, and has no
+upper bound. The metrics are squared distances, so half the number means 0.7 times the distance.
 
 A metric sees only what its network sees. The network that a method was trained with judges this method too kindly, so use a
 second one as well. The style distance ignores where in the picture the style is, and the content distance is lowest for the

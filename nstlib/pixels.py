@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 MAX_PIXEL_STEP = 0.5
-"""No step of L-BFGS changes a pixel by more than this. Without a line search, it sometimes proposes far longer steps."""
+"""No step of L-BFGS changes a value of `Canvas.z` by more than this. It has no line search, and may propose far more."""
 
 
 class Canvas(nn.Module):
@@ -111,13 +111,15 @@ def refine(picture: Tensor, loss: Callable[[Tensor], Tensor], *, steps: int) -> 
         try:
             for step in range(steps + 1):  # the last one only evaluates the final picture
                 # At first L-BFGS knows nothing about the curvature and would hardly move. With so few steps, none should be
-                # wasted, so the first one goes down the gradient until some pixel has changed by 0.1
+                # wasted, so the first one goes down the gradient until some value of z has changed by 0.1
                 optimizer.param_groups[0]["lr"] = 1e12 if step == 0 else 1.0
                 before, losses = take_step(
                     optimizer, canvas, lambda x: {"total": loss(x)}, reach=0.1 if step == 0 else MAX_PIXEL_STEP
                 )
                 if not math.isfinite(losses["total"]):
-                    warnings.warn(f"the loss was no longer finite at step {step}: kept the best before", stacklevel=2)
+                    warnings.warn(
+                        f"the loss was not finite at step {step}: kept the best picture before it", stacklevel=2
+                    )
                     break
                 if losses["total"] < least:
                     best, least = before, losses["total"]

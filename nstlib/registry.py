@@ -1,4 +1,4 @@
-"""The registry: what `nst.stylize`, `nst.train` and the command line know about each method.
+"""The registry: what `nst.stylize`, `refine` and the command line know about each method.
 
 `nst.stylize(method="mine")` works as soon as `register("mine", Method(...))` has run.
 """
@@ -21,7 +21,8 @@ class Method:
         open: `open(styles, **model_options)` returns a model with its weights.
         model_options: names of the options of `open`.
         picture_options: names of the options of `model.stylize`.
-        objective: the class of its objective, which takes a model and the weights of the terms. None if nothing is trained.
+        objective: the class of its objective, which takes what is trained (for Johnson the network, else the model). None
+            if nothing is trained.
         takes_pictures: whether styles are pictures. If not, `open` interprets them.
         open_regions: whether its masks may leave parts of the picture without a style.
         video_options: names of the options for the frames of a video: `steady` blends every result with the last one, see

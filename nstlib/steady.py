@@ -108,9 +108,9 @@ def follow(before: Before, frame: Tensor) -> tuple[Before, Tensor]:
     if old.shape != now.shape:
         return Before(now, before.result[:, :3]), torch.zeros_like(now[:, :1])
     flow = motion(old, now)
-    # w = exp(-(d / TOLERANCE)^4), d: the largest difference of the three colours
     moved = Before(warp(old, flow), warp(before.result[:, :3], flow.to(before.result)))
     difference = F.avg_pool2d(moved.frame - now, 5, 1, 2).abs().amax(1, keepdim=True)
+    # w = exp(-(d / TOLERANCE)^4), d: the largest difference of the three colours
     trust = (-((difference / TOLERANCE) ** 4)).exp()  # (1, 1, H, W)
     trust = -F.max_pool2d(-trust, 5, 1, 2)  # strokes are broader than the edges that they follow
     trust = trust * _shift(torch.ones_like(trust), flow, outside="zeros")  # 0 for pixels from outside the last frame

@@ -59,8 +59,9 @@ def stylize(
             - `mask` (all but Johnson): the region of each painting. Either a tensor `(K, H, W)` for K paintings, as the
               method's class takes it, or files, which are scaled to the photograph: one grey picture per painting, or
               one map of colours; see `nstlib.utils.masks.read_masks`. Parts that no grey mask covers stay a photograph.
-            - `alpha` (all but Gatys): strength in [0, 1], where 0 is the photograph. AdaIN, SANet and AdaAttN blend the
-              features of painting and photograph; Johnson blends its result with the photograph, pixel by pixel.
+            - `alpha` (all but Gatys): strength in [0, 1], where 0 is the photograph (or, with weights that have the papers'
+              plain decoder, the photograph painted in its own style). AdaIN, SANet and AdaAttN blend the features of
+              painting and photograph; Johnson blends its result with the photograph, pixel by pixel.
             - `refine` (all but Gatys): number of steps of L-BFGS on the pixels that follow. 5 to 20 bring the result much
               closer to the painting.
             - `weights` (AdaIN, SANet, AdaAttN): a file of trained weights instead of those in the package.
@@ -70,8 +71,9 @@ def stylize(
 
     Raises:
         ValueError: an unknown method, style or option value, or pictures that don't fit.
-        TypeError: an option that the method doesn't have.
-        MemoryError: the picture needs more memory than is available; the message names a size that fits.
+        OSError: a picture, a mask or a file of weights is missing, damaged or can't be downloaded.
+        TypeError: an option that the method doesn't have, or a picture of a type that `load_image` doesn't read.
+        MemoryError: the picture needs more memory than is available; the message names a size that would fit, if any.
 
     Example:
         >>> from nstlib import samples
@@ -164,8 +166,8 @@ def _begin(photograph: Tensor, before: Before | None, steps: int) -> dict[str, A
     moved, trust = follow(before, photograph)
     if trust.mean() < CUT:
         return {}
-    # Where something new has appeared, keep the strokes and change the picture beneath them. A photograph would remain one
-    # there, because the style of the picture as a whole is right already
+    # Where something new has appeared, keep the strokes and change only the picture beneath them. A patch of photograph
+    # would hardly be painted in so few steps, because the style loss of the picture as a whole is already low
     return {"init": (moved.result + (1 - trust) * (photograph[:, :3] - moved.frame)).clamp(0, 1), "steps": steps}
 
 

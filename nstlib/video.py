@@ -81,7 +81,7 @@ def paint_video(
     settings: object = None,
     progress: bool = True,
 ) -> int:
-    """Paint a video or an animation frame by frame, and keep its timing and its sound.
+    """Paint a video or an animation frame by frame, and keep its timing and, in a video file, its sound.
 
     Video files need `pip install "nstlib[video]"`. The result is H.264 (VP9 in WebM) in BT.709 colours, with square pixels,
     and upright. The sound is copied, or re-encoded if the container can't hold it. Until the result is complete, painted
@@ -95,7 +95,7 @@ def paint_video(
             `.apng` or `.png`. Written whole or not at all.
         paint: `(frame, before) -> result`, which `nstlib.stylize.make_stylizer` makes. The frame is `(1, 3, H, W)` in
             [0, 1], or `(1, 4, H, W)` with opacity. `before`, a `nstlib.steady.Before`, holds the last frame and its result,
-            rounded to half precision; it is None for the first. All results have one size.
+            rounded to half precision; it is None for the first. All results must have the same size.
         settings: what decides how `paint` paints, as anything with a meaningful `repr`.
         progress: show a bar.
 

@@ -34,9 +34,6 @@ from nstlib.utils.files import expand_home, open_file, write_atomically
 FORMAT = 1
 """The version of our own file format, `format_version` in the metadata."""
 
-SUFFIXES = (".safetensors", ".pth", ".pt", ".model")
-"""The usual suffixes of weights files. Files are recognised by their content, whatever their name."""
-
 SHIPPED = {
     "vgg19_mini": "87805c77170d9a6d64e5deb802e4a314ad42e672461fab0e86ad7c638cc73232",
     "adain": "68b84056b9a4da62738491f843985a96032d79b8e0aeec42e38577de264c66b3",
@@ -331,11 +328,11 @@ def _name_numbered(state: Mapping[str, Tensor]) -> tuple[dict[str, Pair], Pair, 
     for previous, index in zip([*numbers[:1], *numbers], numbers):
         block, number = (block + 1, 1) if index - previous > step else (block, number + 1)
         pair = pairs[index]
-        convs[f"conv{block}_{number}"] = _fold(state, pair, f"{prefix}{index + 1}") if batch_norm else pair
+        convs[f"conv{block}_{number}"] = fold(state, pair, f"{prefix}{index + 1}") if batch_norm else pair
     return convs, color, normalised
 
 
-def _fold(state: Mapping[str, Tensor], conv: Pair, norm: str) -> Pair:
+def fold(state: Mapping[str, Tensor], conv: Pair, norm: str) -> Pair:
     """Fold a batch normalisation into the convolution before it."""
     (weight, bias), (scale, shift) = conv, _pair(state, norm)
     mean, var = state[f"{norm}.running_mean"], state[f"{norm}.running_var"]

@@ -282,11 +282,11 @@ ERRORS: dict[str, tuple[tuple[Shape, Shape, Shape], str]] = {
         ((1, 3, 4, 4), (1, 2, 4, 4), (1, 3, 4, 4)),
         r"the query's channels, .*got query \(1, 3, 4, 4\), key \(1, 2, 4, 4\) and value \(1, 3, 4, 4\)",
     ),
-    "positions": (((1, 3, 4, 4), (1, 3, 2, 4), (1, 3, 4, 2)), "the value's pictures and positions"),
-    "layouts": (((1, 3, 4, 4), (1, 3, 4, 4), (1, 3, 16)), "the value's pictures and positions"),
-    "pictures of the style": (((2, 3, 4, 4), (2, 3, 4, 4), (1, 3, 4, 4)), "the value's pictures and positions"),
-    "batches": (((4, 3, 4, 4), (2, 3, 4, 4), (2, 3, 4, 4)), "its batch or a batch of 1"),
-    "one query": (((1, 3, 4, 4), (2, 3, 4, 4), (2, 3, 4, 4)), "its batch or a batch of 1"),
+    "positions": (((1, 3, 4, 4), (1, 3, 2, 4), (1, 3, 4, 2)), "the value's batch size and positions"),
+    "layouts": (((1, 3, 4, 4), (1, 3, 4, 4), (1, 3, 16)), "the value's batch size and positions"),
+    "pictures of the style": (((2, 3, 4, 4), (2, 3, 4, 4), (1, 3, 4, 4)), "the value's batch size and positions"),
+    "batches": (((4, 3, 4, 4), (2, 3, 4, 4), (2, 3, 4, 4)), "its batch size or 1"),
+    "one query": (((1, 3, 4, 4), (2, 3, 4, 4), (2, 3, 4, 4)), "its batch size or 1"),
 }
 
 

@@ -227,8 +227,8 @@ def test_the_colours_of_a_map_are_taken_from_the_top_left_row_by_row() -> None:
 @pytest.mark.parametrize(
     ("count", "styles", "sentence"),
     [
-        (2, 3, "give one grey mask for each painting, or a single map of their colours: 3, not 2"),
-        (2, 1, "give one grey mask for each painting, or a single map of their colours: 1, not 2"),
+        (2, 3, "or a single map of their colours, got 2 files for 3 paintings"),
+        (2, 1, "or a single map of their colours, got 2 files for 1 painting"),
         (1, 3, "has 2 flat colours, and there are 3 paintings"),
     ],
 )

@@ -276,12 +276,12 @@ def test_a_conditioned_decoder_grows_by_blocks_and_skips() -> None:
 
 def test_a_decoder_of_another_kind_starts_nothing() -> None:
     cases: list[tuple[Decoder, Decoder, str]] = [
-        (decoder(4, 6, 8, 12), decoder(), r"'relu4_1': 10\} can't start one of .*'relu4_1': 12\}"),
+        (decoder(4, 6, 8, 12), decoder(), r"'relu4_1': 10\}, not .*'relu4_1': 12\}: take the encoder"),
         (decoder(5, 6, 8, 10), decoder(), "channels"),
-        (decoder(), decoder(skips=ADAATTN), r"with weights 'convs\.conv3_4\.weight' can't start one"),
-        (decoder(skips=ADAATTN), decoder(skips=ALL), "can't start one"),
-        (decoder(), conditioned(blocks=0), r"can't start one .*: take conditioned=True, or --decoder conditioned$"),
-        (conditioned(blocks=1), conditioned(blocks=2), "can't start one"),
+        (decoder(), decoder(skips=ADAATTN), r"it has 'convs\.conv3_4\.weight', which this decoder lacks"),
+        (decoder(skips=ADAATTN), decoder(skips=ALL), "can't start from"),
+        (decoder(), conditioned(blocks=0), r"it has .*; take conditioned=True, or --decoder conditioned$"),
+        (conditioned(blocks=1), conditioned(blocks=2), "can't start from"),
     ]
     for new, old, words in cases:
         before = {key: value.clone() for key, value in new.state_dict().items()}

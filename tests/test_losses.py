@@ -418,7 +418,15 @@ ERRORS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "mask of another size": (
         lambda: gram_matrix(torch.zeros(1, 3, 4, 4), torch.zeros(1, 1, 8, 8)),
-        r"\(1, 3, 4, 4\) need a mask \(B, 1, H, W\), got \(1, 1, 8, 8\)",
+        r"\(1, 3, 4, 4\) need a mask \(B or 1, 1, H, W\), got \(1, 1, 8, 8\)",
+    ),
+    "masks of other pictures": (
+        lambda: gram_matrix(torch.zeros(1, 3, 4, 4), torch.zeros(3, 1, 4, 4)),
+        r"\(1, 3, 4, 4\) need a mask \(B or 1, 1, H, W\), got \(3, 1, 4, 4\)",
+    ),
+    "Gram matrices of other pictures": (
+        lambda: style_loss(torch.zeros(1, 3, 3), torch.zeros(3, 3, 3)),
+        r"takes two Gram matrices \(B, C, C\), got \(1, 3, 3\) and \(3, 3, 3\)",
     ),
     "mask with channels": (
         lambda: gram_matrix(torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 4)),

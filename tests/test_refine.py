@@ -200,8 +200,12 @@ def test_training_and_saving_keep_the_grams(tmp_path: Path) -> None:
 
 
 def test_weights_without_grams_cannot_refine() -> None:
-    with pytest.raises(ValueError, match=r"Gram matrices: nst train writes them into weights\.safetensors"):
-        nst.Johnson(TransformerNet(width=2)).stylize(CONTENT, refine=1)
+    grams = nst.Johnson.pretrained("wave").grams
+    for model in (nst.Johnson(TransformerNet(width=2)), nst.Johnson(TransformerNet(width=2), grams=grams)):
+        with pytest.raises(
+            ValueError, match=r"settings of the training: nst train writes them into weights\.safetensors"
+        ):
+            model.stylize(CONTENT, refine=1)
 
 
 def test_johnson_refines_what_is_seen_and_refuses_before_it_paints(monkeypatch: pytest.MonkeyPatch) -> None:

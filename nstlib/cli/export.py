@@ -25,6 +25,9 @@ and the strength `alpha` from 0 to 1 as (1,). The output is `painted`, which has
 written, ONNX Runtime paints with it, and the result is compared with PyTorch's. Needs: pip install "nstlib[export]"
 """
 
+NETWORKS = tuple(name for name, method in METHODS.items() if method.objective is not None)
+"""The methods that have a network."""
+
 OPTIONS: dict[str, dict[str, Described]] = {
     "": {
         "out": (expand_home, "the file to write, OUT.onnx (needed)", None),
@@ -46,15 +49,10 @@ OPTIONS: dict[str, dict[str, Described]] = {
 """Group -> option -> its type, its help text, and its default."""
 
 
-def _list_methods() -> tuple[str, ...]:
-    """Return the methods that have a network."""
-    return tuple(name for name, method in METHODS.items() if method.objective is not None)
-
-
 def parser() -> Parser:
     """Return the parser of this command."""
     command = Parser("export", "nst export METHOD -o OUT.onnx [options]", HELP)
-    command.add_argument("method", metavar="METHOD", help=f"one of: {', '.join(_list_methods())}")
+    command.add_argument("method", metavar="METHOD", help=f"one of: {', '.join(NETWORKS)}")
     for title, options in OPTIONS.items():
         command.add(options, title)
     return command
@@ -63,7 +61,7 @@ def parser() -> Parser:
 def run(options: Options, say: Say) -> int:
     """Run the command, and return the exit status."""
     given, method = vars(options), options.method
-    check_option("method", method, _list_methods())
+    check_option("method", method, NETWORKS)
     if "out" not in given:
         raise UsageError("nowhere to write: name a file with -o")
     chosen = check_taken(method, given, list_takers(OPTIONS))

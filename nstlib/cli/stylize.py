@@ -6,6 +6,7 @@ import inspect
 import sys
 from argparse import BooleanOptionalAction
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -166,7 +167,7 @@ def run(options: Options, say: Say) -> int:
     for out, styles in jobs:  # all paintings are read before the first picture is painted
         paintings = [sample(style, None) if METHODS[method].takes_pictures else style for style in styles]
         if "save_every" in chosen:
-            common["callback"] = _save_along(chosen["save_every"], out)
+            common["callback"] = partial(_save_along, chosen["save_every"], out)
         common["progress"] = progress and kind == "picture"
         paints.append(make_stylizer(paintings, method=method, **shared, **common))
 
@@ -255,15 +256,11 @@ def _read_options(method: str, chosen: Mapping[str, Any], content: str, size: in
     return options
 
 
-def _save_along(every: int, out: Path) -> Callable[[Result], None]:
-    """Return a callback of `Gatys` that writes the picture so far beside `out`."""
-
-    def save(result: Result) -> None:
-        step = int(result.history[-1]["step"])
-        if step % every == 0:
-            save_image(result.picture, _along(out, step))
-
-    return save
+def _save_along(every: int, out: Path, result: Result) -> None:
+    """Write the picture so far beside `out`, if the number of its step is a multiple of `every`."""
+    step = int(result.history[-1]["step"])
+    if step % every == 0:
+        save_image(result.picture, _along(out, step))
 
 
 def _along(out: Path, step: int) -> Path:

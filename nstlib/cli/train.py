@@ -27,7 +27,7 @@ from nstlib.johnson import Johnson, JohnsonObjective, TransformerNet
 from nstlib.objective import Objective
 from nstlib.registry import METHODS
 from nstlib.training import PRESETS, TrainingOptions, train
-from nstlib.utils.checks import check_option, suggest
+from nstlib.utils.checks import check_option
 from nstlib.utils.files import check_writable, expand_home
 from nstlib.utils.image import load_image
 
@@ -37,7 +37,7 @@ HELP = """\
 Train a network on a folder of photographs. Examples:
 
   nst train johnson --style painting.jpg --content photos/ --out-dir run/ --steps 10000
-  nst train johnson --style swirl --content photos/ --out-dir run/ --preset smoke       a minute on a CPU: does it all work?
+  nst train johnson --style swirl --content photos/ --out-dir run/ --preset smoke       a test run of a minute on a CPU
   torchrun --nproc-per-node 4 -m nstlib train johnson --style painting.jpg --content photos/ --out-dir run/ --batch-size 16
 
 johnson learns the style of one painting. Afterwards, any picture takes one forward pass. The command first prints how many
@@ -79,7 +79,7 @@ OPTIONS: dict[str, dict[str, Described]] = {
         "steps": (int, "total number of steps", "needed without a preset"),
         "batch_size": (int, "pictures per step, over all processes together"),
         "size": (int, "side of the crops in pixels"),
-        "seed": (int, "of the first weights, the order of the pictures, and the crops"),
+        "seed": (int, "seed of the initial weights, of the order of the pictures and of their crops"),
         "save_every": (int, "steps between checkpoints"),
         "sample_every": (int, "steps between sample sheets"),
         "device": (str, "cpu, cuda or mps", "a GPU if there is one"),
@@ -156,7 +156,6 @@ def run(options: Options, say: Say) -> int:
     if "preset" in given:
         check_option("preset", options.preset, tuple(PRESETS))
     loop = {**PRESETS.get(given.get("preset", ""), {}), **{name: given[name] for name in _LOOP if name in given}}
-    loop |= {"crop_scale": tuple(loop["crop_scale"])} if "crop_scale" in loop else {}
     if "steps" not in loop:
         raise ValueError("how long to train is not said: give --steps, 10000 for instance, or --preset smoke")
     chosen = check_taken(method, given, list_takers(OPTIONS))
@@ -185,7 +184,9 @@ def _objective(method: str, styles: Sequence[str], chosen: Mapping[str, Any], *,
     check_option("decoder", chosen.get("decoder", "plain"), ("plain", "conditioned"))
     model = kind(Encoder(chosen.get("encoder", "vgg19_mini")), conditioned=chosen.get("decoder") == "conditioned")
     if "init_from" in chosen:
-        _check_init_from(chosen["init_from"], tuple(ARBITRARY))
+        start = Path(chosen["init_from"])
+        if not start.exists() and not start.suffix:
+            check_option("weights", str(start), tuple(ARBITRARY))
         model.init_from(chosen["init_from"])
     weights = {name.removesuffix("_weight"): value for name, value in chosen.items() if name.endswith("_weight")}
     return objective(model, balance=chosen.get("balance", 0.0), **weights)
@@ -201,20 +202,10 @@ def _johnson(styles: Sequence[str], chosen: dict[str, Any], *, small: bool) -> O
     if start is None:
         network = TransformerNet((8 if small else 32) if width is None else width, norm=norm or "instance")
         return JohnsonObjective(network, painting, name=name, **chosen)
-    _check_init_from(start, Johnson.styles())
-    shipped = start in Johnson.styles() and not Path(start).exists()
-    begun = (Johnson.pretrained if shipped else Johnson.from_checkpoint)(start)
+    begun = Johnson.open([start])
     for option, given, found in (("width", width, begun.network.width), ("norm", norm, begun.network.norm)):
         if given not in (None, found):
             raise ValueError(f"--init-from {start} is a network of {option} {found}: leave --{option} out")
     known_as = {**{"style": Path(start).name, "steps": "?"}, **begun.metadata}
     chosen["init_from"] = f"{known_as['style']} after {known_as['steps']} steps"
     return JohnsonObjective(begun.network, painting, name=name, **chosen)
-
-
-def _check_init_from(start: str, shipped: Sequence[str]) -> None:
-    """Check that the initial weights are a file or a shipped name."""
-    if start not in shipped and not Path(start).exists() and not Path(start).suffix:
-        raise ValueError(
-            f"no weights {start!r}: there is no such file, and none are shipped under that name{suggest(start, shipped)}"
-        )

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from nstlib.utils.checks import check_int, check_option
+from nstlib.utils.image import load_image
 
 __all__ = ["content", "content_names", "style", "style_names"]
 
@@ -55,8 +56,6 @@ def content(name: str, size: int | None = 256) -> Tensor:
         >>> content("cat", size=64).shape
         torch.Size([1, 3, 64, 96])
     """
-    from nstlib.utils.image import load_image
-
     check_option("sample photograph", name, content_names())
     file = files("skimage").joinpath("data", _PHOTOGRAPHS[name])
     with file.open("rb") as stream, Image.open(stream) as image:
@@ -104,8 +103,6 @@ def style(name: str, size: int | None = 256) -> Tensor:
         >>> style("wave", size=64).shape
         torch.Size([1, 3, 64, 64])
     """
-    from nstlib.utils.image import load_image
-
     check_option("sample painting", name, style_names())
     file = files("nstlib.samples").joinpath(f"{name}.webp")
     size = None if size is None else check_int("size", size, 1, SIDE)

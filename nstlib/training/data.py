@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from nstlib.training.options import TrainingOptions
+from nstlib.utils.files import expand_home
 from nstlib.utils.image import load_image
 
 Folder = str | os.PathLike[str]
@@ -36,7 +37,7 @@ def list_folders(folders: Folder | Sequence[Folder]) -> list[list[Path]]:
     chosen = [folders] if isinstance(folders, (str, os.PathLike)) else list(folders)
     if not chosen:
         raise ValueError("no folder of pictures was named")
-    return [_list_pictures(Path(folder)) for folder in chosen]
+    return [_list_pictures(expand_home(folder)) for folder in chosen]
 
 
 def _list_pictures(folder: Path) -> list[Path]:

@@ -54,5 +54,4 @@ def broadcast_from_rank0(rank: int, world: int, function: Callable[[], _T]) -> _
     dist.broadcast_object_list(answer)
     if answer[1] is not None:
         raise answer[1]
-    result: _T = answer[0]
-    return result
+    return answer[0]

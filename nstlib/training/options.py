@@ -15,7 +15,7 @@ PRESETS: dict[str, dict[str, Any]] = {"smoke": {"steps": 40, "batch_size": 2, "s
 """Named sets of options. `smoke` shows in under a minute on a CPU that everything works; its pictures are poor."""
 
 FREE = ("steps", "compile", "save_every", "sample_every", "workers")
-"""Options that may change when a run is resumed, because they have no influence on the weights."""
+"""Options that may change when a run is resumed. Only `steps` influences the weights: schedules follow its new value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +33,8 @@ class TrainingOptions:
             paintings; a network for a single painting needs none.
         balance_folders: draw the same number of pictures from every folder of a list, so that no painter dominates.
         learning_rate: learning rate of Adam.
-        schedule: `"constant"`; `"cosine"`, to zero at the last step; `"linear_end"`, constant and then linearly to zero over
-            the last fifth of the run; or `"adain"`, lr / (1 + 5e-5 i) at step i.
+        schedule: `"constant"`; `"cosine"` and `"linear_end"`, which fall to zero one step after the last, over the whole run
+            or linearly over its last fifth; or `"adain"`, lr / (1 + 5e-5 i) at step i = 0, 1, ...
         warmup: steps over which the learning rate rises from zero.
         max_grad_norm: the norm to which gradients are clipped. None doesn't clip.
         precision: `"float32"`, or `"bfloat16"` or `"float16"` for automatic mixed precision.

@@ -80,7 +80,7 @@ class TrainingState:
         return bool(values[:, -1].any())
 
     def advance(self, total: Tensor) -> None:
-        """Take a step along the negative gradient of the loss, if the gradient is finite."""
+        """Take a step of Adam on the loss, if its gradient is finite."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.rate(self.step)
         self.step += 1

@@ -1,1 +1,1 @@
-"""What style transfer needs and any imaging library has: pictures and files in and out, checks, memory, tiles."""
+"""Helpers that don't depend on a method: read and write pictures, check arguments, measure memory, cut into tiles."""

@@ -44,7 +44,8 @@ def read_model(method: str, names: Sequence[str], source: Source | None, parts: 
     """
     wanted = ", ".join(f"{name}=..." for name in names)
     if set(parts) != (set(names) if source is None else set()):
-        raise TypeError(f"weights of {method} are either one file of ours, or the published ones as {wanted}")
+        found = ", ".join([*["a source"] * (source is not None), *parts]) or "nothing"
+        raise TypeError(f"{method} is loaded from one source or from all published parts, {wanted}, got {found}")
     if source is None:
         return _join_parts(method, parts)
     checkpoint = read_checkpoint(source)
@@ -131,7 +132,7 @@ def check_encoder(encoder: Encoder, checkpoint: Checkpoint) -> None:
     if found != encoder.fingerprint:
         raise ValueError(
             f"{checkpoint.label} was trained on the encoder {checkpoint.metadata.get('encoder', '')!r} with fingerprint "
-            f"{found}, and this encoder has {encoder.fingerprint}: their features differ"
+            f"{found}, and this encoder has {encoder.fingerprint}: give the encoder that it was trained with"
         )
     frozen, own = select(checkpoint.tensors, "encoder"), encoder.state_dict()
     for key in frozen.keys() & own.keys():  # an encoder with more layers has more

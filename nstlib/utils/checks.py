@@ -126,7 +126,8 @@ def check_picture(
     if len(shape) != 4 or not (shape[1] == 3 or (opacity and shape[:2] == (1, 4))) or 0 in shape:
         no_batch = len(shape) == 3 and shape[0] == 3
         hint = f"; add the batch with {name}[None]" if no_batch else channels_last_hint(shape)
-        raise ValueError(f"{name} must have the shape (B, 3, H, W), not {shape}{hint}")
+        wanted = "(B, 3, H, W) or (1, 4, H, W)" if opacity else "(B, 3, H, W)"
+        raise ValueError(f"{name} must have the shape {wanted}, not {shape}{hint}")
     if not picture.is_floating_point():
         raise TypeError(f"{name} must hold floats in [0, 1], not {picture.dtype}; use {name} / 255 for uint8")
     if single and len(picture) != 1:
@@ -166,6 +167,6 @@ def check_mask(mask: Tensor, styles: int, content: Tensor, *, complete: bool = F
         sums = mask.double().sum(0)
         if not bool(sums.isfinite().all()) or mask.min() < 0 or (sums - 1).abs().max() > 1e-3:
             raise ValueError(
-                f"masks must be at least 0 and have the sum 1 at every pixel, found sums from {sums.min():.3g} to "
-                f"{sums.max():.3g}; divide them by their sum"
+                f"masks must be at least 0 and have the sum 1 at every pixel, found a least value of {mask.min():.3g} and "
+                f"sums from {sums.min():.3g} to {sums.max():.3g}; clamp them to at least 0, and divide them by their sum"
             )

@@ -283,7 +283,8 @@ def _one_picture(tensor: Tensor, channels: tuple[int, ...], name: str) -> Tensor
     one = tensor[0] if tensor.ndim == 4 and shape[0] == 1 else tensor
     if one.ndim != 3 or one.shape[0] not in channels or 0 in shape:
         hint = channels_last_hint(shape)
-        raise ValueError(f"{name} must have the shape (3, H, W) or (1, 3, H, W), not {shape}{hint}")
+        counts = " | ".join(map(str, channels))
+        raise ValueError(f"{name} must have the shape (C, H, W) or (1, C, H, W) with C = {counts}, not {shape}{hint}")
     one = one.detach().cpu()
     return one.float() if one.is_floating_point() else one
 

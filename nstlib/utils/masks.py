@@ -12,7 +12,7 @@ from torch import Tensor
 from nstlib.utils.image import load_image
 
 NEAR = 48
-"""Colours of a map whose channels differ by at most this, out of 255, are the same colour, as JPEG changes them slightly."""
+"""Colours whose channels differ by at most this, out of 255, count as one, because JPEG changes flat colours slightly."""
 
 LEAST_SHARE = 0.01
 """A colour is a region if it fills at least this share of a map's flat areas."""
@@ -48,7 +48,8 @@ def read_masks(files: Sequence[Any], styles: int, size: tuple[int, int]) -> Tens
     if len(files) == 1:
         return _split_colors(files[0], styles, size)
     raise ValueError(
-        f"give one grey mask for each painting, or a single map of their colours: {styles}, not {len(files)}"
+        "masks must be one grey picture for each painting, or a single map of their colours, got "
+        f"{len(files)} files for {styles} painting{'s' * (styles > 1)}"
     )
 
 
@@ -67,7 +68,10 @@ def _split_colors(file: Any, styles: int, size: tuple[int, int]) -> Tensor:
     picture = load_image(file, size=None, reduce=True) * 255
     colors = _flat_colors(picture)
     if len(colors) != styles:
-        raise ValueError(f"the map '{file}' has {len(colors)} flat colours, and there are {styles} paintings")
+        raise ValueError(
+            f"the map '{file}' has {len(colors)} flat colours, and there are {styles} paintings: fill the region of each "
+            "painting with one colour of its own"
+        )
     scaled = F.interpolate(picture, size, mode="nearest-exact")[0]  # (3, H, W)
     distances = torch.stack([(scaled - color[:, None, None]).abs().sum(0) for color in colors])  # (K, H, W)
     region = distances.argmin(0)  # every pixel belongs to the nearest colour

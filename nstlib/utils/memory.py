@@ -59,7 +59,7 @@ def enough_memory(method: str, picture: Tensor, *, device: torch.device, width: 
         # a short side that fits, as a multiple of 8; the long side may be rounded up by half a pixel
         fits = 8 * int((min(height, side) * (free / need) ** 0.5 - 0.5) / 8)
         raise MemoryError(
-            f"{method} at {side} x {height} px needs about {need / 1e6:,.0f} MB, and there are {free / 1e6:,.0f} MB: "
+            f"a picture of {side} x {height} px needs about {need / 1e6:,.0f} MB, and there are {free / 1e6:,.0f} MB: "
             + (f"size={fits} (the short side) would fit" if fits >= 64 else "no useful size fits")
         )
     try:
@@ -69,6 +69,4 @@ def enough_memory(method: str, picture: Tensor, *, device: torch.device, width: 
         if not known and not any(text in str(error) for text in MESSAGES):
             raise
         error.__traceback__ = None  # its frames hold the tensors of the work
-        raise MemoryError(
-            f"no memory left: {method} at {side} x {height} px needs about {need / 1e6:,.0f} MB; take a smaller size"
-        ) from None
+        raise MemoryError(f"no memory left for a picture of {side} x {height} px; take a smaller size") from None

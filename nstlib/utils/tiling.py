@@ -38,7 +38,8 @@ def pad_to_multiple(picture: Tensor, multiple: int, least: int = 1) -> Tensor:
             position = position % period  # ONNX has a remainder for tensors, but not for symbols
             picture = picture.index_select(dim, torch.minimum(position, period - position).minimum(last))
             continue
-        # in other graphs sides are symbols too, which allow no branches, but pictures have at least the least size
+        # In other graphs (torch.export, torch.compile, trace), sides are symbols too, on which no branch is possible, so
+        # pictures are assumed to have at least `least` pixels on each side already
         exporting = is_exporting()
         # (x + m - 1) // m * m rounds up even where integer division truncates, as it does in ONNX
         wanted = ((side if exporting else max(side, least)) + multiple - 1) // multiple * multiple

@@ -3,14 +3,14 @@
     PYTHONPATH=tools python -m any_painter adain --content photos/ more_photos/ --style paintings/ --out runs/adain
     PYTHONPATH=tools python -m any_painter sanet --init-from runs/adain/weights.safetensors --content ...
 
-This calls `nst.train`: what counts is the recipe. The decoder is conditioned on the painting, crops show 0.4 to 1.0 of the
-short side, half of all pictures have their colours changed, and every painter is drawn as often as any other. A run that was
-stopped goes on where it was.
+This calls `nst.train` with the recipe of the shipped weights. The decoder is conditioned on the painting, crops show 0.4 to
+1.0 of the short side, half of all pictures have their colours changed, and every painter is drawn as often as any other. A
+stopped run continues where it was.
 
     PYTHONPATH=tools python -m any_painter adain --vgg19 vgg19.pth --weights style=30 identity=500 judge=400 colors=1500 ...
 
-With `--vgg19` the pictures are also compared with the paintings by the Gram matrices of VGG19. The moments of the small
-encoder alone can be met by pictures that a larger network finds no nearer to the painting.
+With `--vgg19`, the pictures are also compared with the paintings by the Gram matrices of VGG19, because a picture can match
+the moments of the small encoder without being any closer to the painting for a larger network.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ ATTENTION = ("adaattn_3", "transformer.attn_adain_4_1", "transformer.attn_adain_
 """Where AdaAttN holds f, g and h of relu3_1, relu4_1 and relu5_1."""
 
 LEAST = 12
-"""A painter of fewer pictures shares a folder with others."""
+"""A painter with fewer pictures than this shares a folder with others."""
 
 TOGETHER = 40
-"""How many pictures such a folder holds."""
+"""The approximate number of pictures in such a shared folder."""
 
 
 def main() -> None:

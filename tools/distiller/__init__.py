@@ -10,12 +10,12 @@ that of block 5.
 
 1. **Prune.** Layer by layer: choose the teacher's channels that best span all of them linearly, then solve a
    least-squares problem from the student's own input patches to the teacher's pre-activations of those channels.
-2. **Distil.** All layers together, by RAdam (Adam that starts gently): 1x1 convolutions (the heads) read the teacher's
-   channels out of the student's, block means of the colours out of relu3_4 and relu4_1, and a small decoder paints the
-   picture from relu4_1, because decoders will have to. Layers that were not pruned also learn which pictures of a batch
-   their teacher finds alike, and carry batch normalisation while they train, so that no unit dies; it is folded into
-   their convolutions at the end. The learning rate falls when the loss on pictures that are not trained on no longer
-   does, and training ends when that has happened three times.
+2. **Distil.** All layers are trained together with RAdam, an Adam whose first steps are small. 1x1 convolutions (the heads)
+   predict the teacher's channels from the student's; others predict block means of the colours from relu3_4 and relu4_1;
+   and a small decoder paints the picture from relu4_1, as the methods' decoders will have to. Layers that were not pruned
+   also learn which pictures of a batch their teacher finds alike. While they train, they have batch normalisation, so that
+   no unit dies; at the end it is folded into their convolutions. The learning rate falls whenever the loss on held-out
+   pictures stops falling, and training ends after the third time.
 3. **Scale.** A ReLU network computes the same when a channel is divided by s and the weights that read it are multiplied
    by s. So every channel is given a mean activation of 1 over natural pictures, as Gatys did with VGG19. (Channels that
    fire rarely are given a root mean square of 3 instead.)
@@ -117,7 +117,7 @@ class SqueezeNet(nn.Module):
         for module in self.features.modules():
             if isinstance(module, nn.Conv2d) and module.padding != (0, 0):
                 module.padding_mode = PADDING
-                # what the constructor works out of padding and mode
+                # the constructor derives this from padding and padding_mode, so it has to be derived again
                 module._reversed_padding_repeated_twice = [side for side in module.padding for _ in range(2)]  # type: ignore[misc]
         self.color = imagenet_color()
         self.requires_grad_(False).eval()
@@ -242,7 +242,8 @@ class Distillation(nn.Module):
             step = {"1": 4, "2": 2}.get(layer[4], 1)
             feature, target = features[layer][..., ::step, ::step], target[..., ::step, ::step]
             if layer.removeprefix("relu") in self.student.norms:
-                # pruned channels are the teacher's own, and their distances are his too; those of new ones must be learnt
+                # Pruned channels are copies of the teacher's, so their distances agree with the teacher's already. Those of
+                # the other layers have to be learnt
                 alike = relations(feature / activation(feature), target / getattr(self, f"size_{layer}"))
                 terms[f"relations_{layer}"] = 0.3 * alike
             target = (target - getattr(self, f"mean_{layer}")) / getattr(self, f"std_{layer}")
@@ -359,7 +360,7 @@ def report(encoder: Encoder, teachers: Teachers, fit: Tensor, test: Tensor, seed
 
     Returns:
         `error_<layer>`: relative error of the linear reconstruction of the teacher's channels, |y - Wx - b|^2 / |y|^2;
-        `centred_<layer>`: the same with |y - mean y|^2 below the line;
+        `centred_<layer>`: the same, divided by |y - mean y|^2;
         `luminance_<layer>` and `chroma_<layer>`: R^2 of a linear map to the 8 x 8 block means of the colours;
         `dead_<layer>`: number of channels that are zero on all test pictures.
         The linear maps are fitted on `fit` and measured on `test`.
@@ -401,7 +402,7 @@ def report(encoder: Encoder, teachers: Teachers, fit: Tensor, test: Tensor, seed
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m nstlib.distill", description=(__doc__ or "").split("\n\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m distiller", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--pictures", type=Path, nargs="+", required=True, help="flat folders of pictures")
     parser.add_argument("--held-out", type=int, default=100, help="pictures of each folder kept for measuring")
     parser.add_argument("--vgg19", default="vgg19", help="the teacher: a file, or torchvision's (default)")
@@ -421,7 +422,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         _make(options)
     except (FloatingPointError, MemoryError, OSError, ValueError) as error:
-        raise SystemExit(f"nstlib.distill: {error}") from error
+        raise SystemExit(f"distiller: {error}") from error
 
 
 def _make(options: argparse.Namespace) -> None:

@@ -308,7 +308,7 @@ class _Sheet:
         self.picture = ground
         self.grain = grain
         self.x, self.y = grid(n)
-        # A hand does not draw with a ruler only.
+        # A line drawn by hand is never quite straight.
         self.x = self.x + np.float32(0.0012) * noise(n, 9, 901)
         self.y = self.y + np.float32(0.0012) * noise(n, 9, 902)
 
@@ -934,7 +934,7 @@ def marble(n: int) -> Array:
     px, py = _comb(px, py, 0.0, 0.21, 0.17, 2.6)
     px, py = _comb(px, py, np.pi, 0.21, 0.17, 2.6, offset=0.5)
 
-    # Drops of ink, thrown on in many rounds; the last to fall is the first to be looked for.
+    # Drops of ink, thrown on in many rounds. The last one lies on top, so it is undone and looked up first.
     inks = palette(
         "#10224f",
         "#b5162b",
