@@ -15,7 +15,7 @@ is missing or has changed:
     python book/execute.py --record book/04_johnson.ipynb
 
 What depends on something else, such as the weights of a network, is recorded anew once its file
-has been deleted. Where there is no such file, on Colab for example, the function simply runs.
+has been deleted. On Colab, the file is downloaded. Where there is none, the function simply runs.
 """
 
 from __future__ import annotations
@@ -28,20 +28,24 @@ import io
 import itertools
 import json
 import os
+import sys
 import textwrap
 import time
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from nstlib.utils.files import open_source, write_atomically
 from PIL import Image
 from torch import Tensor
 
 FOLDER = Path(__file__).parent / "_recorded"
+ONLINE = "https://raw.githubusercontent.com/nstlib/nstlib/main/book/_recorded"
 RECORD = "NST_RECORD"
 """Names the environment variable that asks for recording; its value is the chapter."""
 
@@ -66,6 +70,9 @@ def recorded(
 
     @functools.wraps(function)
     def call() -> Any:
+        if "google.colab" in sys.modules and not path.exists():
+            with suppress(OSError):  # without a network connection, the function runs
+                write_atomically(path, open_source(f"{ONLINE}/{path.name}")[0].read())
         if RECORD in os.environ and not (
             path.exists() and read_record(path)["code"] == code
         ):

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -43,6 +47,25 @@ def test_what_was_recorded_comes_back(
     sizes = {path.stem: path.stat().st_size for path in tmp_path.iterdir()}
     assert list(sizes) == [function.__name__]
     assert sizes[function.__name__] < (15_000 if quality is None else 5_000)
+
+
+def test_on_colab_recordings_are_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf, here = tmp_path / "online", tmp_path / "here"
+    monkeypatch.setattr(recorded, "FOLDER", shelf)
+    monkeypatch.setenv(recorded.RECORD, "a_chapter.ipynb")
+    recorded.recorded(lossless)()
+    monkeypatch.delenv(recorded.RECORD)
+    monkeypatch.setattr(recorded, "FOLDER", here)
+    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    handler = partial(SimpleHTTPRequestHandler, directory=str(shelf))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(recorded, "ONLINE", f"http://127.0.0.1:{server.server_port}")
+        recorded.recorded(lossless)()
+        assert (here / "lossless.zip").read_bytes() == (shelf / "lossless.zip").read_bytes()
+        assert recorded.recorded(lossy)()["curve"] == [1.0, 0.5]  # which the server lacks, so it runs
+        server.shutdown()
+    assert [path.name for path in here.iterdir()] == ["lossless.zip"]
 
 
 def test_other_code_than_was_recorded_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
