@@ -292,7 +292,7 @@ class ArbitraryStyle(nn.Module, ABC):
         tile, steps = check_int("tile", tile, self.stride), check_int("refine", refine, 0)
         check_picture(content, "content", opacity=True)
         # a picture no larger than a tile always fits, unless it is refined
-        with self._enough_memory(steps, content) if steps or content[:, 0].numel() > TILE**2 else nullcontext():
+        with self._enough_memory(steps, content, alpha) if steps or content[:, 0].numel() > TILE**2 else nullcontext():
             painted = self._paint(content, style, alpha, style_weights, mask, tile).clamp_(0, 1)
             return self._refine(painted, content, style, alpha, style_weights, mask, steps) if steps else painted
 
@@ -495,9 +495,11 @@ class ArbitraryStyle(nn.Module, ABC):
         features = self.encoder(picture, (*self.layers, *extra))
         return {layer: features[layer] for layer in extra} | self.select_features(features)
 
-    def _enough_memory(self, steps: int, content: Tensor) -> AbstractContextManager[None]:
+    def _enough_memory(self, steps: int, content: Tensor, alpha: float | Tensor) -> AbstractContextManager[None]:
         method = "gatys" if steps else self.method  # steps on the pixels take as much as those of Gatys
-        return enough_memory(method, content, device=self.encoder.color_bias.device, width=self.encoder.width)
+        twice = self.conditioned and not steps and check_number("alpha", alpha, 0, 1) < 1  # two pictures are decoded
+        width = self.encoder.width * (2 if twice else 1)
+        return enough_memory(method, content, device=self.encoder.color_bias.device, width=width)
 
 
 def blend(maps: Sequence[FeatureMaps], shares: Tensor) -> dict[str, Tensor]:

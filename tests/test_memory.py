@@ -135,6 +135,15 @@ def test_the_size_that_is_named_fits_whatever_the_picture(height: int, width: in
             pass
 
 
+def test_below_full_strength_two_pictures_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arbitrary, "TILE", 64)
+    model, content, style = make("adain"), torch.rand(1, 3, 80, 80), torch.rand(1, 3, 64, 64)
+    leave(1.5 * BYTES_PER_PIXEL["adain"] * 80 * 80, monkeypatch)
+    assert model.stylize(content, style).shape == content.shape
+    with pytest.raises(MemoryError, match="80 x 80 px needs about 5 MB, and there are 4 MB"):
+        model.stylize(content, style, 0.5)
+
+
 def test_wider_networks_need_more(monkeypatch: pytest.MonkeyPatch) -> None:
     content = torch.rand(1, 3, 64, 64)
     leave(1.5 * 170 * 64 * 64, monkeypatch)
