@@ -206,6 +206,8 @@ MUTANTS: dict[str, list[tuple[str, str]]] = {
         ("content_weight: float = 1.0", "content_weight: float = 2.0"),
         ("tv_weight: float = 1.0", "tv_weight: float = 2.0"),
         ("self.raster_weight * raster(painted)", "raster(painted)"),
+        ("self.edge_weight * (painted - wide)", "(painted - wide)"),
+        ("edge[EDGE:-EDGE, EDGE:-EDGE] = False", "edge[EDGE:, EDGE:] = False"),
         ("(var + norm.eps).rsqrt()", "(var + 1e-2).rsqrt()"),
         ("norm.bias[:, None, None] - mean * scale", "norm.bias[:, None, None] + mean * scale"),
         ("seen.sum().clamp(min=1e-6)", "(seen.sum() - 1)"),

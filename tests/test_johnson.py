@@ -718,3 +718,21 @@ def test_the_raster_that_the_network_leaves_is_counted() -> None:
     assert found[0] == 0
     assert found[1] == pytest.approx(raster(network(content)).item(), rel=1e-4)
     assert found[300] == pytest.approx(300 * found[1], rel=1e-4)
+
+
+def test_lines_along_the_edges_are_counted() -> None:
+    network, style, content = shake(TransformerNet(4)), torch.rand(1, 3, 32, 32), torch.rand(2, 3, 96, 80)
+    objective = JohnsonObjective(network, style, edge_weight=20)
+    terms = objective(content)
+    inner = content[..., 16:-16, 16:-16]
+    painted, wide = network(inner), network(content)[..., 16:-16, 16:-16]
+    difference = (painted - wide).square().sum((0, 1))  # (64, 48)
+    along = difference.sum() - difference[8:-8, 8:-8].sum()
+    assert terms["edge"].item() == pytest.approx(20 * along.item() / (2 * 3 * (64 * 48 - 48 * 32)), rel=1e-4)
+    assert terms["raster"].item() == pytest.approx(200 * raster(painted).item(), rel=1e-4)
+    for name, term in objective.terms(painted, inner).items():
+        assert terms[name].item() == pytest.approx(term.item(), rel=1e-4)
+    assert objective.describe()["edge_weight"] == "20.0"
+    assert "edge" not in JohnsonObjective(network, style)(content)
+    # the bias moves both pictures alike, but the one that sees more is the target, which isn't changed
+    assert torch.autograd.grad(terms["edge"], network.out.bias)[0].abs().max() > 1e-4

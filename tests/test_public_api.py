@@ -27,7 +27,8 @@ COMMANDS = {
     "train": "--help --style --content --out-dir --preset --steps --batch-size --size --seed --save-every --sample-every "
     "--device --quiet --crop-scale --color-augmentation --balance-folders --workers --learning-rate --schedule --warmup "
     "--max-grad-norm --ema --precision --compile --encoder --init-from --decoder --balance --colors-weight "
-    "--style-weight --content-weight --tv-weight --raster-weight --content-layers --style-size --width --norm --name",
+    "--style-weight --content-weight --tv-weight --raster-weight --edge-weight --content-layers --style-size --width "
+    "--norm --name",
     "export": "--help --out --half --size --opset --no-check --quiet --style --split --weights --encoder",
     "samples": "--help --out --size --quiet",
 }

@@ -125,6 +125,7 @@ OPTIONS: dict[str, dict[str, Described]] = {
     "options of johnson": {
         "tv_weight": (float, "more is smoother", _JOHNSON["tv_weight"].default),
         "raster_weight": (float, "against a raster of 4 pixels", _JOHNSON["raster_weight"].default),
+        "edge_weight": (float, "against lines along the edges, which long trainings may leave; try 20", 0),
         "content_layers": (LAYERS, "deeper ones leave more freedom", " ".join(_JOHNSON["content_layers"].default)),
         "style_size": (int, "short side of the painting in pixels", 256),
         "width": (int, "channels at full resolution", "32, the paper's; smoke: 8"),
