@@ -39,14 +39,14 @@ SHIPPED = {
     "adain": "68b84056b9a4da62738491f843985a96032d79b8e0aeec42e38577de264c66b3",
     "sanet": "af26ecd9b628bdcb5d110f9227eb9c569ea32f078a2022f166f6976d7b31a0e0",
     "adaattn": "ad4c85222789fd98711c7690b04e0cacba3afca15b67aee52fb05dfe87dce1ca",
-    "johnson_cypresses": "39032874fa635eb91ab9ed756270a8300fb9bf9d95cdc160c699f2c86873a495",
-    "johnson_dots": "7052126db350dba98fc1a36f4a2f11122fd21dd3f90f3e4dec8afd289bef8d17",
-    "johnson_glass": "4d84263b59ee1038669c4459a01869cdaccec9164f68718620eea0a9db2e5e99",
-    "johnson_kirifuri": "c6706e92d9f17e667c27fa95c8ff1607fe919a0d04035162ee83510c73847984",
+    "johnson_cypresses": "d2c8ade43fef22c6c4c2cebedd91044133f147ba1823e10621d222aa2b987d93",
+    "johnson_dots": "4289d4f9f771a44b242e1e9ed882b522b651b7bb420a73be17037cba08920069",
+    "johnson_glass": "36f7b9868d1e212e9e548f4c3b378c5645d81c19cdb5ad7dad6152e0886f3eed",
+    "johnson_kirifuri": "8d415fb92fec3f25f5bb84868458af936ea46e5a81b9d81d65dcb136912683b1",
     "johnson_marble": "192ad5d418ebcfcdb732bff08f177cd3042dff074d3bbb43263ee4eadb448ac3",
-    "johnson_mosaic": "1c5cb8bb54ef316d9b8db5ed5be8192e8b954fd23c86fc648e761c7cd0fb8110",
-    "johnson_swirl": "3128403ea32e710bc996d270e4f60e9221481d44ddae5760ad687ca2ecc660c2",
-    "johnson_wave": "336ba97cdee76549c90c8e90793e78903908be2487430c8da34a82e6749178c8",
+    "johnson_mosaic": "8ffd8ed9c6f4135abaa0b6d82dfe012acf18bdd6d9fcaf9cf8db2dd1ee8979ac",
+    "johnson_swirl": "333eca15117ccc5cf9020278069fa50e763e7df3808dfe2575a9ca29da33b728",
+    "johnson_wave": "8321fead4f88128b6cd5e9887dc50cbb1aa0944670e575c032d917285bd76079",
 }
 """The files inside the package, `weights/<name>.safetensors`, and their SHA-256 hashes."""
 

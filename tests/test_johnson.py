@@ -19,7 +19,7 @@ from torch import Tensor, nn
 import nstlib as nst
 from nstlib.cli import main
 from nstlib.johnson import JohnsonObjective, Norm, TransformerNet
-from nstlib.losses import raster
+from nstlib.losses import gram_matrix, raster
 from nstlib.stylize import make_stylizer
 from nstlib.utils.batch import paint_folder
 from nstlib.utils.opacity import split_opacity
@@ -736,3 +736,20 @@ def test_lines_along_the_edges_are_counted() -> None:
     assert "edge" not in JohnsonObjective(network, style)(content)
     # the bias moves both pictures alike, but the one that sees more is the target, which isn't changed
     assert torch.autograd.grad(terms["edge"], network.out.bias)[0].abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("style", nst.Johnson.styles())
+def test_plain_backgrounds_are_painted_in_the_style_at_any_size(style: str) -> None:
+    """Where a map hardly varies, instance normalisation may magnify it a thousand times, and the picture gets garish."""
+    model = nst.Johnson.pretrained(style)
+    encoder = nst.Encoder(layers=tuple(model.grams))
+    for size in (128, 192, 256):
+        y, x = torch.meshgrid(torch.linspace(-1, 1, size), torch.linspace(-1, 1, size), indexing="ij")
+        disc = ((x / 0.5) ** 2 + (y / 0.8) ** 2 < 1) * (0.7 + 0.3 * x)
+        on_white = 1 - disc * torch.tensor([0.1, 0.3, 0.8]).view(3, 1, 1)
+        sky = torch.stack([0.4 + 0.2 * y, 0.5 + 0.2 * y, 0.7 + 0.1 * y]) + 0.02 * torch.sin(40 * x * y)
+        for content in (on_white, sky):
+            features = encoder(model.stylize(content.clamp(0, 1)[None]))
+            for layer, gram in model.grams.items():
+                error = (gram_matrix(features[layer]) - gram).square().sum() / gram.square().sum()
+                assert error < 3, (size, layer)

@@ -1,0 +1,3 @@
+from one_painting import main
+
+main()
