@@ -43,7 +43,7 @@ SHIPPED = {
     "johnson_dots": "4289d4f9f771a44b242e1e9ed882b522b651b7bb420a73be17037cba08920069",
     "johnson_glass": "36f7b9868d1e212e9e548f4c3b378c5645d81c19cdb5ad7dad6152e0886f3eed",
     "johnson_kirifuri": "8d415fb92fec3f25f5bb84868458af936ea46e5a81b9d81d65dcb136912683b1",
-    "johnson_marble": "192ad5d418ebcfcdb732bff08f177cd3042dff074d3bbb43263ee4eadb448ac3",
+    "johnson_marble": "07b4003150aeef9fd78887049cc16c27635324724109afd8ad44f2f8de1ae4e9",
     "johnson_mosaic": "8ffd8ed9c6f4135abaa0b6d82dfe012acf18bdd6d9fcaf9cf8db2dd1ee8979ac",
     "johnson_swirl": "333eca15117ccc5cf9020278069fa50e763e7df3808dfe2575a9ca29da33b728",
     "johnson_wave": "8321fead4f88128b6cd5e9887dc50cbb1aa0944670e575c032d917285bd76079",
