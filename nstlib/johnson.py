@@ -365,9 +365,10 @@ class Johnson(nn.Module):
             raise ValueError(f"johnson paints in one style at a time, got {len(styles)}; shipped styles: {shipped}")
         (style,) = styles
         if not isinstance(style, (str, os.PathLike)) or Path(style).suffix.lower() in WRITABLE:
+            found = repr(os.fspath(style)) if isinstance(style, (str, os.PathLike)) else f"a {type(style).__name__}"
             raise ValueError(
                 f"a Johnson network is trained for one style, so style is the name of a shipped one ({shipped}) or a "
-                f"weights file, not a picture: got {style if isinstance(style, str) else type(style).__name__!r}"
+                f"weights file, not a picture: got {found}"
             )
         if style in cls.styles() or not (Path(style).suffix or Path(style).is_file()):
             return cls.pretrained(str(style))

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from one_painting import AnySize
 from torch import Tensor, nn
 
 import nstlib as nst
@@ -753,3 +754,17 @@ def test_plain_backgrounds_are_painted_in_the_style_at_any_size(style: str) -> N
             for layer, gram in model.grams.items():
                 error = (gram_matrix(features[layer]) - gram).square().sum() / gram.square().sum()
                 assert error < 3, (size, layer)
+
+
+def test_the_last_runs_see_squares_of_many_sizes() -> None:
+    network = TransformerNet(width=2)
+    objective = AnySize(network, torch.rand(1, 3, 32, 32), edge_weight=20)
+    seen: list[tuple[int, ...]] = []
+    network.register_forward_pre_hook(lambda module, given: seen.append(tuple(given[0].shape[2:])))
+    for number in range(12):
+        content = torch.rand(1, 3, 192, 192, generator=torch.Generator().manual_seed(number))
+        first, again = (objective(content)["content"].item() for _ in range(2))
+        assert first == again  # the crop decides, so that a run resumes exactly
+    sides = {height for height, width in seen if height == width}
+    assert len(sides) > 3
+    assert sides <= {*range(128, 193, 16), *range(96, 161, 16)}  # with the margin of `edge_weight` and without
